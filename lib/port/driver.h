@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+#include <cstdint>
+#include <span>
+
+#include "base/result.h"
+
+struct rte_mbuf;
+
+namespace yagura::port {
+
+/// One receive queue of a network port (or a source that stands in for several). Polled by one thread.
+class RxQueue {
+  public:
+    virtual ~RxQueue() = default;
+
+    /// Fills up to burst.size() packets, with the driver's part of their PacketMeta; the caller owns them.
+    [[nodiscard]] virtual std::uint16_t receive(std::span<rte_mbuf*> burst) = 0;
+
+    /// Nothing will ever come again (the end of a file). A live device never says so.
+    virtual bool exhausted() const { return false; }
+};
+
+/// One transmit queue of a tool port. Used by one thread.
+class TxQueue {
+  public:
+    virtual ~TxQueue() = default;
+
+    /// Takes the first n packets of the burst and returns n; the caller still owns the rest. A packet may be
+    /// shared: it is not written to.
+    [[nodiscard]] virtual std::uint16_t send(std::span<rte_mbuf* const> burst) = 0;
+
+    /// Sends what is buffered. Called when the thread is idle.
+    virtual void flush() {}
+
+    /// Ends the output: after this nothing is sent. Called once, by the control thread, after the thread has
+    /// stopped.
+    virtual base::Result<void> close() { return {}; }
+};
+
+}  // namespace yagura::port

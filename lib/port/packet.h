@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+#include <rte_mbuf.h>
+
+#include <cstdint>
+
+#include "base/bytes.h"
+#include "base/ids.h"
+#include "net/parser.h"
+
+namespace yagura::port {
+
+/// Frames larger than this are not taken from a capture file (libpcap's MAXIMUM_SNAPLEN).
+inline constexpr std::uint32_t kMaxFrame = 262144;
+
+/// What yagura knows of a packet; lives in the private area of its first mbuf, which is yagura's own.
+/// The driver fills the first group, rx the second. From the moment it is handed to select nothing but
+/// select writes it, and after the handover to tx nobody does.
+struct PacketMeta {
+    // driver
+    std::uint64_t timestamp_ns;  ///< since the epoch: of the capture, or when it was received
+    /// Place in capture order, compared as (order_time, order_file, order_record). Zero in live operation.
+    std::uint64_t order_time;    ///< highest time stamp so far in its file
+    std::uint64_t order_record;  ///< number of the record in its file, from 0
+    std::uint16_t order_file;    ///< place of the file on the command line
+    base::PortId port;           ///< network port that it came in by
+    std::uint32_t wire_length;   ///< length on the wire; rte_pktmbuf_pkt_len() is what was captured
+    // rx
+    std::uint64_t flow_hash;  ///< symmetric
+    net::ParsedPacket parsed;
+};
+inline constexpr std::uint16_t kMetaSize =
+    (sizeof(PacketMeta) + RTE_MBUF_PRIV_ALIGN - 1) / RTE_MBUF_PRIV_ALIGN * RTE_MBUF_PRIV_ALIGN;
+
+inline PacketMeta& meta(rte_mbuf* packet) {
+    return *static_cast<PacketMeta*>(rte_mbuf_to_priv(packet));
+}
+inline const PacketMeta& meta(const rte_mbuf* packet) {
+    return *static_cast<const PacketMeta*>(rte_mbuf_to_priv(const_cast<rte_mbuf*>(packet)));
+}
+
+/// The bytes of the first segment.
+inline base::Bytes first_segment(const rte_mbuf* packet) {
+    return {rte_pktmbuf_mtod(packet, const std::uint8_t*), rte_pktmbuf_data_len(packet)};
+}
+
+}  // namespace yagura::port

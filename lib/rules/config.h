@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/ids.h"
+#include "rules/rule.h"
+
+namespace yagura::rules {
+
+/// Which stages run on which lcores. Empty lists: "auto".
+struct LcoreSpec {
+    std::vector<unsigned> rx;
+    std::vector<unsigned> select;
+    std::vector<unsigned> tx;
+    bool is_auto() const { return rx.empty() && select.empty() && tx.empty(); }
+    bool operator==(const LcoreSpec&) const = default;
+};
+
+enum class PortRole : std::uint8_t { kNetwork, kTool };
+
+struct Port {
+    std::string name;
+    PortRole role = PortRole::kNetwork;
+    std::string device;
+    std::optional<std::uint64_t> rate_bits_per_second;  ///< tool ports only: "1Gbps"
+    bool operator==(const Port&) const = default;
+};
+
+enum class GroupMode : std::uint8_t {
+    kBalance,  ///< one member per flow, the same for the whole flow
+    kCopy,     ///< a copy to every member
+};
+
+/// Where a rule's `forward` may point. A tool port that is named directly is a group of one, made by the
+/// reader.
+struct ToolGroup {
+    std::string name;
+    GroupMode mode = GroupMode::kCopy;
+    std::vector<base::ToolId> members;
+    bool implicit = false;  ///< a tool port's own name; not part of the canonical form
+    bool operator==(const ToolGroup&) const = default;
+};
+
+struct Inspect {
+    std::uint64_t stream_depth = 1u << 20;  ///< bytes per direction
+    std::uint64_t hold_bytes = 64u << 10;   ///< bytes of frames per flow
+    std::uint64_t flows = 1u << 20;         ///< flows per appliance
+    bool operator==(const Inspect&) const = default;
+};
+
+/// A configuration that is right as far as its own words go: names resolve, types and ranges hold. Whether
+/// filters and patterns compile is for lib/match to say.
+struct Config {
+    LcoreSpec lcores;
+    std::vector<Port> ports;  ///< in the order of the file
+    std::vector<ToolGroup>
+        tool_groups;          ///< in the order of the file, then the implicit ones in the order of ports
+    std::vector<Rule> rules;  ///< in the order of the file: index = precedence
+    Inspect inspect;
+
+    std::vector<const Port*> network_ports() const;  ///< index = PortId
+    std::vector<const Port*> tool_ports() const;     ///< index = ToolId
+};
+
+/// One thing that is wrong with a configuration.
+struct ConfigError {
+    std::string pointer;  ///< RFC 6901 JSON pointer, "" for the document
+    std::string reason;
+    std::string fix;  ///< what to write instead; may be empty
+
+    /// "/rules/3/filter: unknown key \"fliter\" (did you mean \"filter\"?)" and the like, one line.
+    std::string to_string() const;
+};
+
+/// What came of reading. With errors, `config` holds what could be understood, so that the caller can go on
+/// and report the faults of filters and patterns in the same run; it must not be started.
+struct ConfigOutcome {
+    Config config;
+    std::vector<ConfigError> errors;
+    bool ok() const { return errors.empty(); }
+};
+
+/// Reads a configuration (JSON with // comments). All errors at once. Never throws.
+ConfigOutcome parse_config(std::string_view text);
+
+/// The canonical form: every key that differs from its default or is required, fixed key order, two-space
+/// indent, a newline at the end. parse_config(canonical_json(c)) gives c again.
+std::string canonical_json(const Config& config);
+
+/// "64KiB", "1MiB", "10MB", 4096 -> bytes. Binary units KiB MiB GiB, decimal units kB MB GB, a bare number is
+/// bytes.
+std::optional<std::uint64_t> parse_size(std::string_view text);
+/// "1Gbps", "250Mbps", "10kbps" -> bits per second, decimal units; a bare number is bits per second.
+std::optional<std::uint64_t> parse_rate(std::string_view text);
+
+}  // namespace yagura::rules

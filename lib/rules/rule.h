@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace yagura::rules {
+
+/// What a filter is asked of.
+enum class Layer : std::uint8_t {
+    kInner,  ///< the innermost IP packet
+    kOuter,  ///< the first IP packet
+    kFrame,  ///< the frame from its first byte
+};
+
+/// Which packets of a flow a match selects.
+enum class Scope : std::uint8_t {
+    kSession,  ///< the whole flow, both directions, from its first packet
+    kOnward,   ///< from the match on
+    kPacket,   ///< matching packets alone
+};
+
+/// A payload pattern, as the user wrote it: a literal, or /regex/flags.
+struct Pattern {
+    std::string text;  ///< as written: the canonical form
+    bool regex = false;
+    std::string bytes;  ///< literal: the bytes to find; regex: the expression between the slashes
+    bool caseless = false;
+    bool dotall = false;
+    bool multiline = false;
+    bool utf8 = false;
+    bool operator==(const Pattern&) const = default;
+};
+
+/// One rule: header (filter and malformed, both must hold) and payload (any of `payload`, all of
+/// `payload_all`). A rule without any condition selects everything.
+struct Rule {
+    std::uint64_t id = 0;
+    std::string name;
+    std::string filter;  ///< libpcap syntax; empty: every packet
+    std::optional<Layer> layer;
+    std::optional<bool> malformed;  ///< true: only malformed packets; false: only well-formed ones
+    std::vector<Pattern> payload;
+    std::vector<Pattern> payload_all;
+    bool drop = false;
+    std::vector<std::size_t> forward;  ///< indices into Config::tool_groups; empty exactly when drop
+    Scope scope = Scope::kSession;
+
+    bool has_payload() const { return !payload.empty() || !payload_all.empty(); }
+    bool operator==(const Rule&) const = default;
+};
+
+}  // namespace yagura::rules
