@@ -21,6 +21,7 @@ struct PacketView {
     base::Bytes frame;          ///< captured bytes, contiguous
     std::uint32_t wire_length;  ///< length on the wire: libpcap's `len`
     const net::ParsedPacket* parsed;
+    std::uint32_t captured;  ///< captured bytes; more than frame.size() where nobody needs to see them all
 };
 
 /// A filter or a pattern that does not compile.

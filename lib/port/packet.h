@@ -20,13 +20,16 @@ inline constexpr std::uint32_t kMaxFrame = 262144;
 struct PacketMeta {
     // driver
     std::uint64_t timestamp_ns;  ///< since the epoch: of the capture, or when it was received
-    /// Place in capture order, compared as (order_time, order_file, order_record). Zero in live operation.
+    /// Place in capture order, compared as (order_time, order_file, order_record). order_time is also the
+    /// clock that the stages go by: in replay the virtual clock, which never goes back; live the time of
+    /// reception.
     std::uint64_t order_time;    ///< highest time stamp so far in its file
     std::uint64_t order_record;  ///< number of the record in its file, from 0
     std::uint16_t order_file;    ///< place of the file on the command line
     base::PortId port;           ///< network port that it came in by
     std::uint32_t wire_length;   ///< length on the wire; rte_pktmbuf_pkt_len() is what was captured
     // rx
+    rte_mbuf* next_waiting;   ///< link of the fragment table's lists
     std::uint64_t flow_hash;  ///< symmetric
     net::ParsedPacket parsed;
 };

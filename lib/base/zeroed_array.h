@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+#include <sys/mman.h>
+
+#include <cstddef>
+#include <new>
+#include <type_traits>
+#include <utility>
+
+namespace yagura::base {
+
+/// A large table of zeroed elements straight from the kernel: pages are taken when they are first written, in
+/// huge pages where the kernel has them, so that capacity which is never used costs nothing. Throws
+/// std::bad_alloc.
+template <class T>
+class ZeroedArray {
+    static_assert(std::is_trivially_destructible_v<T>);
+
+  public:
+    ZeroedArray() = default;
+    explicit ZeroedArray(std::size_t size) : size_(size) {
+        if (size == 0) return;
+        void* memory = mmap(nullptr, bytes(), PROT_READ | PROT_WRITE,
+                            MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+        if (memory == MAP_FAILED) throw std::bad_alloc();
+        madvise(memory, bytes(), MADV_HUGEPAGE);
+        data_ = static_cast<T*>(memory);
+    }
+    ~ZeroedArray() {
+        if (data_ != nullptr) munmap(data_, bytes());
+    }
+    ZeroedArray(ZeroedArray&& other) noexcept
+        : data_(std::exchange(other.data_, nullptr)), size_(std::exchange(other.size_, 0)) {}
+    ZeroedArray& operator=(ZeroedArray&& other) noexcept {
+        std::swap(data_, other.data_);
+        std::swap(size_, other.size_);
+        return *this;
+    }
+
+    T& operator[](std::size_t i) { return data_[i]; }
+    const T& operator[](std::size_t i) const { return data_[i]; }
+    T* data() { return data_; }
+    std::size_t size() const { return size_; }
+
+  private:
+    std::size_t bytes() const { return size_ * sizeof(T); }
+    T* data_ = nullptr;
+    std::size_t size_ = 0;
+};
+
+}  // namespace yagura::base

@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "select/decision_table.h"
+
+#include <algorithm>
+#include <bit>
+#include <cassert>
+
+#include "base/hash.h"
+
+namespace yagura::select {
+
+DecisionTable::DecisionTable(const PolicySnapshot& policy, std::uint32_t lists, std::uint32_t rules)
+    : policy_(policy),
+      decisions_(std::size_t{lists} + 1),
+      storage_(std::size_t{rules} + 1),
+      buckets_(std::bit_ceil(std::size_t{lists} + 1)),
+      unlisted_(policy.actions.size()),
+      flows_(policy.actions.size()) {
+    decision_count_.add(1);  // kEmpty
+}
+
+std::uint32_t DecisionTable::intern(std::span<const match::RuleIndex> list) {
+    if (list.empty()) return kEmpty;
+    assert(std::adjacent_find(list.begin(), list.end(), std::greater_equal<>{}) == list.end());
+    std::uint64_t hash64 = base::kHashA ^ list.size();
+    for (const match::RuleIndex rule : list) hash64 = base::mix(hash64 ^ rule, base::kHashB);
+    const auto hash = static_cast<std::uint32_t>(hash64 >> 32);
+    // A bucket holds the first id of its chain; 0 (kEmpty is never chained) ends it.
+    std::uint32_t& bucket = buckets_[hash64 & (buckets_.size() - 1)];
+    for (std::uint32_t id = bucket; id != 0; id = decisions_[id].next) {
+        if (decisions_[id].hash == hash && std::ranges::equal(rules_of(id), list)) return id;
+    }
+    const auto id = static_cast<std::uint32_t>(decision_count_.get());
+    if (id >= decisions_.size() || list.size() > storage_.size() - used_storage_) return kFull;
+
+    Decision& made = decisions_[id];
+    made.first = used_storage_;
+    made.count = static_cast<std::uint32_t>(list.size());
+    made.hash = hash;
+    made.next = bucket;
+    for (const match::RuleIndex rule : list) {
+        const RuleAction& action = policy_.actions[rule];
+        storage_[used_storage_++] = rule;
+        made.copy_tools |= action.copy_tools;
+        made.balances |= !action.balance_groups.empty();
+        made.drops |= action.drop;
+    }
+    bucket = id;
+    decision_count_.add(1);
+    return id;
+}
+
+void DecisionTable::count_unlisted(std::span<const match::RuleIndex> list, std::uint64_t bytes) {
+    for (const match::RuleIndex rule : list) unlisted_[rule].add(1, bytes);
+}
+
+void DecisionTable::add_to(std::span<RuleCount> totals) const {
+    const std::uint64_t decisions = decision_count_.get();
+    for (std::uint32_t id = 0; id < decisions; ++id) {
+        const base::Count count = decisions_[id].counted.get();
+        for (const match::RuleIndex rule : rules_of(id)) totals[rule].count += count;
+    }
+    for (std::size_t rule = 0; rule < totals.size(); ++rule) {
+        totals[rule].count += unlisted_[rule].get();
+        totals[rule].flows += flows_[rule].get();
+    }
+}
+
+}  // namespace yagura::select

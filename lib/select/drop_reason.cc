@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "select/drop_reason.h"
+
+namespace yagura::select {
+
+DropClass drop_class(DropReason reason) {
+    if (reason >= DropReason::kMalformed) return DropClass::kMalformed;
+    return reason == DropReason::kSelectRingFull ? DropClass::kLoss : DropClass::kPolicy;
+}
+
+std::string_view drop_reason_name(DropReason reason) {
+    switch (reason) {
+        case DropReason::kNone:
+            return "none";
+        case DropReason::kNoRule:
+            return "no_rule";
+        case DropReason::kDropRule:
+            return "drop_rule";
+        case DropReason::kLateDrop:
+            return "late_drop";
+        case DropReason::kSelectRingFull:
+            return "select_ring_full";
+        default:
+            return net::malformed_name(static_cast<net::Malformed>(
+                static_cast<int>(reason) - static_cast<int>(DropReason::kMalformed) + 1));
+    }
+}
+
+std::string_view drop_class_name(DropClass drop_class) {
+    switch (drop_class) {
+        case DropClass::kPolicy:
+            return "policy";
+        case DropClass::kMalformed:
+            return "malformed";
+        case DropClass::kLoss:
+            return "loss";
+    }
+    return "";
+}
+
+}  // namespace yagura::select

@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "select/policy.h"
+
+#include <string_view>
+
+#include "base/hash.h"
+
+namespace yagura::select {
+namespace {
+
+std::uint64_t hash_name(std::string_view name) {
+    std::uint64_t h = base::kHashA ^ name.size();
+    for (const char c : name) h = base::mix(h ^ static_cast<unsigned char>(c), base::kHashB);
+    return h;
+}
+
+}  // namespace
+
+std::uint64_t BalanceGroup::pick(std::uint64_t flow_hash) const {
+    std::uint64_t best_weight = 0;
+    std::uint64_t best = 0;
+    for (const Member& member : members) {
+        const std::uint64_t weight = base::mix(flow_hash ^ member.seed, base::kHashD);
+        if (best == 0 || weight > best_weight) {
+            best_weight = weight;
+            best = std::uint64_t{1} << member.tool;
+        }
+    }
+    return best;
+}
+
+std::uint64_t PolicySnapshot::balanced_tools(std::span<const match::RuleIndex> list,
+                                             std::uint64_t flow_hash) const {
+    std::uint64_t tools = 0;
+    for (const match::RuleIndex rule : list) {
+        for (const std::uint16_t group : actions[rule].balance_groups)
+            tools |= balance_groups[group].pick(flow_hash);
+    }
+    return tools;
+}
+
+std::shared_ptr<const PolicySnapshot> make_policy(const rules::Config& config,
+                                                  std::shared_ptr<const match::CompiledRules> compiled,
+                                                  std::uint16_t version) {
+    auto policy = std::make_shared<PolicySnapshot>();
+    policy->rules = std::move(compiled);
+    policy->version = version;
+    const auto tools = config.tool_ports();
+
+    // A balance group with one member is that member.
+    std::vector<std::uint64_t> copy_mask(config.tool_groups.size(), 0);
+    std::vector<std::uint16_t> balance_index(config.tool_groups.size(), 0);
+    for (std::size_t g = 0; g < config.tool_groups.size(); ++g) {
+        const rules::ToolGroup& group = config.tool_groups[g];
+        if (group.mode == rules::GroupMode::kCopy || group.members.size() == 1) {
+            for (const base::ToolId tool : group.members) copy_mask[g] |= std::uint64_t{1} << tool.value();
+            continue;
+        }
+        BalanceGroup balance;
+        for (const base::ToolId tool : group.members) {
+            balance.members.push_back({tool.value(), hash_name(tools[tool.index()]->name)});
+        }
+        balance_index[g] = static_cast<std::uint16_t>(policy->balance_groups.size());
+        policy->balance_groups.push_back(std::move(balance));
+    }
+
+    policy->actions.reserve(config.rules.size());
+    for (const rules::Rule& rule : config.rules) {
+        RuleAction action{.drop = rule.drop, .scope = rule.scope};
+        for (const std::size_t g : rule.forward) {
+            action.copy_tools |= copy_mask[g];
+            if (copy_mask[g] == 0) action.balance_groups.push_back(balance_index[g]);
+        }
+        policy->actions.push_back(std::move(action));
+    }
+    return policy;
+}
+
+}  // namespace yagura::select
