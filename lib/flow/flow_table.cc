@@ -56,8 +56,9 @@ FlowTable::Found FlowTable::find_or_insert(const net::FlowKey& key, std::uint64_
             if (opposite_direction(e.key, key)) return {.index = index, .reverse = true};
         }
     }
-    if (room == nullptr || size_ == capacity_) return {};
-    const std::uint32_t index = size_++;
+    if (room == nullptr || size() == capacity_) return {};
+    const std::uint32_t index = size();
+    size_.add(1);
     room->tags[room_slot] = tag;
     room->entries[room_slot] = index;
     entries_[index].key = key;

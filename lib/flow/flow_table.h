@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "base/counter.h"
 #include "base/zeroed_array.h"
 #include "net/parser.h"
 
@@ -71,8 +72,8 @@ class FlowTable {
     FlowDetails& details(std::uint32_t index) { return details_[index]; }
     const FlowDetails& details(std::uint32_t index) const { return details_[index]; }
 
-    /// Flows in the table: they have the indices 0 .. size() - 1.
-    std::uint32_t size() const { return size_; }
+    /// Flows in the table: they have the indices 0 .. size() - 1. Any thread may ask.
+    std::uint32_t size() const { return static_cast<std::uint32_t>(size_.get()); }
     std::uint32_t capacity() const { return capacity_; }
 
   private:
@@ -88,7 +89,7 @@ class FlowTable {
     base::ZeroedArray<FlowDetails> details_;
     std::uint64_t mask_;
     std::uint32_t capacity_;
-    std::uint32_t size_ = 0;
+    base::Counter size_;
 };
 
 }  // namespace yagura::flow

@@ -51,10 +51,12 @@ void FragmentTable::List::append(List& other) {
     other = {};
 }
 
-FragmentTable::FragmentTable(const FragmentLimits& limits)
+FragmentTable::FragmentTable(const FragmentLimits& limits, std::size_t ports)
     : limits_(limits),
       datagrams_(std::max<std::uint32_t>(limits.datagrams, 1)),
-      buckets_(std::bit_ceil(std::size_t{std::max<std::uint32_t>(limits.datagrams, 1)}), kNone) {}
+      buckets_(std::bit_ceil(std::size_t{std::max<std::uint32_t>(limits.datagrams, 1)}), kNone),
+      parked_(ports),
+      released_(ports) {}
 
 bool FragmentTable::concerns(const net::ParsedPacket& parsed) {
     if (!parsed.is_fragment || !parsed.has_flow()) return false;
@@ -80,10 +82,11 @@ void FragmentTable::release(Datagram& datagram, List& ready) {
     for (rte_mbuf* p = datagram.waiting.head; p != nullptr; p = port::meta(p).next_waiting) {
         waiting_mbufs_ -= p->nb_segs;
         --waiting_packets_;
+        released_[port::meta(p).port.index()].add(1, p->pkt_len);
         if (datagram.known) {
             port::meta(p).parsed.key = datagram.key;
         } else {
-            ++stats_.unmatched;
+            unmatched_.add(1);
         }
     }
     ready.append(datagram.waiting);
@@ -148,11 +151,11 @@ void FragmentTable::take(rte_mbuf* packet, List& ready) {
         return;
     }
     if (packet->nb_segs > limits_.waiting) {
-        ++stats_.unmatched;
+        unmatched_.add(1);
         ready.push(packet);
         return;
     }
-    ++stats_.waited;
+    parked_[m.port.index()].add(1, packet->pkt_len);
     datagram.waiting.push(packet);
     waiting_mbufs_ += packet->nb_segs;
     ++waiting_packets_;

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "base/counter.h"
 #include "base/ids.h"
 #include "net/parser.h"
 
@@ -29,7 +30,8 @@ struct FragmentLimits {
 /// not come in time.
 class FragmentTable {
   public:
-    explicit FragmentTable(const FragmentLimits& limits);
+    /// `ports`: number of network ports.
+    FragmentTable(const FragmentLimits& limits, std::size_t ports);
 
     /// True when the packet's ports depend on another fragment, or others may depend on it.
     static bool concerns(const net::ParsedPacket& parsed);
@@ -55,15 +57,16 @@ class FragmentTable {
     /// Appends everything that waits.
     void flush(List& ready);
 
-    std::uint32_t waiting_mbufs() const { return waiting_mbufs_; }
+    /// Packets that wait. By the owner only.
     std::uint32_t waiting_packets() const { return waiting_packets_; }
+    /// What waits of a port's packets. Any thread.
+    base::Count waiting(base::PortId port) const {
+        return parked_[port.index()].get() - released_[port.index()].get();
+    }
 
-    struct Stats {
-        std::uint64_t waited = 0;  ///< fragments that waited
-        std::uint64_t unmatched =
-            0;  ///< that went on without their first one: no time, no room or end of input
-    };
-    const Stats& stats() const { return stats_; }
+    /// Fragments that went on without their first one: it did not come in time, or there was no room to wait.
+    /// Any thread.
+    std::uint64_t unmatched() const { return unmatched_.get(); }
 
   private:
     static constexpr std::uint32_t kNone = 0xffffffff;
@@ -94,7 +97,9 @@ class FragmentTable {
     std::uint64_t oldest_deadline_ = ~std::uint64_t{0};
     std::uint32_t waiting_mbufs_ = 0;
     std::uint32_t waiting_packets_ = 0;
-    Stats stats_;
+    std::vector<base::PacketCounter> parked_;    ///< by port: that had to wait
+    std::vector<base::PacketCounter> released_;  ///< by port: that wait no more
+    base::Counter unmatched_;
 };
 
 }  // namespace yagura::flow

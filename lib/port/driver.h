@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <span>
 
@@ -22,6 +23,15 @@ class RxQueue {
     virtual bool exhausted() const { return false; }
 };
 
+/// Why a tool port's copy of a packet was not sent. docs/counters.md says what each means.
+enum class ShedReason : std::uint8_t {
+    kRingFull,    ///< the tx lcore did not keep up (live only)
+    kToolFull,    ///< the device or the tool behind it took no more
+    kWriteError,  ///< a capture file could not be written
+    kCount
+};
+inline constexpr std::size_t kShedReasons = static_cast<std::size_t>(ShedReason::kCount);
+
 /// One transmit queue of a tool port. Used by one thread.
 class TxQueue {
   public:
@@ -30,6 +40,9 @@ class TxQueue {
     /// Takes the first n packets of the burst and returns n; the caller still owns the rest. A packet may be
     /// shared: it is not written to.
     [[nodiscard]] virtual std::uint16_t send(std::span<rte_mbuf* const> burst) = 0;
+
+    /// Why send() takes less than it is given.
+    virtual ShedReason refusal() const { return ShedReason::kToolFull; }
 
     /// Sends what is buffered. Called when the thread is idle.
     virtual void flush() {}

@@ -3,6 +3,7 @@
 
 #include <rte_mbuf.h>
 
+#include <array>
 #include <cstdint>
 
 #include "base/bytes.h"
@@ -43,9 +44,13 @@ inline const PacketMeta& meta(const rte_mbuf* packet) {
     return *static_cast<const PacketMeta*>(rte_mbuf_to_priv(const_cast<rte_mbuf*>(packet)));
 }
 
-/// The bytes of the first segment.
-inline base::Bytes first_segment(const rte_mbuf* packet) {
-    return {rte_pktmbuf_mtod(packet, const std::uint8_t*), rte_pktmbuf_data_len(packet)};
+/// Room for the bytes of any packet.
+using FrameBuffer = std::array<std::uint8_t, kMaxFrame>;
+
+/// The packet's bytes in one piece: where they are, or, when they are chained, copied into `buffer`.
+inline base::Bytes contiguous(const rte_mbuf* packet, FrameBuffer& buffer) {
+    const std::uint32_t size = rte_pktmbuf_pkt_len(packet);
+    return {static_cast<const std::uint8_t*>(rte_pktmbuf_read(packet, 0, size, buffer.data())), size};
 }
 
 }  // namespace yagura::port

@@ -1,0 +1,242 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "dataplane/pipeline.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <atomic>
+
+namespace yagura::dataplane {
+namespace {
+
+void free_all(PacketRing& ring) {
+    std::array<rte_mbuf*, kMaxBurst> burst;
+    while (const unsigned n = ring.take(burst)) rte_pktmbuf_free_bulk(burst.data(), n);
+}
+
+/// Ring names are global to the process.
+unsigned next_pipeline_number() {
+    static std::atomic<unsigned> number{0};
+    return number.fetch_add(1);
+}
+
+}  // namespace
+
+base::Result<std::unique_ptr<Pipeline>> Pipeline::create(PipelineOptions options) {
+    std::unique_ptr<Pipeline> pipeline(new Pipeline(std::move(options)));
+    if (auto made = pipeline->make_rings(); !made) return made.error();
+    pipeline->make_stages();
+    if (auto made = pipeline->make_threads(); !made) return made.error();
+    return pipeline;
+}
+
+base::Result<void> Pipeline::make_rings() {
+    const unsigned number = next_pipeline_number();
+    const auto make = [&](const char* kind, std::size_t from, std::size_t to) {
+        return PacketRing::create(fmt::format("{}{}.{}.{}", kind, number, from, to), options_.ring_size);
+    };
+    // A source is polled by one rx lcore; an lcore without a source has nothing to do.
+    select_rings_.resize(options_.sources.size());
+    tool_rings_.resize(options_.plan.select.size());
+    for (std::size_t select = 0; select < tool_rings_.size(); ++select) {
+        for (std::size_t rx = 0; rx < select_rings_.size(); ++rx) {
+            auto ring = make("rx", rx, select);
+            if (!ring) return ring.error();
+            select_rings_[rx].push_back(std::move(ring).value());
+        }
+        for (std::size_t tool = 0; tool < options_.tools.size(); ++tool) {
+            auto ring = make("tx", select, tool);
+            if (!ring) return ring.error();
+            tool_rings_[select].push_back(std::move(ring).value());
+        }
+    }
+    return {};
+}
+
+void Pipeline::make_stages() {
+    const std::size_t selects = tool_rings_.size();
+    const auto raw = [](const std::vector<std::unique_ptr<PacketRing>>& rings) {
+        std::vector<PacketRing*> pointers;
+        for (const auto& ring : rings) pointers.push_back(ring.get());
+        return pointers;
+    };
+    for (std::size_t i = 0; i < options_.sources.size(); ++i) {
+        rx_.push_back(std::make_unique<RxStage>(RxStage::Options{.queue = options_.sources[i],
+                                                                 .link_type = options_.link_type,
+                                                                 .outputs = raw(select_rings_[i]),
+                                                                 .ports = options_.ports,
+                                                                 .burst = options_.burst,
+                                                                 .pressure = options_.pressure,
+                                                                 .hash_seed = options_.hash_seed,
+                                                                 .fragments = options_.fragments}));
+    }
+    for (std::size_t i = 0; i < selects; ++i) {
+        std::vector<PacketRing*> inputs;
+        for (const auto& rings : select_rings_) inputs.push_back(rings[i].get());
+        selectors_.push_back(std::make_unique<select::Selector>(options_.policy));
+        select_.push_back(std::make_unique<SelectStage>(
+            SelectStage::Options{
+                .inputs = std::move(inputs),
+                .tools = raw(tool_rings_[i]),
+                .ports = options_.ports,
+                .burst = options_.burst,
+                .pressure = options_.pressure,
+                .flows = static_cast<std::uint32_t>((options_.flows + selects - 1) / selects),
+                .keep_details = options_.keep_details},
+            selectors_.back().get()));
+    }
+    std::vector<std::vector<TxStage::Tool>> tools(std::min(options_.plan.tx.size(), options_.tools.size()));
+    for (std::size_t tool = 0; tool < options_.tools.size(); ++tool) {
+        std::vector<PacketRing*> inputs;
+        for (const auto& rings : tool_rings_) inputs.push_back(rings[tool].get());
+        tools[tool % tools.size()].push_back({.id = base::ToolId{static_cast<std::uint8_t>(tool)},
+                                              .queue = options_.tools[tool],
+                                              .inputs = std::move(inputs)});
+    }
+    for (auto& list : tools) tx_.push_back(std::make_unique<TxStage>(std::move(list), options_.burst));
+}
+
+base::Result<void> Pipeline::make_threads() {
+    quiescent_ = std::make_unique<QuiescentState>(static_cast<unsigned>(options_.plan.lcores.size()));
+    const unsigned number = next_pipeline_number();
+    for (const LcorePlan::Lcore& lcore : options_.plan.lcores) {
+        std::vector<Stage*> stages;
+        const auto add = [&](const std::vector<unsigned>& plan, const auto& all) {
+            for (std::size_t i = 0; i < all.size(); ++i) {
+                if (plan[i % plan.size()] == lcore.id) stages.push_back(all[i].get());
+            }
+        };
+        add(options_.plan.rx, rx_);
+        add(options_.plan.select, select_);
+        add(options_.plan.tx, tx_);
+        if (stages.empty()) continue;
+        auto thread =
+            PollThread::create(lcore.id, static_cast<unsigned>(threads_.size()), std::move(stages),
+                               *quiescent_, lcore.shares_cpu || options_.pressure == Pressure::kPushBack,
+                               fmt::format("msg{}.{}", number, lcore.id));
+        if (!thread) return thread.error();
+        threads_.push_back(std::move(thread).value());
+    }
+    return {};
+}
+
+Pipeline::~Pipeline() {
+    stop();
+    for (auto* matrix : {&select_rings_, &tool_rings_}) {
+        for (const auto& rings : *matrix) {
+            for (const auto& ring : rings) free_all(*ring);
+        }
+    }
+}
+
+base::Result<void> Pipeline::start() {
+    for (const auto& thread : threads_) {
+        if (auto started = thread->start(); !started) return started;
+    }
+    return {};
+}
+
+void Pipeline::stop_sources() {
+    for (const auto& rx : rx_) rx->stop_polling();
+}
+
+bool Pipeline::drained() const {
+    if (!std::ranges::all_of(rx_, [](const auto& rx) { return rx->done(); })) return false;
+    const Stats now = stats();
+    const bool quiet =
+        std::ranges::all_of(now.ports, [](const PortStats& p) { return p.in_flight == base::Count{}; });
+    return quiet && std::ranges::all_of(
+                        now.tools, [](const ToolStats& t) { return t.offered == t.sent + t.shed_total(); });
+}
+
+void Pipeline::stop() {
+    for (const auto& thread : threads_) thread->stop();
+}
+
+void Pipeline::swap_policy(std::shared_ptr<const select::PolicySnapshot> policy) {
+    std::vector<std::unique_ptr<select::Selector>> fresh;
+    for (std::size_t i = 0; i < select_.size(); ++i)
+        fresh.push_back(std::make_unique<select::Selector>(policy));
+    for (std::size_t i = 0; i < select_.size(); ++i) select_[i]->publish(fresh[i].get());
+    quiescent_->synchronize();
+    selectors_ = std::move(fresh);
+    options_.policy = std::move(policy);
+}
+
+Stats Pipeline::stats() const {
+    Stats stats;
+    stats.ports.resize(options_.ports);
+    for (std::size_t i = 0; i < options_.ports; ++i) {
+        const base::PortId id{static_cast<std::uint16_t>(i)};
+        PortStats& port = stats.ports[i];
+        // Downstream first: then a packet that moves meanwhile counts as in flight, not as one too many.
+        base::Count taken;
+        for (const auto& select : select_) {
+            const SelectStage::PortCounters& counters = select->counters(id);
+            port.forwarded += counters.forwarded.get();
+            for (std::size_t r = 0; r < port.dropped.size(); ++r)
+                port.dropped[r] += counters.dropped[r].get();
+            taken += counters.taken.get();
+        }
+        base::Count handed;
+        for (const auto& rx : rx_) {
+            const RxStage::PortCounters& counters = rx->counters(id);
+            const base::Count lost = counters.dropped.get();
+            port.dropped[static_cast<std::size_t>(select::DropReason::kSelectRingFull)] += lost;
+            handed += counters.handed.get() - lost;
+            port.held += rx->fragments().waiting(id);
+            port.received += counters.received.get();
+        }
+        port.in_flight = handed - taken;
+    }
+    stats.tools.resize(options_.tools.size());
+    for (const auto& tx : tx_) {
+        for (std::size_t i = 0; i < tx->tools().size(); ++i) {
+            const TxStage::Tool& tool = tx->tools()[i];
+            ToolStats& out = stats.tools[tool.id.index()];
+            out.sent = tx->counters(i).sent.get();
+            out.shed[static_cast<std::size_t>(tool.queue->refusal())] += tx->counters(i).shed.get();
+        }
+    }
+    for (std::size_t i = 0; i < options_.tools.size(); ++i) {
+        for (const auto& select : select_) {
+            const SelectStage::ToolCounters& counters =
+                select->counters(base::ToolId{static_cast<std::uint8_t>(i)});
+            stats.tools[i].shed[static_cast<std::size_t>(port::ShedReason::kRingFull)] += counters.shed.get();
+            stats.tools[i].offered += counters.offered.get();
+            stats.tools[i].flows += counters.flows.get();
+        }
+    }
+    std::vector<select::DecisionTable::RuleCount> rules(options_.policy->actions.size());
+    for (const auto& selector : selectors_) {
+        selector->add_to(rules);
+        stats.decision_overflows += selector->decision_overflows();
+    }
+    for (const auto& rule : rules) stats.rules.push_back({rule.count, rule.flows});
+    for (const auto& thread : threads_) {
+        const PollThread::Turns turns = thread->turns();
+        stats.threads.push_back({thread->lcore(), turns.busy, turns.empty, turns.packets});
+    }
+    for (const auto& rings : select_rings_) {
+        for (const auto& ring : rings) stats.on_select_rings += ring->count();
+    }
+    for (const auto& rings : tool_rings_) {
+        for (const auto& ring : rings) stats.on_tool_rings += ring->count();
+    }
+    for (const auto& select : select_) {
+        stats.untracked += select->untracked();
+        stats.flows += select->flows().size();
+    }
+    for (const auto& rx : rx_) stats.fragments_unmatched += rx->fragments().unmatched();
+    return stats;
+}
+
+void Pipeline::for_each_flow(const FlowCallback& callback) const {
+    for (std::size_t i = 0; i < select_.size(); ++i) {
+        const flow::FlowTable& flows = select_[i]->flows();
+        for (std::uint32_t f = 0; f < flows.size(); ++f)
+            callback(flows.entry(f), flows.details(f), *selectors_[i]);
+    }
+}
+
+}  // namespace yagura::dataplane

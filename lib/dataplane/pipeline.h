@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <vector>
+
+#include "dataplane/lcore_plan.h"
+#include "dataplane/poll_thread.h"
+#include "dataplane/rx_stage.h"
+#include "dataplane/select_stage.h"
+#include "dataplane/stats.h"
+#include "dataplane/tx_stage.h"
+
+namespace yagura::dataplane {
+
+struct PipelineOptions {
+    LcorePlan plan;
+    std::vector<port::RxQueue*> sources;  ///< laid on the rx lcores in turn
+    std::vector<port::TxQueue*> tools;    ///< by ToolId; laid on the tx lcores in turn
+    std::size_t ports = 1;                ///< network ports
+    net::LinkType link_type = net::LinkType::kEthernet;
+    std::shared_ptr<const select::PolicySnapshot> policy;
+    Pressure pressure = Pressure::kDrop;
+    unsigned burst = 32;             ///< 1 to kMaxBurst
+    unsigned ring_size = 4096;       ///< power of two, at least twice the waiting fragments
+    std::uint32_t flows = 1u << 20;  ///< of all select lcores together
+    std::uint64_t hash_seed = 0;
+    bool keep_details = true;  ///< of flows
+    flow::FragmentLimits fragments;
+};
+
+/// The stages, the rings between them, and the threads that run them. Sources and tools stay with the caller
+/// and must outlive it. All methods are the control thread's.
+class Pipeline {
+  public:
+    static base::Result<std::unique_ptr<Pipeline>> create(PipelineOptions options);
+    /// Stops the threads. Packets that are still on rings are freed.
+    ~Pipeline();
+
+    base::Result<void> start();
+    /// No more packets are taken from the sources; what is inside goes on.
+    void stop_sources();
+    /// Every source has ended, and every packet has reached its end.
+    bool drained() const;
+    /// Ends the threads, after their current turn.
+    void stop();
+
+    /// Replaces the policy without stopping traffic. Flows are decided anew at their next packet. Returns
+    /// when no thread uses the old one any more; its counts by rule go with it.
+    void swap_policy(std::shared_ptr<const select::PolicySnapshot> policy);
+
+    Stats stats() const;
+
+    /// Calls back for every flow of every select lcore, with the lcore's selector. Only when stopped.
+    using FlowCallback =
+        std::function<void(const flow::FlowEntry&, const flow::FlowDetails&, const select::Selector&)>;
+    void for_each_flow(const FlowCallback& callback) const;
+
+  private:
+    explicit Pipeline(PipelineOptions options) : options_(std::move(options)) {}
+    base::Result<void> make_rings();
+    void make_stages();
+    base::Result<void> make_threads();
+
+    PipelineOptions options_;
+    std::vector<std::vector<std::unique_ptr<PacketRing>>> select_rings_;  ///< [rx stage][select stage]
+    std::vector<std::vector<std::unique_ptr<PacketRing>>> tool_rings_;    ///< [select stage][tool]
+    std::vector<std::unique_ptr<select::Selector>> selectors_;            ///< by select stage
+    std::vector<std::unique_ptr<RxStage>> rx_;
+    std::vector<std::unique_ptr<SelectStage>> select_;
+    std::vector<std::unique_ptr<TxStage>> tx_;
+    std::unique_ptr<QuiescentState> quiescent_;
+    std::vector<std::unique_ptr<PollThread>> threads_;  ///< last: they end first
+};
+
+}  // namespace yagura::dataplane

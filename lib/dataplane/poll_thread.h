@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+#include <rte_rcu_qsbr.h>
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/counter.h"
+#include "dataplane/stage.h"
+
+namespace yagura::dataplane {
+
+/// Quiescent states of all poll threads: what a thread may have read before its latest turn, it reads no
+/// more.
+class QuiescentState {
+  public:
+    explicit QuiescentState(unsigned threads);
+
+    /// Waits until every running poll thread has begun a turn after this call. Control thread; sleeps.
+    void synchronize() const;
+
+    rte_rcu_qsbr* get() const { return state_.get(); }
+
+  private:
+    struct Free {
+        void operator()(rte_rcu_qsbr* state) const;
+    };
+    std::unique_ptr<rte_rcu_qsbr, Free> state_;
+};
+
+/// Something for a poll thread to do between two turns. Lives until it has been run.
+struct Message {
+    void (*run)(void* argument) noexcept;
+    void* argument;
+};
+
+/// The loop of one lcore: its stages in turn, then one look at the message ring, then a quiescent state.
+class PollThread {
+  public:
+    /// `index`: of the thread in `quiescent`. `yields`: gives the CPU away when a turn found nothing to do,
+    /// for lcores that share one; otherwise it spins.
+    static base::Result<std::unique_ptr<PollThread>> create(unsigned lcore, unsigned index,
+                                                            std::vector<Stage*> stages,
+                                                            const QuiescentState& quiescent, bool yields,
+                                                            const std::string& name);
+    ~PollThread();
+
+    /// Starts the loop on its EAL lcore. Control thread, like all that follows.
+    base::Result<void> start();
+    /// Has the loop end after its current turn, and waits for it.
+    void stop();
+    /// Runs the message on the thread. False when its ring is full.
+    [[nodiscard]] bool post(Message& message);
+
+    struct Turns {
+        std::uint64_t busy;   ///< turns that handled a packet
+        std::uint64_t empty;  ///< turns that found none
+        std::uint64_t packets;
+    };
+    Turns turns() const { return {busy_.get(), empty_.get(), packets_.get()}; }
+    unsigned lcore() const { return lcore_; }
+
+  private:
+    PollThread(unsigned lcore, unsigned index, std::vector<Stage*> stages, const QuiescentState& quiescent,
+               bool yields, std::unique_ptr<Ring<Message>> messages);
+    static int entry(void* self);
+    void loop();
+
+    unsigned lcore_;
+    unsigned index_;
+    std::vector<Stage*> stages_;
+    const QuiescentState& quiescent_;
+    bool yields_;
+    std::unique_ptr<Ring<Message>> messages_;
+    bool started_ = false;
+    bool running_ = false;  ///< of the loop alone: a message ends it
+    base::Counter busy_;
+    base::Counter empty_;
+    base::Counter packets_;
+};
+
+}  // namespace yagura::dataplane

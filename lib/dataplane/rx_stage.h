@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <memory>
+#include <vector>
+
+#include "base/counter.h"
+#include "dataplane/stage.h"
+#include "flow/fragment_table.h"
+#include "net/parser.h"
+#include "port/driver.h"
+#include "port/packet.h"
+
+namespace yagura::dataplane {
+
+/// Polls one receive queue, parses each packet once, gives later fragments the ports of their flow, and
+/// steers every packet by its symmetric flow hash to the select lcore of its flow.
+class RxStage : public Stage {
+  public:
+    struct Options {
+        port::RxQueue* queue;
+        net::LinkType link_type;
+        std::vector<PacketRing*> outputs;  ///< one per select lcore
+        std::size_t ports;                 ///< number of network ports: packets carry their PortId
+        unsigned burst;
+        Pressure pressure;
+        std::uint64_t hash_seed;
+        flow::FragmentLimits fragments;
+    };
+    explicit RxStage(Options options);
+
+    unsigned turn() override;
+
+    /// From now on the queue is not polled; what waits is handed over. Any thread.
+    void stop_polling() { stopping_.store(true, std::memory_order_relaxed); }
+    /// Nothing will come out any more: the queue is exhausted (or polling was stopped) and nothing waits. Any
+    /// thread.
+    bool done() const { return done_.load(std::memory_order_acquire); }
+
+    struct PortCounters {
+        base::PacketCounter received;
+        base::PacketCounter handed;   ///< put on a ring to select
+        base::PacketCounter dropped;  ///< select_ring_full
+    };
+    const PortCounters& counters(base::PortId port) const { return counters_[port.index()]; }
+    const flow::FragmentTable& fragments() const { return fragments_; }
+
+  private:
+    bool outputs_have_room() const;
+    void steer(rte_mbuf* packet, base::Bytes frame);
+    void steer_ready();
+    void hand_over(std::size_t output);
+
+    Options options_;
+    flow::FragmentTable fragments_;
+    flow::FragmentTable::List ready_;
+    std::unique_ptr<port::FrameBuffer> buffer_;
+    std::vector<PortCounters> counters_;
+    /// Packets of this turn by output. A turn may release fragments beyond its burst: they are handed over as
+    /// a list fills.
+    struct Outgoing {
+        std::array<rte_mbuf*, kMaxBurst> packets;
+        unsigned count = 0;
+    };
+    std::vector<Outgoing> outgoing_;
+    std::atomic<bool> stopping_{false};
+    std::atomic<bool> done_{false};
+};
+
+}  // namespace yagura::dataplane

@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+#include <rte_mbuf.h>
+
+#include "dataplane/ring.h"
+
+namespace yagura::dataplane {
+
+using PacketRing = Ring<rte_mbuf>;
+
+/// Bursts are never larger.
+inline constexpr unsigned kMaxBurst = 64;
+
+/// What happens when an output is full.
+enum class Pressure : std::uint8_t {
+    kDrop,      ///< live: what does not fit is lost, and counted
+    kPushBack,  ///< replay: a stage does not poll its input while its outputs lack room for a burst's worst
+                ///< case
+};
+
+/// A piece of work that a poll thread does in turn with others.
+class Stage {
+  public:
+    virtual ~Stage() = default;
+    /// One turn: at most one burst from each input. Returns the packets handled; 0 tells the thread that it
+    /// may rest.
+    virtual unsigned turn() = 0;
+};
+
+}  // namespace yagura::dataplane

@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "dataplane/stats.h"
+
+namespace yagura::dataplane {
+
+base::Count PortStats::dropped_total() const {
+    base::Count total;
+    for (const base::Count& count : dropped) total += count;
+    return total;
+}
+
+base::Count ToolStats::shed_total() const {
+    base::Count total;
+    for (const base::Count& count : shed) total += count;
+    return total;
+}
+
+std::uint64_t Stats::lost() const {
+    std::uint64_t lost = 0;
+    for (const PortStats& port : ports) {
+        for (std::size_t reason = 0; reason < port.dropped.size(); ++reason) {
+            const bool loss =
+                select::drop_class(static_cast<select::DropReason>(reason)) == select::DropClass::kLoss;
+            if (loss) lost += port.dropped[reason].packets;
+        }
+    }
+    for (const ToolStats& tool : tools) lost += tool.shed_total().packets;
+    return lost;
+}
+
+bool Stats::balanced() const {
+    std::uint64_t in_flight = 0;
+    for (const PortStats& port : ports) {
+        if (port.received != port.forwarded + port.dropped_total() + port.held + port.in_flight) return false;
+        in_flight += port.in_flight.packets;
+    }
+    if (in_flight != on_select_rings) return false;
+    std::uint64_t queued = 0;
+    for (const ToolStats& tool : tools) queued += (tool.offered - tool.sent - tool.shed_total()).packets;
+    return queued == on_tool_rings;
+}
+
+}  // namespace yagura::dataplane
