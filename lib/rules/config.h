@@ -65,6 +65,7 @@ struct Config {
 
     std::vector<const Port*> network_ports() const;  ///< index = PortId
     std::vector<const Port*> tool_ports() const;     ///< index = ToolId
+    bool operator==(const Config&) const = default;
 };
 
 /// One thing that is wrong with a configuration.

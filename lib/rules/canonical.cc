@@ -1,0 +1,183 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include <fmt/format.h>
+
+#include <span>
+#include <string>
+
+#include "rules/config.h"
+#include "rules/json_document.h"
+#include "rules/keys.h"
+#include "rules/units.h"
+
+namespace yagura::rules {
+namespace {
+
+std::string string_json(std::string_view text) {
+    constexpr bool kAsciiOnly = false;
+    return Json(text).dump(-1, ' ', kAsciiOnly, Json::error_handler_t::replace);
+}
+
+/// "[a, b]" of values that are JSON already.
+template <class Range, class ToJson>
+std::string list_json(const Range& range, ToJson to_json) {
+    std::string out = "[";
+    for (const auto& item : range) {
+        if (out.size() > 1) out += ", ";
+        out += to_json(item);
+    }
+    return out + "]";
+}
+
+/// Objects over several lines, two spaces a level; lists of plain values on one.
+class Writer {
+  public:
+    void open(char bracket) {
+        out_ += bracket;
+        ++depth_;
+        empty_ = true;
+    }
+    void close(char bracket) {
+        --depth_;
+        if (!empty_) new_line();
+        out_ += bracket;
+        empty_ = false;
+    }
+    /// Begins the next item of an array.
+    void item() {
+        if (!empty_) out_ += ',';
+        new_line();
+        empty_ = false;
+    }
+    /// Begins the next member of an object; its value follows.
+    void key(std::string_view name) {
+        item();
+        out_ += string_json(name);
+        out_ += ": ";
+    }
+    void member(std::string_view name, std::string_view json) {
+        key(name);
+        out_ += json;
+    }
+    std::string take() {
+        out_ += '\n';
+        return std::move(out_);
+    }
+
+  private:
+    void new_line() {
+        out_ += '\n';
+        out_.append(2 * depth_, ' ');
+    }
+
+    std::string out_;
+    std::size_t depth_ = 0;
+    bool empty_ = true;  ///< the innermost bracket holds nothing yet
+};
+
+std::string numbers_json(std::span<const unsigned> numbers) {
+    return list_json(numbers, [](unsigned number) { return std::to_string(number); });
+}
+
+std::string patterns_json(std::span<const Pattern> patterns) {
+    return list_json(patterns, [](const Pattern& pattern) { return string_json(pattern.text); });
+}
+
+void write_lcores(Writer& out, const LcoreSpec& lcores) {
+    out.key("lcores");
+    out.open('{');
+    out.member("rx", numbers_json(lcores.rx));
+    out.member("select", numbers_json(lcores.select));
+    out.member("tx", numbers_json(lcores.tx));
+    out.close('}');
+}
+
+void write_ports(Writer& out, const Config& config) {
+    out.key("ports");
+    out.open('{');
+    for (const Port& port : config.ports) {
+        out.key(port.name);
+        out.open('{');
+        out.member("role", string_json(word_of(kRoles, port.role)));
+        out.member("device", string_json(port.device));
+        if (port.rate_bits_per_second) out.member("rate", rate_json(*port.rate_bits_per_second));
+        out.close('}');
+    }
+    out.close('}');
+}
+
+void write_groups(Writer& out, const Config& config) {
+    const auto tools = config.tool_ports();
+    bool opened = false;
+    for (const ToolGroup& group : config.tool_groups) {
+        if (group.implicit) continue;
+        if (!opened) {
+            out.key("tool_groups");
+            out.open('{');
+            opened = true;
+        }
+        out.key(group.name);
+        out.open('{');
+        out.member("members", list_json(group.members, [&tools](base::ToolId tool) {
+                       return string_json(tools.at(tool.index())->name);
+                   }));
+        if (group.mode != ToolGroup{}.mode) out.member("mode", string_json(word_of(kModes, group.mode)));
+        out.close('}');
+    }
+    if (opened) out.close('}');
+}
+
+void write_rule(Writer& out, const Rule& rule, const Config& config) {
+    out.open('{');
+    out.member("id", std::to_string(rule.id));
+    if (!rule.name.empty()) out.member("name", string_json(rule.name));
+    if (!rule.filter.empty()) out.member("filter", string_json(rule.filter));
+    if (rule.layer) out.member("layer", string_json(word_of(kLayers, *rule.layer)));
+    if (rule.malformed) out.member("malformed", *rule.malformed ? "true" : "false");
+    if (!rule.payload.empty()) out.member("payload", patterns_json(rule.payload));
+    if (!rule.payload_all.empty()) out.member("payload_all", patterns_json(rule.payload_all));
+    if (rule.drop) out.member("drop", "true");
+    if (!rule.forward.empty()) {
+        out.member("forward", list_json(rule.forward, [&config](std::size_t group) {
+                       return string_json(config.tool_groups.at(group).name);
+                   }));
+    }
+    if (rule.scope != Rule{}.scope) out.member("scope", string_json(word_of(kScopes, rule.scope)));
+    out.close('}');
+}
+
+void write_rules(Writer& out, const Config& config) {
+    out.key("rules");
+    out.open('[');
+    for (const Rule& rule : config.rules) {
+        out.item();
+        write_rule(out, rule, config);
+    }
+    out.close(']');
+}
+
+void write_inspect(Writer& out, const Inspect& inspect) {
+    const Inspect usual;
+    out.key("inspect");
+    out.open('{');
+    if (inspect.stream_depth != usual.stream_depth)
+        out.member("stream_depth", size_json(inspect.stream_depth));
+    if (inspect.hold_bytes != usual.hold_bytes) out.member("hold_bytes", size_json(inspect.hold_bytes));
+    if (inspect.flows != usual.flows) out.member("flows", std::to_string(inspect.flows));
+    out.close('}');
+}
+
+}  // namespace
+
+std::string canonical_json(const Config& config) {
+    Writer out;
+    out.open('{');
+    if (!config.lcores.is_auto()) write_lcores(out, config.lcores);
+    write_ports(out, config);
+    write_groups(out, config);
+    if (!config.rules.empty()) write_rules(out, config);
+    if (config.inspect != Inspect{}) write_inspect(out, config.inspect);
+    out.close('}');
+    return out.take();
+}
+
+}  // namespace yagura::rules

@@ -1,0 +1,335 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "rules/config.h"
+
+#include <fmt/format.h>
+
+#include <array>
+#include <exception>
+#include <limits>
+#include <utility>
+
+#include "rules/fields.h"
+#include "rules/json_document.h"
+#include "rules/keys.h"
+#include "rules/report.h"
+#include "rules/rule_reader.h"
+#include "rules/units.h"
+
+namespace yagura::rules {
+namespace {
+
+class ConfigReader {
+  public:
+    explicit ConfigReader(ErrorList& errors) : errors_(errors) {}
+
+    Config read(const Json& document) {
+        const Place root;
+        const auto fields = Fields::open(document, root, kDocumentKeys, "a configuration (an object)",
+                                         R"({"ports": {...}, "rules": [...]})", errors_);
+        if (!fields) return {};
+        if (const Json* lcores = fields->find("lcores")) read_lcores(*lcores, *fields);
+        if (const auto* ports = fields->object("ports")) read_ports(*ports, fields->place("ports"));
+        names_.groups_known = !fields->has("tool_groups");
+        if (const auto* groups = fields->object("tool_groups")) {
+            names_.groups_known = true;
+            read_groups(*groups, fields->place("tool_groups"));
+        }
+        add_implicit_groups();
+        if (fields->array("rules") != nullptr) {
+            config_.rules = read_rules(*fields->find("rules"), fields->place("rules"), names_, errors_);
+        }
+        if (const Json* inspect = fields->find("inspect")) read_inspect(*inspect, fields->place("inspect"));
+        return std::move(config_);
+    }
+
+  private:
+    void read_lcores(const Json& value, const Fields& document) {
+        const Place place = document.place("lcores");
+        if (const auto* word = value.get_ptr<const std::string*>()) {
+            if (*word != "auto") {
+                errors_.add(place, fmt::format("{} is not a plan of lcores", in_quotes(*word)),
+                            fmt::format("write {}", kDocumentKeys[0].example));
+            }
+            return;
+        }
+        if (!value.is_object()) {
+            document.wrong_type("lcores");
+            return;
+        }
+        const auto fields = Fields::open(value, place, kLcoreKeys, {}, {}, errors_);
+        config_.lcores.rx = read_stage(*fields, "rx");
+        config_.lcores.select = read_stage(*fields, "select");
+        config_.lcores.tx = read_stage(*fields, "tx");
+    }
+
+    std::vector<unsigned> read_stage(const Fields& fields, std::string_view key) {
+        std::vector<unsigned> lcores;
+        const auto* items = fields.array(key);
+        if (items == nullptr) return lcores;
+        const Place place = fields.place(key);
+        if (items->empty()) {
+            errors_.add(place, "is empty", R"(every stage needs an lcore, or write "lcores": "auto")");
+        }
+        std::array<bool, kLcoreLimit> seen{};
+        for (std::size_t i = 0; i < items->size(); ++i) {
+            const Place entry(place, i);
+            const auto lcore =
+                read_whole_number((*items)[i], entry, "an lcore number", 0, kLcoreLimit - 1, errors_);
+            if (!lcore) continue;
+            if (std::exchange(seen[*lcore], true)) {
+                errors_.add(entry, fmt::format("the lcore {} stands twice in one stage", *lcore),
+                            "name it once");
+                continue;
+            }
+            lcores.push_back(static_cast<unsigned>(*lcore));
+        }
+        return lcores;
+    }
+
+    void read_ports(const Json::object_t& ports, const Place& place) {
+        names_.ports_known = true;
+        std::size_t network_ports = 0;
+        bool any_broken = false;
+        for (const auto& [name, value] : ports) {
+            const Named named = read_port(name, value, {place, name});
+            if (named.kind == Named::Kind::kNetworkPort) ++network_ports;
+            if (named.kind == Named::Kind::kToolPort) names_.tool_ports.push_back(name);
+            any_broken = any_broken || named.kind == Named::Kind::kBroken;
+            names_.all.emplace(name, named);
+        }
+        if (network_ports == 0 && !any_broken) {
+            errors_.add(place, "there is no network port to receive from",
+                        R"(add one: "tap0": {"role": "network", "device": "net_af_packet0,iface=br0"})");
+        }
+        // A PortId has 16 bits.
+        constexpr std::size_t kMaxNetworkPorts = std::numeric_limits<std::uint16_t>::max();
+        if (network_ports > kMaxNetworkPorts) {
+            errors_.add(place, fmt::format("there are {} network ports", network_ports),
+                        fmt::format("at most {}", kMaxNetworkPorts));
+        }
+    }
+
+    Named read_port(const std::string& name, const Json& value, const Place& place) {
+        check_name(name, place, errors_);
+        const auto fields = Fields::open(value, place, kPortKeys, "a port (an object)",
+                                         R"({"role": "tool", "device": "0000:3b:00.1"})", errors_);
+        if (!fields) return {};
+        Port port;
+        port.name = name;
+        const auto role = fields->choice("role", kRoles);
+        if (auto device = fields->string("device")) {
+            if (device->empty()) {
+                errors_.add(fields->place("device"), "the device is empty",
+                            fmt::format("for example {}", kPortKeys[1].example));
+            } else if (check_no_control(*device, fields->place("device"), errors_)) {
+                port.device = *std::move(device);
+            }
+        }
+        if (role == PortRole::kNetwork && fields->has("rate")) {
+            errors_.add(fields->place("rate"), "a network port has no rate", "rates belong to tool ports");
+        } else {
+            port.rate_bits_per_second = read_rate(*fields);
+        }
+        if (!role) return {};
+        port.role = *role;
+        if (port.role == PortRole::kNetwork) {
+            config_.ports.push_back(std::move(port));
+            return {Named::Kind::kNetworkPort, 0};
+        }
+        if (tool_count_ == base::kMaxTools) {
+            errors_.add(place, "one tool port too many",
+                        fmt::format("at most {} tool ports", base::kMaxTools));
+            return {};
+        }
+        config_.ports.push_back(std::move(port));
+        return {Named::Kind::kToolPort, tool_count_++};
+    }
+
+    std::optional<std::uint64_t> read_rate(const Fields& fields) {
+        const Json* value = fields.find("rate");
+        if (value == nullptr) return std::nullopt;
+        std::optional<std::uint64_t> rate;
+        if (const auto* text = value->get_ptr<const std::string*>()) {
+            rate = parse_rate(*text);
+        } else if (value->is_number_unsigned()) {
+            rate = value->get<std::uint64_t>();
+        } else if (!value->is_number()) {
+            fields.wrong_type("rate");
+            return std::nullopt;
+        }
+        if (rate && *rate > 0) return rate;
+        errors_.add(fields.place("rate"), fmt::format("{} is not a rate", shown(*value)),
+                    fmt::format("{}, above zero: \"1Gbps\"; without the key there is no limit", kRateForms));
+        return std::nullopt;
+    }
+
+    void read_groups(const Json::object_t& groups, const Place& place) {
+        for (const auto& [name, value] : groups) {
+            const Place entry(place, name);
+            check_name(name, entry, errors_);
+            if (names_.all.contains(name)) {
+                errors_.add(entry, fmt::format("a port is named {} too", in_quotes(name)),
+                            "rename the group; a tool port's own name already is a group of one");
+            } else {
+                names_.all.emplace(name, Named{Named::Kind::kToolGroup, config_.tool_groups.size()});
+            }
+            names_.tool_groups.push_back(name);
+            config_.tool_groups.push_back(read_group(name, value, entry));
+        }
+    }
+
+    ToolGroup read_group(const std::string& name, const Json& value, const Place& place) {
+        ToolGroup group;
+        group.name = name;
+        const auto fields = Fields::open(value, place, kToolGroupKeys, "a tool group (an object)",
+                                         R"({"members": ["ids0", "ids1"], "mode": "balance"})", errors_);
+        if (!fields) return group;
+        group.mode = fields->choice("mode", kModes).value_or(group.mode);
+        const auto* members = fields->array("members");
+        if (members == nullptr) return group;
+        const Place list = fields->place("members");
+        if (members->empty())
+            errors_.add(list, "the group has no members", "name a tool port, or remove the group");
+        std::array<std::optional<std::size_t>, base::kMaxTools> seen{};
+        for (std::size_t i = 0; i < members->size(); ++i) {
+            const Place entry(list, i);
+            const std::optional<std::size_t> tool = read_member((*members)[i], entry);
+            if (!tool) continue;
+            if (seen[*tool]) {
+                errors_.add(
+                    entry,
+                    fmt::format("{} is already member {} of the group", shown((*members)[i]), *seen[*tool]),
+                    "name it once");
+                continue;
+            }
+            seen[*tool] = i;
+            group.members.emplace_back(static_cast<std::uint8_t>(*tool));
+        }
+        return group;
+    }
+
+    std::optional<std::size_t> read_member(const Json& value, const Place& place) {
+        const auto* name = value.get_ptr<const std::string*>();
+        if (name == nullptr) {
+            report_type(value, place, "the name of a tool port", R"("ids0")", errors_);
+            return std::nullopt;
+        }
+        const auto found = names_.all.find(*name);
+        if (found == names_.all.end()) {
+            if (names_.ports_known) {
+                std::string fix;
+                if (!errors_.full()) fix = suggestion(*name, names_.tool_ports, "known tool ports");
+                errors_.add(place, fmt::format("unknown tool port {}", in_quotes(*name)), std::move(fix));
+            }
+            return std::nullopt;
+        }
+        switch (found->second.kind) {
+            case Named::Kind::kToolPort:
+                return found->second.index;
+            case Named::Kind::kNetworkPort:
+                errors_.add(place,
+                            fmt::format("{} is a network port; members are tool ports", in_quotes(*name)),
+                            R"(name a port whose role is "tool")");
+                return std::nullopt;
+            case Named::Kind::kToolGroup:
+                errors_.add(place,
+                            fmt::format("{} is a tool group; members are tool ports", in_quotes(*name)),
+                            "name its members");
+                return std::nullopt;
+            case Named::Kind::kBroken:
+                break;
+        }
+        return std::nullopt;
+    }
+
+    void add_implicit_groups() {
+        std::uint8_t tool = 0;
+        for (const Port& port : config_.ports) {
+            if (port.role != PortRole::kTool) continue;
+            config_.tool_groups.push_back({port.name, GroupMode::kCopy, {base::ToolId(tool++)}, true});
+        }
+    }
+
+    void read_inspect(const Json& value, const Place& place) {
+        const auto fields =
+            Fields::open(value, place, kInspectKeys, "an object", kDocumentKeys[4].example, errors_);
+        if (!fields) return;
+        Inspect& inspect = config_.inspect;
+        inspect.stream_depth =
+            read_size(*fields, "stream_depth", 1, kMaxStreamDepth).value_or(inspect.stream_depth);
+        inspect.hold_bytes = read_size(*fields, "hold_bytes", 0, kMaxHoldBytes).value_or(inspect.hold_bytes);
+        if (const Json* flows = fields->find("flows")) {
+            inspect.flows =
+                read_whole_number(*flows, fields->place("flows"), "a number of flows", 1, kMaxFlows, errors_)
+                    .value_or(inspect.flows);
+        }
+    }
+
+    std::optional<std::uint64_t> read_size(const Fields& fields, std::string_view key, std::uint64_t low,
+                                           std::uint64_t high) {
+        const Json* value = fields.find(key);
+        if (value == nullptr) return std::nullopt;
+        std::optional<std::uint64_t> size;
+        if (const auto* text = value->get_ptr<const std::string*>()) {
+            size = parse_size(*text);
+        } else if (value->is_number_unsigned()) {
+            size = value->get<std::uint64_t>();
+        } else if (!value->is_number()) {
+            fields.wrong_type(key);
+            return std::nullopt;
+        }
+        if (!size) {
+            errors_.add(fields.place(key), fmt::format("{} is not a size", shown(*value)),
+                        fmt::format("only sizes are accepted: {}", kSizeForms));
+            return std::nullopt;
+        }
+        if (*size >= low && *size <= high) return size;
+        errors_.add(fields.place(key), fmt::format("{} is out of range", shown(*value)),
+                    fmt::format("from {} to {}", size_json(low), size_json(high)));
+        return std::nullopt;
+    }
+
+    /// A string or a number, for a reason.
+    static std::string shown(const Json& value) {
+        const auto* text = value.get_ptr<const std::string*>();
+        return text != nullptr ? in_quotes(*text) : value.dump();
+    }
+
+    ErrorList& errors_;
+    Config config_;
+    Names names_;
+    std::size_t tool_count_ = 0;
+};
+
+std::vector<const Port*> ports_of(const Config& config, PortRole role) {
+    std::vector<const Port*> ports;
+    for (const Port& port : config.ports) {
+        if (port.role == role) ports.push_back(&port);
+    }
+    return ports;
+}
+
+}  // namespace
+
+std::vector<const Port*> Config::network_ports() const {
+    return ports_of(*this, PortRole::kNetwork);
+}
+std::vector<const Port*> Config::tool_ports() const {
+    return ports_of(*this, PortRole::kTool);
+}
+
+ConfigOutcome parse_config(std::string_view text) {
+    ConfigOutcome outcome;
+    try {
+        ErrorList errors;
+        if (const auto document = read_json(text, errors))
+            outcome.config = ConfigReader(errors).read(*document);
+        outcome.errors = errors.take();
+    } catch (const std::exception& e) {
+        // Out of memory, or a fault of ours; never "no errors".
+        outcome.errors = {{"", fmt::format("could not be read: {}", e.what()), ""}};
+    }
+    return outcome;
+}
+
+}  // namespace yagura::rules

@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string_view>
+#include <utility>
+
+#include "rules/config.h"
+
+/// Every word that a configuration knows, in the order of the canonical form. The JSON schema is tested
+/// against these tables.
+namespace yagura::rules {
+
+struct KeySpec {
+    std::string_view name;
+    std::string_view expected;  ///< its type in words
+    std::string_view example;   ///< JSON
+    bool required = false;
+};
+using KeyTable = std::span<const KeySpec>;
+
+inline constexpr std::array kDocumentKeys{
+    KeySpec{"lcores", "\"auto\" or an object", R"("auto", or {"rx": [1], "select": [2, 3], "tx": [4]})"},
+    KeySpec{"ports", "an object", R"({"tap0": {"role": "network", "device": "net_af_packet0,iface=br0"}})",
+            true},
+    KeySpec{"tool_groups", "an object", R"({"ids": {"members": ["ids0", "ids1"], "mode": "balance"}})"},
+    KeySpec{"rules", "an array of objects", R"([{"id": 10, "filter": "tcp port 80", "forward": ["ids"]}])"},
+    KeySpec{"inspect", "an object", R"({"stream_depth": "1MiB", "hold_bytes": "64KiB", "flows": 1048576})"},
+};
+inline constexpr std::array kLcoreKeys{
+    KeySpec{"rx", "an array of lcore numbers", "[1]", true},
+    KeySpec{"select", "an array of lcore numbers", "[2, 3]", true},
+    KeySpec{"tx", "an array of lcore numbers", "[4]", true},
+};
+inline constexpr std::array kPortKeys{
+    KeySpec{"role", "a string", R"("network" or "tool")", true},
+    KeySpec{"device", "a string", R"("0000:3b:00.1" or "net_af_packet0,iface=br0")", true},
+    KeySpec{"rate", "a string or a number", R"("1Gbps")"},
+};
+inline constexpr std::array kToolGroupKeys{
+    KeySpec{"members", "an array of tool ports", R"(["ids0", "ids1"])", true},
+    KeySpec{"mode", "a string", R"("balance" or "copy")"},
+};
+inline constexpr std::array kRuleKeys{
+    KeySpec{"id", "a whole number", "10", true},
+    KeySpec{"name", "a string", R"("web")"},
+    KeySpec{"filter", "a string", R"("tcp port 80")"},
+    KeySpec{"layer", "a string", R"("inner", "outer" or "frame")"},
+    KeySpec{"malformed", "true or false", "true"},
+    KeySpec{"payload", "an array of strings", R"(["/union\\s+select/i"])"},
+    KeySpec{"payload_all", "an array of strings", R"(["POST ", "/passwo?rd=/i"])"},
+    KeySpec{"drop", "true or false", "true"},
+    KeySpec{"forward", "an array of tool groups and tool ports", R"(["ids"])"},
+    KeySpec{"scope", "a string", R"("session", "onward" or "packet")"},
+};
+inline constexpr std::array kInspectKeys{
+    KeySpec{"stream_depth", "a size", R"("1MiB")"},
+    KeySpec{"hold_bytes", "a size", R"("64KiB")"},
+    KeySpec{"flows", "a whole number", "1048576"},
+};
+
+template <class Value>
+using Word = std::pair<std::string_view, Value>;
+
+inline constexpr std::array kRoles{Word<PortRole>{"network", PortRole::kNetwork},
+                                   Word<PortRole>{"tool", PortRole::kTool}};
+inline constexpr std::array kModes{Word<GroupMode>{"balance", GroupMode::kBalance},
+                                   Word<GroupMode>{"copy", GroupMode::kCopy}};
+inline constexpr std::array kLayers{Word<Layer>{"inner", Layer::kInner}, Word<Layer>{"outer", Layer::kOuter},
+                                    Word<Layer>{"frame", Layer::kFrame}};
+inline constexpr std::array kScopes{Word<Scope>{"session", Scope::kSession},
+                                    Word<Scope>{"onward", Scope::kOnward},
+                                    Word<Scope>{"packet", Scope::kPacket}};
+
+/// The word of a value; every value is in its table.
+template <class Words>
+constexpr std::string_view word_of(const Words& words, typename Words::value_type::second_type value) {
+    for (const auto& [word, meaning] : words) {
+        if (meaning == value) return word;
+    }
+    return {};
+}
+
+inline constexpr std::uint64_t kLcoreLimit = 128;  ///< RTE_MAX_LCORE of Debian's DPDK
+inline constexpr std::size_t kMaxNameBytes = 64;
+inline constexpr std::uint64_t kMaxStreamDepth = std::uint64_t{1} << 40;
+inline constexpr std::uint64_t kMaxHoldBytes = std::uint64_t{1} << 30;
+inline constexpr std::uint64_t kMaxFlows = std::uint64_t{1} << 28;
+// Budgets are products of these; none may overflow.
+static_assert(kMaxHoldBytes <= UINT64_MAX / kMaxFlows);
+
+}  // namespace yagura::rules
