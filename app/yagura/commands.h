@@ -1,0 +1,17 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+#include "broker/exit_status.h"
+
+namespace CLI {
+class App;
+}
+
+namespace yagura::app {
+
+/// Each adds a subcommand that runs when it is parsed and leaves its exit status in `status`, which outlives `app`.
+void add_replay(CLI::App& app, broker::ExitStatus& status);
+void add_run(CLI::App& app, broker::ExitStatus& status);
+void add_check(CLI::App& app, broker::ExitStatus& status);
+
+}  // namespace yagura::app

@@ -1,0 +1,136 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "drivers/ethdev/ethdev.h"
+
+#include <fmt/format.h>
+#include <rte_dev.h>
+#include <rte_errno.h>
+#include <rte_ethdev.h>
+
+#include <algorithm>
+#include <ctime>
+
+#include "port/packet.h"
+
+namespace yagura::ethdev {
+namespace {
+
+constexpr std::uint16_t kDescriptors = 1024;
+constexpr std::uint16_t kNoPort = RTE_MAX_ETHPORTS;
+
+std::uint16_t find(const std::string& device) {
+    rte_dev_iterator iterator;
+    std::uint16_t found = kNoPort;
+    std::uint16_t id;
+    RTE_ETH_FOREACH_MATCHING_DEV(id, device.c_str(), &iterator) {
+        if (found == kNoPort) found = id;
+    }
+    if (found != kNoPort) return found;
+    const std::string name = device.substr(0, device.find(','));
+    return rte_eth_dev_get_port_by_name(name.c_str(), &id) == 0 ? id : kNoPort;
+}
+
+std::uint64_t realtime_ns() {
+    timespec now;
+    clock_gettime(CLOCK_REALTIME, &now);
+    return static_cast<std::uint64_t>(now.tv_sec) * 1'000'000'000 + static_cast<std::uint64_t>(now.tv_nsec);
+}
+
+}  // namespace
+
+base::Result<std::unique_ptr<EthdevPort>> EthdevPort::open(const std::string& device, rte_mempool* pool, base::PortId id) {
+    std::uint16_t dpdk_port = find(device);
+    if (dpdk_port == kNoPort) {
+        if (const int error = rte_dev_probe(device.c_str()); error != 0) {
+            return base::Error{fmt::format("cannot open the device \"{}\": {}", device, rte_strerror(-error))};
+        }
+        dpdk_port = find(device);
+    }
+    if (dpdk_port == kNoPort) {
+        return base::Error{fmt::format("the device \"{}\" was found, but it is not an Ethernet device", device)};
+    }
+    std::unique_ptr<EthdevPort> port(new EthdevPort(dpdk_port, pool, id));
+    if (auto started = port->start(device); !started) return started.error();
+    return port;
+}
+
+base::Result<void> EthdevPort::start(const std::string& device) {
+    const auto fail = [&](const char* step, int error) {
+        return base::Error{fmt::format("device \"{}\": cannot {}: {}", device, step, rte_strerror(error < 0 ? -error : error))};
+    };
+    const int socket = rte_eth_dev_socket_id(port_);
+    rte_eth_conf conf{};
+    if (const int e = rte_eth_dev_configure(port_, 1, 1, &conf); e != 0) return fail("configure it", e);
+    std::uint16_t rx = kDescriptors;
+    std::uint16_t tx = kDescriptors;
+    if (const int e = rte_eth_dev_adjust_nb_rx_tx_desc(port_, &rx, &tx); e != 0) return fail("size its queues", e);
+    const auto node = static_cast<unsigned>(socket);
+    if (const int e = rte_eth_rx_queue_setup(port_, 0, rx, node, nullptr, pool_); e != 0) {
+        return fail("set up its receive queue", e);
+    }
+    if (const int e = rte_eth_tx_queue_setup(port_, 0, tx, node, nullptr); e != 0) {
+        return fail("set up its transmit queue", e);
+    }
+    if (const int e = rte_eth_dev_start(port_); e != 0) return fail("start it", e);
+    started_ = true;
+    // Devices without the notion of an address filter refuse, and need it not.
+    if (const int e = rte_eth_promiscuous_enable(port_); e != 0 && e != -ENOTSUP) return fail("make it promiscuous", e);
+    return {};
+}
+
+EthdevPort::~EthdevPort() {
+    if (pending_count_ != 0) rte_pktmbuf_free_bulk(pending_.data() + pending_first_, pending_count_);
+    if (started_) {
+        // A ring device keeps packets that nobody has read.
+        std::array<rte_mbuf*, 64> burst;
+        for (unsigned bursts = 0; bursts < 1024; ++bursts) {
+            const std::uint16_t n = rte_eth_rx_burst(port_, 0, burst.data(), static_cast<std::uint16_t>(burst.size()));
+            if (n == 0) break;
+            rte_pktmbuf_free_bulk(burst.data(), n);
+        }
+        rte_eth_dev_stop(port_);
+    }
+    rte_eth_dev_close(port_);
+}
+
+/// Puts a packet that came without room for our metadata (of another program's pool) into a packet of our own.
+bool EthdevPort::adopt(rte_mbuf*& packet) {
+    if (packet->priv_size >= sizeof(port::PacketMeta)) [[likely]] return true;
+    rte_mbuf* copy = rte_pktmbuf_copy(packet, pool_, 0, UINT32_MAX);
+    if (copy == nullptr) return false;
+    rte_pktmbuf_free(packet);
+    packet = copy;
+    return true;
+}
+
+std::uint16_t EthdevPort::receive(std::span<rte_mbuf*> burst) {
+    if (pending_count_ == 0) {
+        const auto room = static_cast<std::uint16_t>(std::min(burst.size(), pending_.size()));
+        pending_first_ = 0;
+        pending_count_ = rte_eth_rx_burst(port_, 0, pending_.data(), room);
+        if (pending_count_ == 0) return 0;
+    }
+    const std::uint64_t now = realtime_ns();
+    order_time_ = std::max(order_time_, now);
+    std::uint16_t n = 0;
+    while (n < burst.size() && pending_count_ != 0) {
+        rte_mbuf*& packet = pending_[pending_first_];
+        if (!adopt(packet)) break;
+        port::PacketMeta& m = port::meta(packet);
+        m.timestamp_ns = now;
+        m.order_time = order_time_;
+        m.order_record = record_++;
+        m.order_file = 0;
+        m.port = id_;
+        m.wire_length = rte_pktmbuf_pkt_len(packet);
+        burst[n++] = packet;
+        ++pending_first_;
+        --pending_count_;
+    }
+    return n;
+}
+
+std::uint16_t EthdevPort::send(std::span<rte_mbuf* const> burst) {
+    return rte_eth_tx_burst(port_, 0, const_cast<rte_mbuf**>(burst.data()), static_cast<std::uint16_t>(burst.size()));
+}
+
+}  // namespace yagura::ethdev

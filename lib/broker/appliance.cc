@@ -1,0 +1,221 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "broker/appliance.h"
+
+#include <fmt/format.h>
+#include <sys/random.h>
+#include <time.h>
+
+#include <charconv>
+#include <memory>
+#include <string_view>
+#include <vector>
+
+#include "broker/eal.h"
+#include "broker/interrupt.h"
+#include "broker/policy_loader.h"
+#include "broker/report.h"
+#include "dataplane/pipeline.h"
+#include "drivers/ethdev/ethdev.h"
+#include "drivers/loop/loop.h"
+#include "drivers/pcap/live_file.h"
+#include "port/packet_pool.h"
+
+namespace yagura::broker {
+namespace {
+
+constexpr std::string_view kLoop = "loop:";
+constexpr std::string_view kPcap = "pcap:";
+constexpr std::uint32_t kPackets = 65535;
+constexpr unsigned kPoolMib = 320;
+
+ExitStatus fail(ExitStatus status, const std::string& message) {
+    fmt::print(stderr, "yagura run: {}\n", message);
+    return status;
+}
+
+bool is_pci_address(std::string_view device) {
+    // "0000:3b:00.1", "3b:00.1"
+    device = device.substr(0, device.find(','));
+    return device.size() >= 7 && device[device.size() - 2] == '.' && device.find(':') != std::string_view::npos &&
+           device.find_first_not_of("0123456789abcdefABCDEF:.") == std::string_view::npos;
+}
+
+/// The open ports of an appliance. Tools are closed (and their files finished) by close_tools().
+class Ports {
+  public:
+    base::Result<void> open(const rules::Config& config, rte_mempool* pool) {
+        const auto fail = [](const rules::Port& port, const base::Error& error) {
+            return base::Error{fmt::format("port \"{}\": {}", port.name, error.message)};
+        };
+        std::uint16_t id = 0;
+        for (const rules::Port* port : config.network_ports()) {
+            if (auto opened = open_network(*port, pool, base::PortId{id++}); !opened) return fail(*port, opened.error());
+        }
+        for (const rules::Port* port : config.tool_ports()) {
+            if (auto opened = open_tool(*port, pool); !opened) return fail(*port, opened.error());
+        }
+        return {};
+    }
+
+    base::Result<void> close_tools() {
+        base::Result<void> result;
+        for (port::TxQueue* tool : tools) {
+            if (auto closed = tool->close(); !closed) result = closed;
+        }
+        return result;
+    }
+
+    std::vector<port::RxQueue*> sources;
+    std::vector<port::TxQueue*> tools;
+
+  private:
+    base::Result<void> open_network(const rules::Port& port, rte_mempool* pool, base::PortId id) {
+        if (port.device.starts_with(kPcap)) {
+            return base::Error{"a capture file cannot be a network port of a live run; use yagura replay, or the device "
+                               "net_pcap0,rx_pcap=FILE"};
+        }
+        if (port.device.starts_with(kLoop)) {
+            auto device = loop::parse_loop_device(std::string_view(port.device).substr(kLoop.size()));
+            if (!device) return device.error();
+            // One lap is one packet of each flow.
+            const std::uint64_t laps = (device->count + device->flows - 1) / device->flows;
+            auto source = std::make_unique<loop::LoopSource>(loop::make_frames(*device, id), laps, pool);
+            sources.push_back(source.get());
+            rx_.push_back(std::move(source));
+            return {};
+        }
+        auto opened = ethdev::EthdevPort::open(port.device, pool, id);
+        if (!opened) return opened.error();
+        sources.push_back(opened->get());
+        ethdevs_.push_back(std::move(opened).value());
+        return {};
+    }
+
+    base::Result<void> open_tool(const rules::Port& port, rte_mempool* pool) {
+        if (port.device.starts_with(kPcap)) {
+            auto file = pcap::LiveFile::create(port.device.substr(kPcap.size()), net::LinkType::kEthernet);
+            if (!file) return file.error();
+            tools.push_back(file->get());
+            tx_.push_back(std::move(file).value());
+            return {};
+        }
+        if (port.device.starts_with(kLoop)) {
+            tx_.push_back(std::make_unique<loop::LoopSink>());
+            tools.push_back(tx_.back().get());
+            return {};
+        }
+        auto opened = ethdev::EthdevPort::open(port.device, pool, base::PortId{});
+        if (!opened) return opened.error();
+        tools.push_back(opened->get());
+        ethdevs_.push_back(std::move(opened).value());
+        return {};
+    }
+
+    std::vector<std::unique_ptr<port::RxQueue>> rx_;
+    std::vector<std::unique_ptr<port::TxQueue>> tx_;
+    std::vector<std::unique_ptr<ethdev::EthdevPort>> ethdevs_;
+};
+
+std::uint64_t random_seed() {
+    std::uint64_t seed = 0;
+    if (getrandom(&seed, sizeof seed, 0) != sizeof seed) seed = static_cast<std::uint64_t>(time(nullptr));
+    return seed;
+}
+
+void wait_for_end(const dataplane::Pipeline& pipeline, const RunOptions& options) {
+    const auto begin = std::chrono::steady_clock::now();
+    while (!interrupted() && !pipeline.drained()) {
+        if (options.duration && std::chrono::steady_clock::now() - begin >= *options.duration) break;
+        const timespec pause{.tv_sec = 0, .tv_nsec = 5'000'000};
+        nanosleep(&pause, nullptr);
+    }
+}
+
+}  // namespace
+
+std::optional<std::chrono::nanoseconds> parse_duration(const std::string& text) {
+    double number = 0;
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+    const std::string_view unit(end, static_cast<std::size_t>(text.data() + text.size() - end));
+    double seconds = 0;
+    if (unit == "ms") {
+        seconds = number / 1000;
+    } else if (unit == "s") {
+        seconds = number;
+    } else if (unit == "m") {
+        seconds = number * 60;
+    } else if (unit == "h") {
+        seconds = number * 3600;
+    } else {
+        return std::nullopt;
+    }
+    // 0 < duration <= 100 years, which nanoseconds in 64 bits can hold.
+    if (error != std::errc{} || !(seconds > 0) || seconds > 3.2e9) return std::nullopt;
+    return std::chrono::nanoseconds(static_cast<std::int64_t>(seconds * 1e9));
+}
+
+ExitStatus run(const RunOptions& options) {
+    const LoadedConfig loaded = compile_config(read_config(options.config), net::LinkType::kEthernet);
+    if (!loaded.ok()) return fail(ExitStatus::kUsage, error_report(options.config, loaded.errors));
+    rules::LcoreSpec lcores = loaded.config.lcores;
+    if (!options.lcores.empty()) {
+        auto parsed = dataplane::parse_lcores(options.lcores);
+        if (!parsed) return fail(ExitStatus::kUsage, parsed.error().message);
+        lcores = *parsed;
+    }
+    const std::vector<unsigned> cpus = dataplane::usable_cpus();
+    dataplane::LcorePlan plan = dataplane::LcorePlan::make(lcores, cpus);
+
+    const unsigned free_mib = free_hugepages_mib();
+    EalOptions eal{.lcores = plan.eal_lcores(cpus), .memory_mib = kPoolMib, .hugepages = free_mib >= kPoolMib, .pci = {}};
+    for (const rules::Port& port : loaded.config.ports) {
+        if (is_pci_address(port.device)) eal.pci.push_back(port.device);
+    }
+    if (!eal.hugepages) {
+        fmt::print(stderr,
+                   "note: {} MiB of hugepages are free, {} are needed: running with ordinary memory, which costs speed\n",
+                   free_mib, kPoolMib);
+    }
+    if (auto started = start_eal(eal); !started) return fail(ExitStatus::kUsage, started.error().message);
+    auto pool = port::PacketPool::create("packets", kPackets);
+    if (!pool) return fail(ExitStatus::kUsage, pool.error().message);
+
+    auto ports = std::make_unique<Ports>();
+    if (auto opened = ports->open(loaded.config, (*pool)->get()); !opened) {
+        return fail(ExitStatus::kUsage, opened.error().message);
+    }
+    auto pipeline =
+        dataplane::Pipeline::create({.plan = plan,
+                                     .sources = ports->sources,
+                                     .tools = ports->tools,
+                                     .ports = ports->sources.size(),
+                                     .policy = select::make_policy(loaded.config, loaded.compiled, 1),
+                                     .pressure = dataplane::Pressure::kDrop,
+                                     .flows = static_cast<std::uint32_t>(loaded.config.inspect.flows),
+                                     .hash_seed = random_seed()});
+    if (!pipeline) return fail(ExitStatus::kUsage, pipeline.error().message);
+
+    catch_interrupts();
+    if (auto started = (*pipeline)->start(); !started) return fail(ExitStatus::kUsage, started.error().message);
+    fmt::print(stderr, "yagura run: {} network ports, {} tool ports, lcores {}\n", ports->sources.size(), ports->tools.size(),
+               plan.to_string());
+    wait_for_end(**pipeline, options);
+
+    (*pipeline)->stop_sources();
+    while (!(*pipeline)->drained()) {
+        const timespec pause{.tv_sec = 0, .tv_nsec = 1'000'000};
+        nanosleep(&pause, nullptr);
+    }
+    (*pipeline)->stop();
+    ExitStatus status = ExitStatus::kOk;
+    if (auto closed = ports->close_tools(); !closed) status = fail(ExitStatus::kLoss, closed.error().message);
+    const dataplane::Stats stats = (*pipeline)->stats();
+    pipeline->reset();
+    ports.reset();
+    const bool balanced = stats.balanced() && (*pool)->whole();
+    fmt::print("{}", summary(stats, loaded.config, balanced));
+    if (!balanced || stats.lost() != 0) status = ExitStatus::kLoss;
+    return status;
+}
+
+}  // namespace yagura::broker

@@ -1,0 +1,11 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+namespace yagura::broker {
+
+/// From now on SIGINT and SIGTERM are remembered instead of ending the process.
+void catch_interrupts();
+/// One of them has come.
+bool interrupted();
+
+}  // namespace yagura::broker

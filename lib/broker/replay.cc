@@ -1,0 +1,241 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "broker/replay.h"
+
+#include <fmt/format.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <chrono>
+#include <filesystem>
+
+#include "broker/eal.h"
+#include "broker/interrupt.h"
+#include "broker/policy_loader.h"
+#include "broker/replay_inputs.h"
+#include "broker/report.h"
+#include "dataplane/pipeline.h"
+#include "drivers/pcap/capture_source.h"
+#include "drivers/pcap/tool_file.h"
+#include "port/packet_pool.h"
+
+namespace yagura::broker {
+namespace {
+
+namespace fs = std::filesystem;
+using Clock = std::chrono::steady_clock;
+
+/// More than all that rings, waiting fragments and the caches of many lcores can hold of ordinary packets. When larger ones
+/// use it up, the source waits: nothing is lost.
+constexpr std::uint32_t kPackets = 32767;
+constexpr unsigned kRingSize = 2048;
+constexpr unsigned kPoolMib = 192;
+
+ExitStatus fail(ExitStatus status, const std::string& message) {
+    fmt::print(stderr, "yagura replay: {}\n", message);
+    return status;
+}
+
+/// The names that a replay writes in its folder.
+std::vector<std::string> output_names(const rules::Config& config) {
+    std::vector<std::string> names{"stats.json", "flows.jsonl"};
+    for (const rules::Port* tool : config.tool_ports()) names.push_back(tool->name + ".pcap");
+    return names;
+}
+
+/// Makes the folder; refuses to overwrite without leave, and an input in any case.
+base::Result<void> prepare_folder(const ReplayOptions& options, const rules::Config& config,
+                                  const std::vector<pcap::CaptureInput>& captures) {
+    std::error_code error;
+    fs::create_directories(options.out, error);
+    if (error) return base::Error{fmt::format("--out {}: cannot be made: {}", options.out, error.message())};
+    for (const std::string& name : output_names(config)) {
+        const fs::path path = fs::path(options.out) / name;
+        if (!fs::exists(path, error)) continue;
+        for (const pcap::CaptureInput& capture : captures) {
+            if (fs::equivalent(path, capture.path, error)) {
+                return base::Error{fmt::format("{} is an input, and would be overwritten; choose another --out", capture.path)};
+            }
+        }
+        if (!options.force) {
+            return base::Error{fmt::format("{} exists; choose another --out, or overwrite it with --force", path.string())};
+        }
+    }
+    return {};
+}
+
+class Progress {
+  public:
+    explicit Progress(const pcap::CaptureSource& source) : source_(source), shown_(isatty(STDERR_FILENO) != 0) {}
+    ~Progress() {
+        if (drawn_) fmt::print(stderr, "\r\033[K");
+    }
+    void update() {
+        const auto now = Clock::now();
+        if (!shown_ || now - last_ < std::chrono::milliseconds(500)) return;
+        last_ = now;
+        const double seconds = std::chrono::duration<double>(now - start_).count();
+        const double share = source_.total_bytes() == 0 ? 1.0
+                                                        : static_cast<double>(source_.bytes_read()) /
+                                                              static_cast<double>(source_.total_bytes());
+        fmt::print(stderr, "\r\033[K{:5.1f} %  {} packets  {:.2f} Mpps  {:.0f} s left", 100 * share, source_.packets(),
+                   static_cast<double>(source_.packets()) / seconds / 1e6, share > 0 ? seconds / share - seconds : 0.0);
+        drawn_ = true;
+    }
+
+  private:
+    const pcap::CaptureSource& source_;
+    bool shown_;
+    bool drawn_ = false;
+    Clock::time_point start_ = Clock::now();
+    Clock::time_point last_ = start_;
+};
+
+void warn(const dataplane::Stats& stats, const rules::Config& config) {
+    for (const rules::Port* tool : config.tool_ports()) {
+        if (tool->rate_bits_per_second) {
+            fmt::print(stderr, "note: tool \"{}\": its rate is not applied in replay\n", tool->name);
+        }
+    }
+    if (stats.untracked != 0) {
+        fmt::print(stderr,
+                   "warning: the flow table was full (inspect.flows is {}): {} packets were selected one by one, their flows are "
+                   "not in flows.jsonl; raise inspect.flows\n",
+                   config.inspect.flows, stats.untracked);
+    }
+    if (stats.decision_overflows != 0) {
+        fmt::print(stderr, "warning: too many different sets of rules matched: counts by rule and flow miss {} packets\n",
+                   stats.decision_overflows);
+    }
+    if (stats.fragments_unmatched != 0) {
+        fmt::print(stderr, "note: {} fragments came without the first of their datagram: their ports are unknown\n",
+                   stats.fragments_unmatched);
+    }
+}
+
+Json run_json(const ReplayOptions& options, const dataplane::LcorePlan& plan, const dataplane::Stats& stats, double seconds) {
+    Json threads = Json::array();
+    for (const dataplane::ThreadStats& thread : stats.threads) {
+        threads.push_back({{"lcore", thread.lcore},
+                           {"busy_turns", thread.busy_turns},
+                           {"empty_turns", thread.empty_turns},
+                           {"packets", thread.packets}});
+    }
+    return {{"inputs", options.inputs}, {"lcores", plan.to_string()},     {"burst", options.burst},
+            {"seconds", seconds},       {"interrupted", interrupted()}, {"threads", std::move(threads)}};
+}
+
+/// What was taken for a file and then lost with the disk is shed, not sent.
+void correct_sent(dataplane::Stats& stats, const std::vector<std::unique_ptr<pcap::ToolFile>>& files) {
+    for (std::size_t i = 0; i < files.size(); ++i) {
+        const base::Count lost{files[i]->lost().packets, files[i]->lost().bytes};
+        stats.tools[i].sent = stats.tools[i].sent - lost;
+        stats.tools[i].shed[static_cast<std::size_t>(port::ShedReason::kWriteError)] += lost;
+    }
+}
+
+}  // namespace
+
+ExitStatus replay(const ReplayOptions& options) {
+    rules::ConfigOutcome outcome = read_config(options.config);
+    if (!outcome.ok()) {
+        // Filters and patterns are tried as on Ethernet, so that all errors are seen in one run.
+        const LoadedConfig loaded = compile_config(std::move(outcome), net::LinkType::kEthernet);
+        return fail(ExitStatus::kUsage, error_report(options.config, loaded.errors));
+    }
+    auto captures = assign_captures(options.inputs, outcome.config);
+    if (!captures) return fail(ExitStatus::kUsage, captures.error().message);
+    rules::LcoreSpec lcores = outcome.config.lcores;
+    if (!options.lcores.empty()) {
+        auto parsed = dataplane::parse_lcores(options.lcores);
+        if (!parsed) return fail(ExitStatus::kUsage, parsed.error().message);
+        lcores = *parsed;
+    }
+    const std::vector<unsigned> cpus = dataplane::usable_cpus();
+    dataplane::LcorePlan plan = dataplane::LcorePlan::make(lcores, cpus);
+
+    if (auto started = start_eal({.lcores = plan.eal_lcores(cpus), .memory_mib = kPoolMib}); !started) {
+        return fail(ExitStatus::kUsage, started.error().message);
+    }
+    auto pool = port::PacketPool::create("packets", kPackets);
+    if (!pool) return fail(ExitStatus::kUsage, pool.error().message);
+
+    auto source = pcap::CaptureSource::open(*captures, (*pool)->get());
+    if (!source) return fail(source.error().damaged ? ExitStatus::kDamaged : ExitStatus::kUsage, source.error().message);
+    if (options.stop_after) (*source)->stop_after(*options.stop_after);
+
+    const LoadedConfig loaded = compile_config(std::move(outcome), (*source)->link_type());
+    if (!loaded.ok()) return fail(ExitStatus::kUsage, error_report(options.config, loaded.errors));
+    if (auto prepared = prepare_folder(options, loaded.config, *captures); !prepared) {
+        return fail(ExitStatus::kUsage, prepared.error().message);
+    }
+    const fs::path folder(options.out);
+
+    std::vector<std::unique_ptr<pcap::ToolFile>> files;
+    dataplane::PipelineOptions pipeline_options{.plan = plan,
+                                                .sources = {source->get()},
+                                                .ports = loaded.config.network_ports().size(),
+                                                .link_type = (*source)->link_type(),
+                                                .policy = select::make_policy(loaded.config, loaded.compiled, 1),
+                                                .pressure = dataplane::Pressure::kPushBack,
+                                                .burst = options.burst,
+                                                .ring_size = kRingSize,
+                                                .flows = static_cast<std::uint32_t>(loaded.config.inspect.flows)};
+    for (const rules::Port* tool : loaded.config.tool_ports()) {
+        auto file = pcap::ToolFile::create(folder / (tool->name + ".pcap"), (*source)->link_type());
+        if (!file) return fail(ExitStatus::kLoss, file.error().message);
+        files.push_back(std::move(file).value());
+        pipeline_options.tools.push_back(files.back().get());
+    }
+    auto pipeline = dataplane::Pipeline::create(std::move(pipeline_options));
+    if (!pipeline) return fail(ExitStatus::kUsage, pipeline.error().message);
+
+    catch_interrupts();
+    const auto begin = Clock::now();
+    if (auto started = (*pipeline)->start(); !started) return fail(ExitStatus::kUsage, started.error().message);
+    {
+        Progress progress(**source);
+        bool stopping = false;
+        while (!(*pipeline)->drained()) {
+            const timespec pause{.tv_sec = 0, .tv_nsec = 1'000'000};
+            nanosleep(&pause, nullptr);
+            progress.update();
+            if (interrupted() && !stopping) {
+                (*pipeline)->stop_sources();
+                stopping = true;
+            }
+        }
+    }
+    (*pipeline)->stop();
+    const double seconds = std::chrono::duration<double>(Clock::now() - begin).count();
+
+    ExitStatus status = ExitStatus::kOk;
+    for (const auto& file : files) {
+        if (auto closed = file->close(); !closed) status = fail(ExitStatus::kLoss, closed.error().message);
+    }
+    dataplane::Stats stats = (*pipeline)->stats();
+    correct_sent(stats, files);
+    const bool balanced = stats.balanced() && (*pool)->whole();
+    auto flows = write_flows(folder / "flows.jsonl", **pipeline, loaded.config);
+    if (!flows) status = fail(ExitStatus::kLoss, flows.error().message);
+    Json json = stats_json(stats, loaded.config, balanced);
+    json["run"] = run_json(options, plan, stats, seconds);
+    if (auto written = write_file(folder / "stats.json", json.dump(2) + "\n"); !written) {
+        status = fail(ExitStatus::kLoss, written.error().message);
+    }
+    fmt::print("{}", summary(stats, loaded.config, balanced));
+    fmt::print("written to {}: {}.pcap, flows.jsonl, stats.json\n", options.out, "TOOL");
+    warn(stats, loaded.config);
+
+    if (!balanced || stats.lost() != 0) status = ExitStatus::kLoss;
+    for (const pcap::Damage& damage : (*source)->damages()) {
+        status = fail(ExitStatus::kDamaged, damage.text + "; what came before it was replayed");
+    }
+    if (interrupted()) {
+        status = fail(ExitStatus::kInterrupted,
+                      fmt::format("interrupted after {} packets; the outputs hold these", (*source)->packets()));
+    }
+    return status;
+}
+
+}  // namespace yagura::broker
