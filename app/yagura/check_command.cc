@@ -12,15 +12,19 @@ namespace {
 
 const char* layer_name(rules::Layer layer) {
     switch (layer) {
-        case rules::Layer::kInner: return "inner";
-        case rules::Layer::kOuter: return "outer";
-        case rules::Layer::kFrame: return "frame";
+        case rules::Layer::kInner:
+            return "inner";
+        case rules::Layer::kOuter:
+            return "outer";
+        case rules::Layer::kFrame:
+            return "frame";
     }
     return "";
 }
 
 broker::ExitStatus check(const std::string& path) {
-    const broker::LoadedConfig loaded = broker::compile_config(broker::read_config(path), net::LinkType::kEthernet);
+    const broker::LoadedConfig loaded =
+        broker::compile_config(broker::read_config(path), net::LinkType::kEthernet);
     if (!loaded.ok()) {
         fmt::print(stderr, "yagura check: {}", broker::error_report(path, loaded.errors));
         return broker::ExitStatus::kUsage;
@@ -29,8 +33,8 @@ broker::ExitStatus check(const std::string& path) {
     fmt::print("{}", rules::canonical_json(loaded.config));
     for (std::size_t i = 0; i < loaded.config.rules.size(); ++i) {
         const match::RuleSummary& summary = loaded.summaries[i];
-        fmt::print("// rule {}: layer {}, asked once per {}\n", loaded.config.rules[i].id, layer_name(summary.layer),
-                   summary.per_flow ? "flow" : "packet");
+        fmt::print("// rule {}: layer {}, asked once per {}\n", loaded.config.rules[i].id,
+                   layer_name(summary.layer), summary.per_flow ? "flow" : "packet");
         for (const std::string& warning : summary.warnings) fmt::print("//   warning: {}\n", warning);
     }
     return broker::ExitStatus::kOk;
@@ -40,7 +44,8 @@ broker::ExitStatus check(const std::string& path) {
 
 void add_check(CLI::App& app, broker::ExitStatus& status) {
     auto path = std::make_shared<std::string>();
-    CLI::App* command = app.add_subcommand("check", "Validate a configuration; print its canonical form and how its rules are asked");
+    CLI::App* command = app.add_subcommand(
+        "check", "Validate a configuration; print its canonical form and how its rules are asked");
     command->add_option("--config", *path, "Configuration file")->required()->type_name("FILE");
     command->footer("The output is itself a configuration: what it says of the rules stands in comments.");
     command->callback([path, &status] { status = check(*path); });

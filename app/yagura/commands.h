@@ -9,7 +9,8 @@ class App;
 
 namespace yagura::app {
 
-/// Each adds a subcommand that runs when it is parsed and leaves its exit status in `status`, which outlives `app`.
+/// Each adds a subcommand that runs when it is parsed and leaves its exit status in `status`, which outlives
+/// `app`.
 void add_replay(CLI::App& app, broker::ExitStatus& status);
 void add_run(CLI::App& app, broker::ExitStatus& status);
 void add_check(CLI::App& app, broker::ExitStatus& status);

@@ -15,7 +15,9 @@ int usage_error(const CLI::App& app, const CLI::ParseError& error) {
 }  // namespace
 
 int main(int argc, char** argv) {
-    CLI::App app{"yagura: a packet broker. Captures traffic, selects flows, hands each security tool what it wants.", "yagura"};
+    CLI::App app{
+        "yagura: a packet broker. Captures traffic, selects flows, hands each security tool what it wants.",
+        "yagura"};
     app.set_version_flag("--version", std::string("yagura ") + YAGURA_VERSION);
     app.require_subcommand(1);
     app.set_help_all_flag("--help-all", "Help for all commands");

@@ -12,12 +12,18 @@ void add_run(CLI::App& app, broker::ExitStatus& status) {
     auto duration = std::make_shared<std::string>();
     CLI::App* command = app.add_subcommand("run", "Run the pipeline on the ports of a configuration");
     command->add_option("--config", options->config, "Configuration file")->required()->type_name("FILE");
-    command->add_option("--duration", *duration, "End after this time: 500ms, 5s, 2m, 1h (default: at SIGINT or SIGTERM)")
+    command
+        ->add_option("--duration", *duration,
+                     "End after this time: 500ms, 5s, 2m, 1h (default: at SIGINT or SIGTERM)")
         ->type_name("TIME")
         ->check([](const std::string& text) {
-            return broker::parse_duration(text) ? std::string() : "\"" + text + "\" is not a time; write for instance 500ms, 5s or 2m";
+            return broker::parse_duration(text)
+                       ? std::string()
+                       : "\"" + text + "\" is not a time; write for instance 500ms, 5s or 2m";
         });
-    command->add_option("--lcores", options->lcores, "auto, or which stage runs on which lcores: 'rx=0;select=1,2;tx=0'")
+    command
+        ->add_option("--lcores", options->lcores,
+                     "auto, or which stage runs on which lcores: 'rx=0;select=1,2;tx=0'")
         ->type_name("PLAN");
     command->callback([options, duration, &status] {
         if (!duration->empty()) options->duration = broker::parse_duration(*duration);

@@ -37,16 +37,19 @@ std::uint64_t realtime_ns() {
 
 }  // namespace
 
-base::Result<std::unique_ptr<EthdevPort>> EthdevPort::open(const std::string& device, rte_mempool* pool, base::PortId id) {
+base::Result<std::unique_ptr<EthdevPort>> EthdevPort::open(const std::string& device, rte_mempool* pool,
+                                                           base::PortId id) {
     std::uint16_t dpdk_port = find(device);
     if (dpdk_port == kNoPort) {
         if (const int error = rte_dev_probe(device.c_str()); error != 0) {
-            return base::Error{fmt::format("cannot open the device \"{}\": {}", device, rte_strerror(-error))};
+            return base::Error{
+                fmt::format("cannot open the device \"{}\": {}", device, rte_strerror(-error))};
         }
         dpdk_port = find(device);
     }
     if (dpdk_port == kNoPort) {
-        return base::Error{fmt::format("the device \"{}\" was found, but it is not an Ethernet device", device)};
+        return base::Error{
+            fmt::format("the device \"{}\" was found, but it is not an Ethernet device", device)};
     }
     std::unique_ptr<EthdevPort> port(new EthdevPort(dpdk_port, pool, id));
     if (auto started = port->start(device); !started) return started.error();
@@ -55,14 +58,16 @@ base::Result<std::unique_ptr<EthdevPort>> EthdevPort::open(const std::string& de
 
 base::Result<void> EthdevPort::start(const std::string& device) {
     const auto fail = [&](const char* step, int error) {
-        return base::Error{fmt::format("device \"{}\": cannot {}: {}", device, step, rte_strerror(error < 0 ? -error : error))};
+        return base::Error{fmt::format("device \"{}\": cannot {}: {}", device, step,
+                                       rte_strerror(error < 0 ? -error : error))};
     };
     const int socket = rte_eth_dev_socket_id(port_);
     rte_eth_conf conf{};
     if (const int e = rte_eth_dev_configure(port_, 1, 1, &conf); e != 0) return fail("configure it", e);
     std::uint16_t rx = kDescriptors;
     std::uint16_t tx = kDescriptors;
-    if (const int e = rte_eth_dev_adjust_nb_rx_tx_desc(port_, &rx, &tx); e != 0) return fail("size its queues", e);
+    if (const int e = rte_eth_dev_adjust_nb_rx_tx_desc(port_, &rx, &tx); e != 0)
+        return fail("size its queues", e);
     const auto node = static_cast<unsigned>(socket);
     if (const int e = rte_eth_rx_queue_setup(port_, 0, rx, node, nullptr, pool_); e != 0) {
         return fail("set up its receive queue", e);
@@ -73,7 +78,8 @@ base::Result<void> EthdevPort::start(const std::string& device) {
     if (const int e = rte_eth_dev_start(port_); e != 0) return fail("start it", e);
     started_ = true;
     // Devices without the notion of an address filter refuse, and need it not.
-    if (const int e = rte_eth_promiscuous_enable(port_); e != 0 && e != -ENOTSUP) return fail("make it promiscuous", e);
+    if (const int e = rte_eth_promiscuous_enable(port_); e != 0 && e != -ENOTSUP)
+        return fail("make it promiscuous", e);
     return {};
 }
 
@@ -83,7 +89,8 @@ EthdevPort::~EthdevPort() {
         // A ring device keeps packets that nobody has read.
         std::array<rte_mbuf*, 64> burst;
         for (unsigned bursts = 0; bursts < 1024; ++bursts) {
-            const std::uint16_t n = rte_eth_rx_burst(port_, 0, burst.data(), static_cast<std::uint16_t>(burst.size()));
+            const std::uint16_t n =
+                rte_eth_rx_burst(port_, 0, burst.data(), static_cast<std::uint16_t>(burst.size()));
             if (n == 0) break;
             rte_pktmbuf_free_bulk(burst.data(), n);
         }
@@ -92,9 +99,11 @@ EthdevPort::~EthdevPort() {
     rte_eth_dev_close(port_);
 }
 
-/// Puts a packet that came without room for our metadata (of another program's pool) into a packet of our own.
+/// Puts a packet that came without room for our metadata (of another program's pool) into a packet of our
+/// own.
 bool EthdevPort::adopt(rte_mbuf*& packet) {
-    if (packet->priv_size >= sizeof(port::PacketMeta)) [[likely]] return true;
+    if (packet->priv_size >= sizeof(port::PacketMeta)) [[likely]]
+        return true;
     rte_mbuf* copy = rte_pktmbuf_copy(packet, pool_, 0, UINT32_MAX);
     if (copy == nullptr) return false;
     rte_pktmbuf_free(packet);
@@ -130,7 +139,8 @@ std::uint16_t EthdevPort::receive(std::span<rte_mbuf*> burst) {
 }
 
 std::uint16_t EthdevPort::send(std::span<rte_mbuf* const> burst) {
-    return rte_eth_tx_burst(port_, 0, const_cast<rte_mbuf**>(burst.data()), static_cast<std::uint16_t>(burst.size()));
+    return rte_eth_tx_burst(port_, 0, const_cast<rte_mbuf**>(burst.data()),
+                            static_cast<std::uint16_t>(burst.size()));
 }
 
 }  // namespace yagura::ethdev

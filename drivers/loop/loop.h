@@ -31,8 +31,8 @@ class LoopSource final : public port::RxQueue {
   public:
     static constexpr std::uint64_t kForever = 0;
 
-    /// Gives the frames in their order, `laps` times over. Copies each into a packet of `pool`; when that is empty the packet
-    /// comes later.
+    /// Gives the frames in their order, `laps` times over. Copies each into a packet of `pool`; when that is
+    /// empty the packet comes later.
     LoopSource(std::vector<Frame> frames, std::uint64_t laps, rte_mempool* pool);
 
     [[nodiscard]] std::uint16_t receive(std::span<rte_mbuf*> burst) override;
@@ -69,8 +69,8 @@ class LoopSink final : public port::TxQueue {
     std::vector<Frame> frames_;
 };
 
-/// What "loop:flows=1000,size=64,count=100000" says: TCP packets of so many flows in turn, so many bytes each, and how many
-/// (0, the default: without end).
+/// What "loop:flows=1000,size=64,count=100000" says: TCP packets of so many flows in turn, so many bytes
+/// each, and how many (0, the default: without end).
 struct LoopDevice {
     std::uint32_t flows = 1000;
     std::uint32_t size = 64;

@@ -36,7 +36,8 @@ ExitStatus fail(ExitStatus status, const std::string& message) {
 bool is_pci_address(std::string_view device) {
     // "0000:3b:00.1", "3b:00.1"
     device = device.substr(0, device.find(','));
-    return device.size() >= 7 && device[device.size() - 2] == '.' && device.find(':') != std::string_view::npos &&
+    return device.size() >= 7 && device[device.size() - 2] == '.' &&
+           device.find(':') != std::string_view::npos &&
            device.find_first_not_of("0123456789abcdefABCDEF:.") == std::string_view::npos;
 }
 
@@ -49,7 +50,8 @@ class Ports {
         };
         std::uint16_t id = 0;
         for (const rules::Port* port : config.network_ports()) {
-            if (auto opened = open_network(*port, pool, base::PortId{id++}); !opened) return fail(*port, opened.error());
+            if (auto opened = open_network(*port, pool, base::PortId{id++}); !opened)
+                return fail(*port, opened.error());
         }
         for (const rules::Port* port : config.tool_ports()) {
             if (auto opened = open_tool(*port, pool); !opened) return fail(*port, opened.error());
@@ -71,8 +73,9 @@ class Ports {
   private:
     base::Result<void> open_network(const rules::Port& port, rte_mempool* pool, base::PortId id) {
         if (port.device.starts_with(kPcap)) {
-            return base::Error{"a capture file cannot be a network port of a live run; use yagura replay, or the device "
-                               "net_pcap0,rx_pcap=FILE"};
+            return base::Error{
+                "a capture file cannot be a network port of a live run; use yagura replay, or the device "
+                "net_pcap0,rx_pcap=FILE"};
         }
         if (port.device.starts_with(kLoop)) {
             auto device = loop::parse_loop_device(std::string_view(port.device).substr(kLoop.size()));
@@ -167,13 +170,17 @@ ExitStatus run(const RunOptions& options) {
     dataplane::LcorePlan plan = dataplane::LcorePlan::make(lcores, cpus);
 
     const unsigned free_mib = free_hugepages_mib();
-    EalOptions eal{.lcores = plan.eal_lcores(cpus), .memory_mib = kPoolMib, .hugepages = free_mib >= kPoolMib, .pci = {}};
+    EalOptions eal{.lcores = plan.eal_lcores(cpus),
+                   .memory_mib = kPoolMib,
+                   .hugepages = free_mib >= kPoolMib,
+                   .pci = {}};
     for (const rules::Port& port : loaded.config.ports) {
         if (is_pci_address(port.device)) eal.pci.push_back(port.device);
     }
     if (!eal.hugepages) {
         fmt::print(stderr,
-                   "note: {} MiB of hugepages are free, {} are needed: running with ordinary memory, which costs speed\n",
+                   "note: {} MiB of hugepages are free, {} are needed: running with ordinary memory, which "
+                   "costs speed\n",
                    free_mib, kPoolMib);
     }
     if (auto started = start_eal(eal); !started) return fail(ExitStatus::kUsage, started.error().message);
@@ -196,9 +203,10 @@ ExitStatus run(const RunOptions& options) {
     if (!pipeline) return fail(ExitStatus::kUsage, pipeline.error().message);
 
     catch_interrupts();
-    if (auto started = (*pipeline)->start(); !started) return fail(ExitStatus::kUsage, started.error().message);
-    fmt::print(stderr, "yagura run: {} network ports, {} tool ports, lcores {}\n", ports->sources.size(), ports->tools.size(),
-               plan.to_string());
+    if (auto started = (*pipeline)->start(); !started)
+        return fail(ExitStatus::kUsage, started.error().message);
+    fmt::print(stderr, "yagura run: {} network ports, {} tool ports, lcores {}\n", ports->sources.size(),
+               ports->tools.size(), plan.to_string());
     wait_for_end(**pipeline, options);
 
     (*pipeline)->stop_sources();

@@ -26,8 +26,9 @@ unsigned free_hugepages_mib() {
 }
 
 base::Result<void> start_eal(const EalOptions& options) {
-    std::vector<std::string> arguments{"yagura",         "--in-memory", "--no-telemetry", "--log-level=*:warning",
-                                       "--lcores",       options.lcores, "--main-lcore",  std::to_string(dataplane::kMaxLcores)};
+    std::vector<std::string> arguments{
+        "yagura",   "--in-memory",  "--no-telemetry", "--log-level=*:warning",
+        "--lcores", options.lcores, "--main-lcore",   std::to_string(dataplane::kMaxLcores)};
     if (!options.hugepages) {
         arguments.insert(arguments.end(), {"--no-huge", "-m", std::to_string(options.memory_mib)});
     }

@@ -10,14 +10,14 @@
 namespace yagura::broker {
 
 struct EalOptions {
-    std::string lcores;         ///< --lcores
-    unsigned memory_mib = 256;  ///< when there are no hugepages
-    bool hugepages = false;     ///< use them
+    std::string lcores;            ///< --lcores
+    unsigned memory_mib = 256;     ///< when there are no hugepages
+    bool hugepages = false;        ///< use them
     std::vector<std::string> pci;  ///< PCI addresses to open; no other PCI device is touched
 };
 
-/// Starts DPDK's environment, once in a process. Messages below a warning are not printed. It keeps no files, so that any
-/// number of yaguras run side by side.
+/// Starts DPDK's environment, once in a process. Messages below a warning are not printed. It keeps no files,
+/// so that any number of yaguras run side by side.
 base::Result<void> start_eal(const EalOptions& options);
 
 /// Hugepages that are free on this machine, in MiB.

@@ -19,6 +19,8 @@ void catch_interrupts() {
     sigaction(SIGTERM, &action, nullptr);
 }
 
-bool interrupted() { return came != 0; }
+bool interrupted() {
+    return came != 0;
+}
 
 }  // namespace yagura::broker

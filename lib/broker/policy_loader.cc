@@ -31,7 +31,8 @@ rules::ConfigOutcome read_config(const std::string& path) {
     const std::optional<std::string> text = read_file(path);
     if (text) return rules::parse_config(*text);
     rules::ConfigOutcome outcome;
-    outcome.errors.push_back({.pointer = "", .reason = fmt::format("cannot be read: {}", std::strerror(errno)), .fix = ""});
+    outcome.errors.push_back(
+        {.pointer = "", .reason = fmt::format("cannot be read: {}", std::strerror(errno)), .fix = ""});
     return outcome;
 }
 

@@ -15,7 +15,7 @@ struct LoadedConfig {
     rules::Config config;
     std::shared_ptr<const match::CompiledRules> compiled;  ///< null when there are errors
     std::vector<match::RuleSummary> summaries;             ///< by rule
-    std::vector<rules::ConfigError> errors;                ///< of the text and of filters and patterns, all of them
+    std::vector<rules::ConfigError> errors;  ///< of the text and of filters and patterns, all of them
 
     bool ok() const { return errors.empty(); }
 };

@@ -25,8 +25,8 @@ namespace {
 namespace fs = std::filesystem;
 using Clock = std::chrono::steady_clock;
 
-/// More than all that rings, waiting fragments and the caches of many lcores can hold of ordinary packets. When larger ones
-/// use it up, the source waits: nothing is lost.
+/// More than all that rings, waiting fragments and the caches of many lcores can hold of ordinary packets.
+/// When larger ones use it up, the source waits: nothing is lost.
 constexpr std::uint32_t kPackets = 32767;
 constexpr unsigned kRingSize = 2048;
 constexpr unsigned kPoolMib = 192;
@@ -54,11 +54,13 @@ base::Result<void> prepare_folder(const ReplayOptions& options, const rules::Con
         if (!fs::exists(path, error)) continue;
         for (const pcap::CaptureInput& capture : captures) {
             if (fs::equivalent(path, capture.path, error)) {
-                return base::Error{fmt::format("{} is an input, and would be overwritten; choose another --out", capture.path)};
+                return base::Error{fmt::format(
+                    "{} is an input, and would be overwritten; choose another --out", capture.path)};
             }
         }
         if (!options.force) {
-            return base::Error{fmt::format("{} exists; choose another --out, or overwrite it with --force", path.string())};
+            return base::Error{
+                fmt::format("{} exists; choose another --out, or overwrite it with --force", path.string())};
         }
     }
     return {};
@@ -66,7 +68,8 @@ base::Result<void> prepare_folder(const ReplayOptions& options, const rules::Con
 
 class Progress {
   public:
-    explicit Progress(const pcap::CaptureSource& source) : source_(source), shown_(isatty(STDERR_FILENO) != 0) {}
+    explicit Progress(const pcap::CaptureSource& source)
+        : source_(source), shown_(isatty(STDERR_FILENO) != 0) {}
     ~Progress() {
         if (drawn_) fmt::print(stderr, "\r\033[K");
     }
@@ -78,8 +81,9 @@ class Progress {
         const double share = source_.total_bytes() == 0 ? 1.0
                                                         : static_cast<double>(source_.bytes_read()) /
                                                               static_cast<double>(source_.total_bytes());
-        fmt::print(stderr, "\r\033[K{:5.1f} %  {} packets  {:.2f} Mpps  {:.0f} s left", 100 * share, source_.packets(),
-                   static_cast<double>(source_.packets()) / seconds / 1e6, share > 0 ? seconds / share - seconds : 0.0);
+        fmt::print(stderr, "\r\033[K{:5.1f} %  {} packets  {:.2f} Mpps  {:.0f} s left", 100 * share,
+                   source_.packets(), static_cast<double>(source_.packets()) / seconds / 1e6,
+                   share > 0 ? seconds / share - seconds : 0.0);
         drawn_ = true;
     }
 
@@ -99,21 +103,26 @@ void warn(const dataplane::Stats& stats, const rules::Config& config) {
     }
     if (stats.untracked != 0) {
         fmt::print(stderr,
-                   "warning: the flow table was full (inspect.flows is {}): {} packets were selected one by one, their flows are "
+                   "warning: the flow table was full (inspect.flows is {}): {} packets were selected one by "
+                   "one, their flows are "
                    "not in flows.jsonl; raise inspect.flows\n",
                    config.inspect.flows, stats.untracked);
     }
     if (stats.decision_overflows != 0) {
-        fmt::print(stderr, "warning: too many different sets of rules matched: counts by rule and flow miss {} packets\n",
-                   stats.decision_overflows);
+        fmt::print(
+            stderr,
+            "warning: too many different sets of rules matched: counts by rule and flow miss {} packets\n",
+            stats.decision_overflows);
     }
     if (stats.fragments_unmatched != 0) {
-        fmt::print(stderr, "note: {} fragments came without the first of their datagram: their ports are unknown\n",
+        fmt::print(stderr,
+                   "note: {} fragments came without the first of their datagram: their ports are unknown\n",
                    stats.fragments_unmatched);
     }
 }
 
-Json run_json(const ReplayOptions& options, const dataplane::LcorePlan& plan, const dataplane::Stats& stats, double seconds) {
+Json run_json(const ReplayOptions& options, const dataplane::LcorePlan& plan, const dataplane::Stats& stats,
+              double seconds) {
     Json threads = Json::array();
     for (const dataplane::ThreadStats& thread : stats.threads) {
         threads.push_back({{"lcore", thread.lcore},
@@ -121,7 +130,7 @@ Json run_json(const ReplayOptions& options, const dataplane::LcorePlan& plan, co
                            {"empty_turns", thread.empty_turns},
                            {"packets", thread.packets}});
     }
-    return {{"inputs", options.inputs}, {"lcores", plan.to_string()},     {"burst", options.burst},
+    return {{"inputs", options.inputs}, {"lcores", plan.to_string()},   {"burst", options.burst},
             {"seconds", seconds},       {"interrupted", interrupted()}, {"threads", std::move(threads)}};
 }
 
@@ -161,7 +170,9 @@ ExitStatus replay(const ReplayOptions& options) {
     if (!pool) return fail(ExitStatus::kUsage, pool.error().message);
 
     auto source = pcap::CaptureSource::open(*captures, (*pool)->get());
-    if (!source) return fail(source.error().damaged ? ExitStatus::kDamaged : ExitStatus::kUsage, source.error().message);
+    if (!source)
+        return fail(source.error().damaged ? ExitStatus::kDamaged : ExitStatus::kUsage,
+                    source.error().message);
     if (options.stop_after) (*source)->stop_after(*options.stop_after);
 
     const LoadedConfig loaded = compile_config(std::move(outcome), (*source)->link_type());
@@ -172,15 +183,16 @@ ExitStatus replay(const ReplayOptions& options) {
     const fs::path folder(options.out);
 
     std::vector<std::unique_ptr<pcap::ToolFile>> files;
-    dataplane::PipelineOptions pipeline_options{.plan = plan,
-                                                .sources = {source->get()},
-                                                .ports = loaded.config.network_ports().size(),
-                                                .link_type = (*source)->link_type(),
-                                                .policy = select::make_policy(loaded.config, loaded.compiled, 1),
-                                                .pressure = dataplane::Pressure::kPushBack,
-                                                .burst = options.burst,
-                                                .ring_size = kRingSize,
-                                                .flows = static_cast<std::uint32_t>(loaded.config.inspect.flows)};
+    dataplane::PipelineOptions pipeline_options{
+        .plan = plan,
+        .sources = {source->get()},
+        .ports = loaded.config.network_ports().size(),
+        .link_type = (*source)->link_type(),
+        .policy = select::make_policy(loaded.config, loaded.compiled, 1),
+        .pressure = dataplane::Pressure::kPushBack,
+        .burst = options.burst,
+        .ring_size = kRingSize,
+        .flows = static_cast<std::uint32_t>(loaded.config.inspect.flows)};
     for (const rules::Port* tool : loaded.config.tool_ports()) {
         auto file = pcap::ToolFile::create(folder / (tool->name + ".pcap"), (*source)->link_type());
         if (!file) return fail(ExitStatus::kLoss, file.error().message);
@@ -192,7 +204,8 @@ ExitStatus replay(const ReplayOptions& options) {
 
     catch_interrupts();
     const auto begin = Clock::now();
-    if (auto started = (*pipeline)->start(); !started) return fail(ExitStatus::kUsage, started.error().message);
+    if (auto started = (*pipeline)->start(); !started)
+        return fail(ExitStatus::kUsage, started.error().message);
     {
         Progress progress(**source);
         bool stopping = false;
@@ -232,8 +245,9 @@ ExitStatus replay(const ReplayOptions& options) {
         status = fail(ExitStatus::kDamaged, damage.text + "; what came before it was replayed");
     }
     if (interrupted()) {
-        status = fail(ExitStatus::kInterrupted,
-                      fmt::format("interrupted after {} packets; the outputs hold these", (*source)->packets()));
+        status =
+            fail(ExitStatus::kInterrupted,
+                 fmt::format("interrupted after {} packets; the outputs hold these", (*source)->packets()));
     }
     return status;
 }

@@ -20,8 +20,8 @@ struct ReplayOptions {
     bool force = false;                       ///< overwrite what is in the folder
 };
 
-/// Runs captures through the pipeline into a folder. Prints the summary to stdout, errors, warnings and (on a terminal)
-/// progress to stderr. Once in a process: it starts DPDK's environment.
+/// Runs captures through the pipeline into a folder. Prints the summary to stdout, errors, warnings and (on a
+/// terminal) progress to stderr. Once in a process: it starts DPDK's environment.
 ExitStatus replay(const ReplayOptions& options);
 
 }  // namespace yagura::broker

@@ -49,7 +49,8 @@ base::Result<std::vector<pcap::CaptureInput>> assign_captures(const std::vector<
         if (port == ports.end()) {
             std::string known;
             for (const rules::Port* p : ports) known += (known.empty() ? "" : ", ") + p->name;
-            return base::Error{fmt::format("--in {}: there is no network port \"{}\" (network ports: {})", part, name, known)};
+            return base::Error{fmt::format("--in {}: there is no network port \"{}\" (network ports: {})",
+                                           part, name, known)};
         }
         const auto index = static_cast<std::uint16_t>(port - ports.begin());
         named[index] = true;

@@ -16,10 +16,14 @@ namespace {
 
 constexpr std::string_view shed_reason_name(port::ShedReason reason) {
     switch (reason) {
-        case port::ShedReason::kRingFull: return "ring_full";
-        case port::ShedReason::kToolFull: return "tool_full";
-        case port::ShedReason::kWriteError: return "write_error";
-        case port::ShedReason::kCount: break;
+        case port::ShedReason::kRingFull:
+            return "ring_full";
+        case port::ShedReason::kToolFull:
+            return "tool_full";
+        case port::ShedReason::kWriteError:
+            return "write_error";
+        case port::ShedReason::kCount:
+            break;
     }
     return "";
 }
@@ -29,7 +33,8 @@ Json drops_json(const dataplane::PortStats& port) {
     Json drops = Json::object();
     for (std::size_t r = 0; r < port.dropped.size(); ++r) {
         if (port.dropped[r].packets == 0) continue;
-        drops[std::string(select::drop_reason_name(static_cast<select::DropReason>(r)))] = to_json(port.dropped[r]);
+        drops[std::string(select::drop_reason_name(static_cast<select::DropReason>(r)))] =
+            to_json(port.dropped[r]);
     }
     return drops;
 }
@@ -43,11 +48,14 @@ Json sheds_json(const dataplane::ToolStats& tool) {
     return sheds;
 }
 
-std::string seconds(std::uint64_t ns) { return fmt::format("{}.{:09}", ns / 1'000'000'000, ns % 1'000'000'000); }
+std::string seconds(std::uint64_t ns) {
+    return fmt::format("{}.{:09}", ns / 1'000'000'000, ns % 1'000'000'000);
+}
 
 /// A record of flows.jsonl.
-Json flow_json(const flow::FlowEntry& flow, const flow::FlowDetails& details, const std::vector<match::RuleIndex>& matched,
-               const rules::Config& config, const std::vector<const rules::Port*>& tools) {
+Json flow_json(const flow::FlowEntry& flow, const flow::FlowDetails& details,
+               const std::vector<match::RuleIndex>& matched, const rules::Config& config,
+               const std::vector<const rules::Port*>& tools) {
     Json json;
     json["first"] = seconds(details.first_ns);
     json["last"] = seconds(details.last_ns);
@@ -96,7 +104,9 @@ base::Result<void> close_into_place(File file, const std::string& temporary, con
 
 }  // namespace
 
-Json to_json(const base::Count& count) { return {{"packets", count.packets}, {"bytes", count.bytes}}; }
+Json to_json(const base::Count& count) {
+    return {{"packets", count.packets}, {"bytes", count.bytes}};
+}
 
 Json stats_json(const dataplane::Stats& stats, const rules::Config& config, bool balanced) {
     Json json;
@@ -107,8 +117,10 @@ Json stats_json(const dataplane::Stats& stats, const rules::Config& config, bool
     const auto ports = config.network_ports();
     for (std::size_t i = 0; i < ports.size(); ++i) {
         const dataplane::PortStats& port = stats.ports[i];
-        json["ports"][ports[i]->name] = {{"received", to_json(port.received)},   {"forwarded", to_json(port.forwarded)},
-                                         {"dropped", drops_json(port)},          {"held", to_json(port.held)},
+        json["ports"][ports[i]->name] = {{"received", to_json(port.received)},
+                                         {"forwarded", to_json(port.forwarded)},
+                                         {"dropped", drops_json(port)},
+                                         {"held", to_json(port.held)},
                                          {"in_flight", to_json(port.in_flight)}};
     }
     json["tools"] = Json::object();
@@ -141,9 +153,10 @@ base::Result<std::uint64_t> write_flows(const std::string& path, const dataplane
         const select::Selector* selector;
     };
     std::vector<Selected> selected;
-    pipeline.for_each_flow([&](const flow::FlowEntry& flow, const flow::FlowDetails& details, const select::Selector& selector) {
-        if (details.packets != 0) selected.push_back({&flow, &details, &selector});
-    });
+    pipeline.for_each_flow(
+        [&](const flow::FlowEntry& flow, const flow::FlowDetails& details, const select::Selector& selector) {
+            if (details.packets != 0) selected.push_back({&flow, &details, &selector});
+        });
     std::ranges::sort(selected, {}, [](const Selected& s) {
         return std::tuple(s.details->order_time, s.details->order_file, s.details->order_record);
     });
@@ -176,24 +189,29 @@ std::string summary(const dataplane::Stats& stats, const rules::Config& config, 
     const auto tools = config.tool_ports();
     for (std::size_t i = 0; i < tools.size(); ++i) {
         const dataplane::ToolStats& tool = stats.tools[i];
-        text += fmt::format("{:<20} {:>12} {:>14} {:>10}\n", tools[i]->name, tool.sent.packets, tool.sent.bytes, tool.flows);
+        text += fmt::format("{:<20} {:>12} {:>14} {:>10}\n", tools[i]->name, tool.sent.packets,
+                            tool.sent.bytes, tool.flows);
         for (std::size_t r = 0; r < tool.shed.size(); ++r) {
             if (tool.shed[r].packets == 0) continue;
-            text += fmt::format("  shed: {:<12} {:>12} {:>14}\n", shed_reason_name(static_cast<port::ShedReason>(r)),
-                                tool.shed[r].packets, tool.shed[r].bytes);
+            text += fmt::format("  shed: {:<12} {:>12} {:>14}\n",
+                                shed_reason_name(static_cast<port::ShedReason>(r)), tool.shed[r].packets,
+                                tool.shed[r].bytes);
         }
     }
     text += fmt::format("\n{:<20} {:>12} {:>14}\n", "port", "packets", "bytes");
     const auto ports = config.network_ports();
     for (std::size_t i = 0; i < ports.size(); ++i) {
         const dataplane::PortStats& port = stats.ports[i];
-        text += fmt::format("{:<20} {:>12} {:>14}\n", ports[i]->name, port.received.packets, port.received.bytes);
-        text += fmt::format("  {:<18} {:>12} {:>14}\n", "forwarded", port.forwarded.packets, port.forwarded.bytes);
+        text +=
+            fmt::format("{:<20} {:>12} {:>14}\n", ports[i]->name, port.received.packets, port.received.bytes);
+        text += fmt::format("  {:<18} {:>12} {:>14}\n", "forwarded", port.forwarded.packets,
+                            port.forwarded.bytes);
         for (std::size_t r = 0; r < port.dropped.size(); ++r) {
             if (port.dropped[r].packets == 0) continue;
             const auto reason = static_cast<select::DropReason>(r);
-            text += fmt::format("  {:<18} {:>12} {:>14}  ({})\n", select::drop_reason_name(reason), port.dropped[r].packets,
-                                port.dropped[r].bytes, select::drop_class_name(select::drop_class(reason)));
+            text += fmt::format("  {:<18} {:>12} {:>14}  ({})\n", select::drop_reason_name(reason),
+                                port.dropped[r].packets, port.dropped[r].bytes,
+                                select::drop_class_name(select::drop_class(reason)));
         }
     }
     text += fmt::format("\nledger: {}, lost: {}\n", balanced ? "balanced" : "NOT BALANCED", stats.lost());
