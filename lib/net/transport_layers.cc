@@ -116,12 +116,12 @@ LayerWalker::Next LayerWalker::icmp() {
 
 /// RFC 4302, before the transport header of an IPv4 packet. What it authenticates is in the clear.
 LayerWalker::Next LayerWalker::authentication_header() {
-    open_flow(0, 0);
     if (!descend()) return Next::kStop;
     const auto h = cursor_.header<8>();
-    const std::size_t size = h ? 8 + std::size_t{h.u8<1>()} * 4 : 0;
-    if (!h || !cursor_.advance(size)) return fault(Malformed::kTruncatedTransport);
-    out_.key = FlowKey{};
+    if (!h || !cursor_.advance(8 + std::size_t{h.u8<1>()} * 4)) {
+        open_flow(0, 0);
+        return fault(Malformed::kTruncatedTransport);
+    }
     plain_header_ = false;
     proto_ = h.u8<0>();
     return Next::kTransport;

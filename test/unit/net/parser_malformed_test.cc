@@ -176,6 +176,7 @@ std::vector<Row> transport_rows() {
          Flow::kWithPorts},
         {"ICMP header cut", cut(ipv4_frame().icmp(8, 0).build(), kTransport + 3), kTruncatedTransport, kIp,
          kIp, Flow::kWithoutPorts},
+        {"nothing behind AH", cut(ah, kTransport + 24), kTruncatedTransport},
         {"AH cut", cut(ah, kTransport + 7), kTruncatedTransport, kIp, kIp, Flow::kWithoutPorts},
         {"TCP data offset 16", with_byte(tcp_frame(), kTransport + 12, 0x40), kBadTransportHeader, kIp, kIp,
          Flow::kWithPorts, true},
@@ -261,7 +262,10 @@ TEST_CASE("each fault is named, and what was found before it stays") {
             CHECK(found.outer_ip == row.outer_ip);
             CHECK(found.inner_ip == row.inner_ip);
             CHECK(found.has_flow() == (row.flow != Flow::kNone));
-            if (!found.has_flow()) CHECK(found.key == FlowKey{});
+            if (!found.has_flow()) {
+                CHECK(found.key == FlowKey{});
+                CHECK_FALSE(found.key_is_exact);
+            }
             CHECK((found.key.sport != 0) == (row.flow == Flow::kWithPorts));
             CHECK((found.transport != kNoOffset) == row.has_transport);
             CHECK((found.payload != kNoOffset) == row.has_payload);
