@@ -48,7 +48,7 @@ class ConfigReader {
         if (const auto* word = value.get_ptr<const std::string*>()) {
             if (*word != "auto") {
                 errors_.add(place, fmt::format("{} is not a plan of lcores", in_quotes(*word)),
-                            fmt::format("write {}", kDocumentKeys[0].example));
+                            fmt::format("write \"auto\" or {}", kDocumentKeys[0].example));
             }
             return;
         }

@@ -90,7 +90,8 @@ struct ConfigOutcome {
 ConfigOutcome parse_config(std::string_view text);
 
 /// The canonical form: every key that differs from its default or is required, fixed key order, two-space
-/// indent, a newline at the end. parse_config(canonical_json(c)) gives c again.
+/// indent, a newline at the end. parse_config(canonical_json(c)) gives c again. Indices must be in range, as
+/// they are in whatever parse_config gives, with errors or without.
 std::string canonical_json(const Config& config);
 
 /// "64KiB", "1MiB", "10MB", 4096 -> bytes. Binary units KiB MiB GiB, decimal units kB MB GB, a bare number is

@@ -99,7 +99,7 @@ std::optional<Fields> Fields::open(const Json& value, const Place& place, KeyTab
     Fields fields(*object, place, table, errors);
     for (const KeySpec& spec : table) {
         if (!spec.required || fields.has(spec.name)) continue;
-        errors.add(place, fmt::format("the key \"{}\" is missing", spec.name),
+        errors.add(place, fmt::format("the key \"{}\" is missing: {}", spec.name, spec.expected),
                    fmt::format("add \"{}\": {}", spec.name, spec.example));
     }
     return fields;

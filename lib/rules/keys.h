@@ -23,7 +23,7 @@ struct KeySpec {
 using KeyTable = std::span<const KeySpec>;
 
 inline constexpr std::array kDocumentKeys{
-    KeySpec{"lcores", "\"auto\" or an object", R"("auto", or {"rx": [1], "select": [2, 3], "tx": [4]})"},
+    KeySpec{"lcores", "\"auto\" or an object", R"({"rx": [1], "select": [2, 3], "tx": [4]})"},
     KeySpec{"ports", "an object", R"({"tap0": {"role": "network", "device": "net_af_packet0,iface=br0"}})",
             true},
     KeySpec{"tool_groups", "an object", R"({"ids": {"members": ["ids0", "ids1"], "mode": "balance"}})"},
@@ -36,25 +36,25 @@ inline constexpr std::array kLcoreKeys{
     KeySpec{"tx", "an array of lcore numbers", "[4]", true},
 };
 inline constexpr std::array kPortKeys{
-    KeySpec{"role", "a string", R"("network" or "tool")", true},
-    KeySpec{"device", "a string", R"("0000:3b:00.1" or "net_af_packet0,iface=br0")", true},
+    KeySpec{"role", R"("network" or "tool")", R"("tool")", true},
+    KeySpec{"device", "a string", R"("0000:3b:00.1")", true},
     KeySpec{"rate", "a string or a number", R"("1Gbps")"},
 };
 inline constexpr std::array kToolGroupKeys{
     KeySpec{"members", "an array of tool ports", R"(["ids0", "ids1"])", true},
-    KeySpec{"mode", "a string", R"("balance" or "copy")"},
+    KeySpec{"mode", R"("balance" or "copy")", R"("balance")"},
 };
 inline constexpr std::array kRuleKeys{
     KeySpec{"id", "a whole number", "10", true},
     KeySpec{"name", "a string", R"("web")"},
     KeySpec{"filter", "a string", R"("tcp port 80")"},
-    KeySpec{"layer", "a string", R"("inner", "outer" or "frame")"},
+    KeySpec{"layer", R"("inner", "outer" or "frame")", R"("outer")"},
     KeySpec{"malformed", "true or false", "true"},
     KeySpec{"payload", "an array of strings", R"(["/union\\s+select/i"])"},
     KeySpec{"payload_all", "an array of strings", R"(["POST ", "/passwo?rd=/i"])"},
     KeySpec{"drop", "true or false", "true"},
     KeySpec{"forward", "an array of tool groups and tool ports", R"(["ids"])"},
-    KeySpec{"scope", "a string", R"("session", "onward" or "packet")"},
+    KeySpec{"scope", R"("session", "onward" or "packet")", R"("packet")"},
 };
 inline constexpr std::array kInspectKeys{
     KeySpec{"stream_depth", "a size", R"("1MiB")"},

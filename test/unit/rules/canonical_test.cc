@@ -1,0 +1,188 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include <catch2/catch.hpp>
+#include <random>
+#include <string>
+
+#include "config_samples.h"
+#include "rules/keys.h"
+
+namespace yagura::rules {
+namespace {
+
+void check_round_trip(const Config& config) {
+    const std::string text = canonical_json(config);
+    CAPTURE(text);
+    const ConfigOutcome again = parse_config(text);
+    CAPTURE(all_errors(again));
+    REQUIRE(again.ok());
+    CHECK(again.config == config);
+    CHECK(canonical_json(again.config) == text);
+}
+
+TEST_CASE("the canonical form is written so") {
+    const std::string given = with(R"(
+        "rules": [{"scope": "session", "forward": ["rec0", "ids"], "payload": "/a\\/b/i", "filter": "tcp", "id": 7},
+                  {"drop": true, "id": 3, "layer": "inner", "filter": "udp", "name": "q\"", "malformed": false}],
+        "inspect": {"flows": 1048576, "hold_bytes": "65536", "stream_depth": 2097152},
+        "lcores": {"tx": [3], "select": [1, 2], "rx": [0]})");
+    const std::string expected = R"({
+  "lcores": {
+    "rx": [0],
+    "select": [1, 2],
+    "tx": [3]
+  },
+  "ports": {
+    "tap0": {
+      "role": "network",
+      "device": "net_null0"
+    },
+    "ids0": {
+      "role": "tool",
+      "device": "net_null1"
+    },
+    "ids1": {
+      "role": "tool",
+      "device": "net_null2"
+    },
+    "rec0": {
+      "role": "tool",
+      "device": "pcap:rec0.pcap"
+    }
+  },
+  "tool_groups": {
+    "ids": {
+      "members": ["ids0", "ids1"],
+      "mode": "balance"
+    },
+    "rec": {
+      "members": ["rec0"]
+    }
+  },
+  "rules": [
+    {
+      "id": 7,
+      "filter": "tcp",
+      "payload": ["/a\\/b/i"],
+      "forward": ["rec0", "ids"]
+    },
+    {
+      "id": 3,
+      "name": "q\"",
+      "filter": "udp",
+      "layer": "inner",
+      "malformed": false,
+      "drop": true
+    }
+  ],
+  "inspect": {
+    "stream_depth": "2MiB"
+  }
+}
+)";
+    CHECK(canonical_json(must_parse(given)) == expected);
+}
+
+TEST_CASE("what is as by default is left out") {
+    const std::string text = canonical_json(must_parse(
+        R"({"lcores": "auto", "ports": {"n": {"role": "network", "device": "x"}}, "tool_groups": {}, "rules": [],
+            "inspect": {"stream_depth": "1024KiB", "hold_bytes": 65536, "flows": 1048576}})"));
+    CHECK(text == R"({
+  "ports": {
+    "n": {
+      "role": "network",
+      "device": "x"
+    }
+  }
+}
+)");
+}
+
+TEST_CASE("the examples parse, and come back from their canonical form") {
+    for (const char* path : {"conf/example.jsonc", "conf/demo.jsonc"}) {
+        CAPTURE(path);
+        const Config config = must_parse(read_source(path));
+        CHECK_FALSE(config.rules.empty());
+        check_round_trip(config);
+    }
+}
+
+TEST_CASE("random configurations come back from their canonical form") {
+    std::mt19937_64 random(20240601);
+    const auto below = [&random](std::uint64_t n) { return random() % n; };
+    const auto text = [&below](std::string_view alphabet, std::uint64_t longest) {
+        std::string out;
+        for (std::uint64_t n = 1 + below(longest); n > 0; --n) out += alphabet[below(alphabet.size())];
+        return out;
+    };
+    const auto number = [&](std::uint64_t most) {
+        const std::uint64_t units[] = {1, 1000, 1024, 1'000'000, 1u << 20};
+        return std::max<std::uint64_t>(1, std::min(most, (1 + below(5000)) * units[below(5)]));
+    };
+    // "x" keeps a literal from beginning with a slash.
+    const auto patterns = [&](std::vector<Pattern>& out) {
+        for (std::uint64_t n = below(3); n > 0; --n) {
+            if (below(2) == 0) {
+                const std::string bytes = "x" + text("a/\\\"\n\x01 ", 6);
+                out.push_back({.text = bytes, .bytes = bytes});
+            } else {
+                const std::string bytes = text("ab/\\.+", 6);
+                out.push_back({.text = "/" + bytes + "/si",
+                               .regex = true,
+                               .bytes = bytes,
+                               .caseless = true,
+                               .dotall = true});
+            }
+        }
+    };
+    for (int round = 0; round < 500; ++round) {
+        Config config;
+        const auto tools = static_cast<std::size_t>(1 + below(5));
+        config.ports.push_back({"n0", PortRole::kNetwork, text("ab,= \"\\", 9), std::nullopt});
+        for (std::size_t i = 0; i < tools; ++i) {
+            if (below(3) == 0)
+                config.ports.push_back({"n1-" + std::to_string(i), PortRole::kNetwork, "x", {}});
+            std::optional<std::uint64_t> rate;
+            if (below(2) == 0) rate = number(UINT64_MAX);
+            config.ports.push_back({"t" + std::to_string(i), PortRole::kTool, text("abc", 9), rate});
+        }
+        for (std::uint64_t i = below(4); i > 0; --i) {
+            ToolGroup group{
+                "g" + std::to_string(i), below(2) == 0 ? GroupMode::kCopy : GroupMode::kBalance, {}, false};
+            for (std::size_t tool = tools; tool-- > 0;) {
+                if (tool == 0 || below(2) == 0) group.members.emplace_back(static_cast<std::uint8_t>(tool));
+            }
+            config.tool_groups.push_back(group);
+        }
+        for (std::size_t i = 0; i < tools; ++i) {
+            config.tool_groups.push_back({"t" + std::to_string(i),
+                                          GroupMode::kCopy,
+                                          {base::ToolId(static_cast<std::uint8_t>(i))},
+                                          true});
+        }
+        for (std::uint64_t i = below(5); i > 0; --i) {
+            Rule rule;
+            rule.id = i * 1000 + below(1000);
+            if (below(2) == 0) rule.name = text("ab \"\\/", 9);
+            if (below(2) == 0) {
+                rule.filter = "x" + text("tcp \n\"", 9);
+                if (below(2) == 0) rule.layer = kLayers[below(3)].second;
+            }
+            if (below(3) == 0) rule.malformed = below(2) == 0;
+            patterns(rule.payload);
+            patterns(rule.payload_all);
+            rule.drop = below(3) == 0;
+            for (std::size_t g = 0; !rule.drop && g < config.tool_groups.size(); ++g) {
+                if (g == 0 || below(2) == 0) rule.forward.insert(rule.forward.begin(), g);
+            }
+            rule.scope = kScopes[below(3)].second;
+            config.rules.push_back(rule);
+        }
+        if (below(2) == 0) config.lcores = {{0, 5}, {1}, {127, 0}};
+        if (below(2) == 0)
+            config.inspect = {number(kMaxStreamDepth), number(kMaxHoldBytes), number(kMaxFlows)};
+        check_round_trip(config);
+    }
+}
+
+}  // namespace
+}  // namespace yagura::rules

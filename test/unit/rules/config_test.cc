@@ -1,0 +1,160 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Configurations that are right, and the values that come of them.
+#include "rules/config.h"
+
+#include <fmt/format.h>
+
+#include <catch2/catch.hpp>
+#include <string>
+
+#include "config_samples.h"
+
+namespace yagura::rules {
+namespace {
+
+using base::ToolId;
+
+TEST_CASE("a network port is enough: everything else has a default") {
+    const Config config = must_parse(R"({"ports": {"tap0": {"role": "network", "device": "net_null0"}}})");
+    CHECK(config.lcores.is_auto());
+    CHECK(config.ports == std::vector<Port>{{"tap0", PortRole::kNetwork, "net_null0", std::nullopt}});
+    CHECK(config.tool_groups.empty());
+    CHECK(config.rules.empty());
+    CHECK(config.inspect == Inspect{1u << 20, 64u << 10, 1u << 20});
+}
+
+TEST_CASE("ports keep the order of the file and are numbered by role") {
+    const Config config = must_parse(R"({"ports": {
+        "z": {"role": "tool", "device": "a"}, "b": {"role": "network", "device": "b"},
+        "a": {"role": "tool", "device": "c", "rate": "250Mbps"}, "c": {"role": "network", "device": "d"},
+        "m": {"role": "tool", "device": "e", "rate": 1500}}})");
+    const auto names = [](const std::vector<const Port*>& ports) {
+        std::vector<std::string> out;
+        for (const Port* port : ports) out.push_back(port->name);
+        return out;
+    };
+    CHECK(names(config.network_ports()) == std::vector<std::string>{"b", "c"});
+    CHECK(names(config.tool_ports()) == std::vector<std::string>{"z", "a", "m"});
+    CHECK(config.tool_ports()[0]->rate_bits_per_second == std::nullopt);
+    CHECK(config.tool_ports()[1]->rate_bits_per_second == 250'000'000u);
+    CHECK(config.tool_ports()[2]->rate_bits_per_second == 1500u);
+}
+
+TEST_CASE("every tool port is a group of one, after the groups of the file") {
+    const Config config = must_parse(
+        with_groups(R"("y": {"members": ["rec0", "ids0"]}, "x": {"members": ["ids1"], "mode": "balance"})"));
+    CHECK(config.tool_groups == std::vector<ToolGroup>{
+                                    {"y", GroupMode::kCopy, {ToolId(2), ToolId(0)}, false},
+                                    {"x", GroupMode::kBalance, {ToolId(1)}, false},
+                                    {"ids0", GroupMode::kCopy, {ToolId(0)}, true},
+                                    {"ids1", GroupMode::kCopy, {ToolId(1)}, true},
+                                    {"rec0", GroupMode::kCopy, {ToolId(2)}, true},
+                                });
+}
+
+TEST_CASE("a rule's words become its values") {
+    const Config config = must_parse(with(R"("rules": [
+        {"id": 18446744073709551615, "forward": ["rec0", "ids", "ids0", "rec"]},
+        {"id": 20, "name": "\u6ad3 \"web\"", "filter": " tcp port 80\n", "layer": "frame", "malformed": false,
+         "payload": ["a", "/b/i"], "payload_all": "c", "forward": ["ids"], "scope": "packet", "drop": false},
+        {"id": 3, "malformed": true, "drop": true, "scope": "onward"}])"));
+    REQUIRE(config.rules.size() == 3);
+
+    Rule everything;
+    everything.id = UINT64_MAX;
+    everything.forward = {4, 0, 2, 1};
+    CHECK(config.rules[0] == everything);
+    CHECK_FALSE(config.rules[0].has_payload());
+
+    Rule web;
+    web.id = 20;
+    web.name = "\xe6\xab\x93 \"web\"";
+    web.filter = " tcp port 80\n";
+    web.layer = Layer::kFrame;
+    web.malformed = false;
+    web.payload = {{.text = "a", .bytes = "a"},
+                   {.text = "/b/i", .regex = true, .bytes = "b", .caseless = true}};
+    web.payload_all = {{.text = "c", .bytes = "c"}};
+    web.forward = {0};
+    web.scope = Scope::kPacket;
+    CHECK(config.rules[1] == web);
+
+    Rule malformed;
+    malformed.id = 3;
+    malformed.malformed = true;
+    malformed.drop = true;
+    malformed.scope = Scope::kOnward;
+    CHECK(config.rules[2] == malformed);
+}
+
+TEST_CASE("an lcore may run several stages") {
+    const Config config = must_parse(with(R"("lcores": {"tx": [0], "rx": [0, 127], "select": [3, 2]})"));
+    CHECK(config.lcores == LcoreSpec{{0, 127}, {3, 2}, {0}});
+    CHECK(must_parse(with(R"("lcores": "auto")")).lcores.is_auto());
+}
+
+TEST_CASE("inspect takes sizes as words and as numbers, up to its bounds") {
+    CHECK(must_parse(with(R"("inspect": {"stream_depth": "10MB", "hold_bytes": 0, "flows": 1})")).inspect ==
+          Inspect{10'000'000, 0, 1});
+    CHECK(must_parse(
+              with(R"("inspect": {"stream_depth": "1024GiB", "hold_bytes": "1GiB", "flows": 268435456})"))
+              .inspect == Inspect{std::uint64_t{1} << 40, 1u << 30, 1u << 28});
+}
+
+TEST_CASE("names of 64 bytes and with every allowed letter are right") {
+    for (const std::string& name : {std::string(64, 'a'), std::string("_"), std::string("0-Z.z_9")}) {
+        CHECK(must_parse(with_ports('"' + name + R"(": {"role": "tool", "device": "x"})"))
+                  .tool_ports()[0]
+                  ->name == name);
+    }
+}
+
+// Work that grew with the square of these numbers would take minutes, not a fraction of a second.
+TEST_CASE("100,000 rules are read, and a fault in the last is found") {
+    std::string rules;
+    constexpr int kRules = 100'000;
+    for (int i = 1; i <= kRules; ++i) {
+        rules += R"({"id": )" + std::to_string(i) + R"(, "name": "rule", "filter": "host 10.)" +
+                 std::to_string(i / 65536 % 256) + '.' + std::to_string(i / 256 % 256) + '.' +
+                 std::to_string(i % 256) + R"( and tcp port 80", "forward": ["ids", "rec0"]}, )";
+    }
+    const ConfigOutcome outcome = parse_config(with("\"rules\": [" + rules + R"({"id": 1, "drop": true}])"));
+    REQUIRE(outcome.errors.size() == 1);
+    CHECK(outcome.errors[0].pointer == "/rules/100000/id");
+    CHECK_THAT(outcome.errors[0].reason, Catch::Contains("/rules/0"));
+    REQUIRE(outcome.config.rules.size() == kRules + 1);
+    CHECK(outcome.config.rules[kRules - 1].forward == std::vector<std::size_t>{0, 4});
+}
+
+TEST_CASE("as many network ports as a PortId can number are read, and no more") {
+    const auto ports = [](int count) {
+        std::string text;
+        for (int i = 1; i < count; ++i)
+            text +=
+                fmt::format("{}\"n{}\": {{\"role\": \"network\", \"device\": \"x\"}}", i > 1 ? ", " : "", i);
+        return with_ports(text);
+    };
+    CHECK(must_parse(ports(65535)).network_ports().size() == 65535);
+    const ConfigOutcome outcome = parse_config(ports(65536));
+    REQUIRE(outcome.errors.size() == 1);
+    CHECK(outcome.errors[0].pointer == "/ports");
+    CHECK_THAT(outcome.errors[0].reason, Catch::Contains("65536 network ports"));
+}
+
+TEST_CASE("a rule may forward to thousands of groups") {
+    std::string groups;
+    std::string forward;
+    for (int i = 0; i < 20'000; ++i) {
+        groups += fmt::format("{}\"g{}\": {{\"members\": [\"ids0\"]}}", i > 0 ? ", " : "", i);
+        forward += fmt::format("\"g{}\", ", i);
+    }
+    const ConfigOutcome outcome = parse_config(
+        fmt::format("{{{}, \"tool_groups\": {{{}}}, \"rules\": [{{\"id\": 1, \"forward\": [{}\"g0\"]}}]}}",
+                    kPorts, groups, forward));
+    REQUIRE(outcome.errors.size() == 1);
+    CHECK(outcome.errors[0].pointer == "/rules/0/forward/20000");
+    CHECK(outcome.config.rules[0].forward.size() == 20'000);
+}
+
+}  // namespace
+}  // namespace yagura::rules
