@@ -80,6 +80,8 @@ struct ConfigError {
 
 /// What came of reading. With errors, `config` holds what could be understood, so that the caller can go on
 /// and report the faults of filters and patterns in the same run; it must not be started.
+/// Every element of `rules` has its Rule and every pattern its Pattern, faulty or not: an index is a place in
+/// the file.
 struct ConfigOutcome {
     Config config;
     std::vector<ConfigError> errors;

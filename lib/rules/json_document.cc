@@ -99,8 +99,7 @@ class Builder {
     }
     bool end_array() { return add(close().items); }
 
-    bool parse_error(std::size_t position, const std::string& last_token,
-                     const nlohmann::detail::exception& e);
+    bool parse_error(std::size_t position, const std::string& last_token, const Json::exception& e);
 
     Json take() { return std::move(root_); }
     bool failed() const { return failed_; }
@@ -225,8 +224,7 @@ std::string syntax_fix(std::string_view text, std::size_t offset, std::string_vi
     return {};
 }
 
-bool Builder::parse_error(std::size_t position, const std::string& last_token,
-                          const nlohmann::detail::exception& e) {
+bool Builder::parse_error(std::size_t position, const std::string& last_token, const Json::exception& e) {
     // `position` counts the bytes read, so the last of them is the culprit, or the last of a whole token.
     std::size_t offset = position > 0 ? position - 1 : 0;
     const std::string reason = plain_reason(e.what());
@@ -250,7 +248,7 @@ std::optional<Json> read_json(std::string_view text, ErrorList& errors) {
     Builder builder(text, errors);
     constexpr bool kStrict = true;
     constexpr bool kIgnoreComments = true;
-    if (!Json::sax_parse(text.begin(), text.end(), &builder, nlohmann::detail::input_format_t::json, kStrict,
+    if (!Json::sax_parse(text.begin(), text.end(), &builder, Json::input_format_t::json, kStrict,
                          kIgnoreComments) ||
         builder.failed()) {
         return std::nullopt;

@@ -71,7 +71,7 @@ void read_regex(std::string_view text, Pattern& pattern, const Place& place, Err
 std::string literal_as_regex_json(std::string_view text) {
     std::string regex = "/";
     for (const char c : text) {
-        constexpr std::string_view kSpecial = "\\^$.[]|()?*+{}/#-";
+        constexpr std::string_view kSpecial = "\\^$.[]|()?*+{}/";
         if (c == '\0') {
             regex += "\\x00";
             continue;

@@ -4,7 +4,6 @@
 #include <string>
 #include <string_view>
 
-#include "base/result.h"
 #include "rules/report.h"
 #include "rules/rule.h"
 
