@@ -95,6 +95,9 @@ class CompiledRules {
     std::span<const RuleIndex> payload_rules(const PacketView& packet, base::Bytes payload, RuleIndex limit,
                                              MatchScratch& scratch) const;
 
+    /// True when every filter that needs a program runs as native code, false when some are interpreted.
+    bool jit_active() const;
+
   private:
     struct State;
     explicit CompiledRules(std::unique_ptr<State> state);

@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include <algorithm>
+
+#include "match/compiled_state.h"
+
+namespace yagura::match {
+namespace {
+
+/// The header's answer depends on the flow's key alone.
+bool is_per_flow(const RuleHeader& header, const FilterSet& filters) {
+    return !header.malformed && (!header.filter || filters[*header.filter].per_flow);
+}
+
+RuleSummary summarize(const rules::Rule& rule, const RuleHeader& header, const FilterSet& filters) {
+    RuleSummary summary;
+    summary.layer = rule.layer.value_or(rules::Layer::kInner);
+    const bool per_flow = is_per_flow(header, filters);
+    summary.per_flow = per_flow && rule.scope != rules::Scope::kPacket;
+    if (header.filter) {
+        summary.layer = filters[*header.filter].layer;
+        if (filters[*header.filter].kind == FilterKind::kNever) {
+            summary.warnings.emplace_back("the filter can never match");
+        }
+    }
+    if (!per_flow && rule.scope == rules::Scope::kSession) {
+        summary.warnings.emplace_back(
+            "the header is asked per packet: it selects from the packet that matched on, not the whole "
+            "session");
+    }
+    return summary;
+}
+
+}  // namespace
+
+CompiledRules::Outcome CompiledRules::compile(std::span<const rules::Rule> rules, net::LinkType link_type) {
+    Outcome outcome;
+    FilterSet filters(link_type);
+    std::vector<RuleHeader> headers(rules.size());
+    for (std::size_t i = 0; i < rules.size(); ++i) {
+        headers[i].malformed = rules[i].malformed;
+        if (rules[i].filter.empty()) continue;
+        auto answer = filters.add(rules[i].filter, rules[i].layer);
+        if (const auto* error = std::get_if<FilterError>(&answer)) {
+            outcome.errors.push_back({i, error->place, error->reason, error->fix});
+        } else {
+            headers[i].filter = std::get<FilterIndex>(answer);
+        }
+    }
+    PayloadPatterns patterns(rules, outcome.errors);
+    for (std::size_t i = 0; i < rules.size(); ++i) {
+        outcome.summaries.push_back(summarize(rules[i], headers[i], filters));
+    }
+    if (!outcome.errors.empty()) {
+        std::stable_sort(outcome.errors.begin(), outcome.errors.end(),
+                         [](const CompileError& a, const CompileError& b) { return a.rule < b.rule; });
+        return outcome;
+    }
+    filters.seal();
+    outcome.rules.reset(
+        new CompiledRules(State::build(rules, link_type, std::move(filters), std::move(patterns), headers)));
+    return outcome;
+}
+
+std::unique_ptr<CompiledRules::State> CompiledRules::State::build(std::span<const rules::Rule> rules,
+                                                                  net::LinkType link_type, FilterSet filters,
+                                                                  PayloadPatterns patterns,
+                                                                  std::vector<RuleHeader> headers) {
+    auto state = std::make_unique<State>(
+        State{link_type, std::move(filters), std::move(patterns), std::move(headers), {}, {}, {}});
+    const auto size = static_cast<RuleIndex>(rules.size());
+    state->first_packet = state->first_payload = size;
+    for (RuleIndex i = 0; i < size; ++i) {
+        const RuleHeader& header = state->headers[i];
+        const bool per_flow = is_per_flow(header, state->filters);
+        if (rules[i].scope == rules::Scope::kPacket) state->has_scope_packet = true;
+        RuleTable* table = &state->packet;
+        if (rules[i].has_payload()) {
+            state->first_payload = std::min(state->first_payload, i);
+            const bool of_flow = header.filter && state->filters[*header.filter].per_flow;
+            if (!of_flow) state->payload_always = true;
+            table = of_flow ? &state->payload : nullptr;
+        } else if (per_flow && rules[i].scope != rules::Scope::kPacket) {
+            table = &state->flow;
+        } else {
+            state->first_packet = std::min(state->first_packet, i);
+        }
+        if (table == nullptr) continue;
+        if (header.filter) {
+            table->add(i, *header.filter, state->filters);
+        } else {
+            table->add(i);
+        }
+    }
+    for (RuleTable* table : {&state->flow, &state->packet, &state->payload}) table->seal();
+    return state;
+}
+
+}  // namespace yagura::match

@@ -1,0 +1,134 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "match/compiled_rules.h"
+
+#include <algorithm>
+
+#include "match/compiled_state.h"
+#include "match/match_scratch.h"
+
+namespace yagura::match {
+namespace {
+
+constexpr auto kInner = static_cast<std::size_t>(rules::Layer::kInner);
+
+}  // namespace
+
+void MatchScratchDeleter::operator()(MatchScratch* scratch) const {
+    delete scratch;
+}
+
+CompiledRules::CompiledRules(std::unique_ptr<State> state) : state_(std::move(state)) {}
+CompiledRules::~CompiledRules() = default;
+
+std::size_t CompiledRules::size() const {
+    return state_->headers.size();
+}
+bool CompiledRules::jit_active() const {
+    return state_->filters.jit_active();
+}
+RuleIndex CompiledRules::first_packet_rule() const {
+    return state_->first_packet;
+}
+RuleIndex CompiledRules::first_payload_rule() const {
+    return state_->first_payload;
+}
+bool CompiledRules::has_scope_packet_rule() const {
+    return state_->has_scope_packet;
+}
+
+MatchScratchPtr CompiledRules::make_scratch() const {
+    return MatchScratchPtr(new MatchScratch(size(), state_->filters.size(), state_->patterns.make_scratch()));
+}
+
+std::span<const RuleIndex> CompiledRules::flow_rules(const net::FlowKey& key, MatchScratch& scratch) const {
+    const KeyQuestion forth(key);
+    const KeyQuestion back(key.reversed());
+    const RuleTable& table = state_->flow;
+    scratch.begin();
+    for (const RuleIndex rule : table.always) scratch.add(rule);
+    const auto add = [&scratch](RuleIndex rule) {
+        scratch.add(rule);
+        return false;
+    };
+    table.plain[kInner].visit(forth.fields, add);
+    table.plain[kInner].visit(back.fields, add);
+    for (const auto& [rule, filter] : table.programs) {
+        const bool holds = scratch.remember(filter, [&, index = filter] {
+            return state_->filters.holds(index, forth) || state_->filters.holds(index, back);
+        });
+        if (holds) scratch.add(rule);
+    }
+    return scratch.found();
+}
+
+bool CompiledRules::payload_possible(const net::FlowKey& key, MatchScratch& scratch) const {
+    if (state_->payload_always) return true;
+    const KeyQuestion forth(key);
+    const KeyQuestion back(key.reversed());
+    const RuleTable& table = state_->payload;
+    const auto stop = [](RuleIndex) { return true; };
+    if (table.plain[kInner].visit(forth.fields, stop) || table.plain[kInner].visit(back.fields, stop)) {
+        return true;
+    }
+    scratch.begin();
+    return std::any_of(table.programs.begin(), table.programs.end(), [&](const auto& candidate) {
+        return scratch.remember(candidate.filter, [&] {
+            return state_->filters.holds(candidate.filter, forth) ||
+                   state_->filters.holds(candidate.filter, back);
+        });
+    });
+}
+
+std::span<const RuleIndex> CompiledRules::packet_rules(const PacketView& packet, RuleIndex limit,
+                                                       MatchScratch& scratch) const {
+    PacketQuestion question(packet, state_->link_type);
+    scratch.begin();
+    const auto add = [&](RuleIndex rule) {
+        if (rule < limit && state_->headers[rule].malformed_holds(*packet.parsed)) scratch.add(rule);
+        return false;
+    };
+    const auto ask = [&](const RuleTable& table) {
+        for (const RuleIndex rule : table.always) {
+            if (rule >= limit) break;
+            add(rule);
+        }
+        for (const rules::Layer layer : {rules::Layer::kInner, rules::Layer::kOuter, rules::Layer::kFrame}) {
+            const TupleSpace& space = table.plain[static_cast<std::size_t>(layer)];
+            if (!space.empty()) space.visit(question.fields(layer), add);
+        }
+        for (const auto& [rule, filter] : table.programs) {
+            if (rule >= limit) break;
+            if (!state_->headers[rule].malformed_holds(*packet.parsed)) continue;
+            const bool holds = scratch.remember(
+                filter, [&, index = filter] { return state_->filters.holds(index, question); });
+            if (holds) scratch.add(rule);
+        }
+    };
+    ask(state_->packet);
+    if (!packet.parsed->has_flow()) ask(state_->flow);
+    return scratch.found();
+}
+
+std::span<const RuleIndex> CompiledRules::payload_rules(const PacketView& packet, base::Bytes payload,
+                                                        RuleIndex limit, MatchScratch& scratch) const {
+    scratch.begin();
+    const std::span<const RuleIndex> hits = state_->patterns.scan(payload, scratch.payload);
+    if (hits.empty()) return {};
+    PacketQuestion question(packet, state_->link_type);
+    const bool has_flow = packet.parsed->has_flow();
+    const KeyQuestion key(packet.parsed->key);
+    for (const RuleIndex rule : hits) {
+        const RuleHeader& header = state_->headers[rule];
+        if (rule >= limit || !header.malformed_holds(*packet.parsed)) continue;
+        const bool holds = !header.filter || scratch.remember(*header.filter, [&] {
+            // Later fragments carry no ports: they are asked by the key that was learned for them.
+            const FilterIndex filter = *header.filter;
+            return has_flow && state_->filters[filter].per_flow ? state_->filters.holds(filter, key)
+                                                                : state_->filters.holds(filter, question);
+        });
+        if (holds) scratch.add(rule);
+    }
+    return scratch.found();
+}
+
+}  // namespace yagura::match

@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <vector>
+
+#include "match/filter_text.h"
+#include "match/header_fields.h"
+
+namespace yagura::match {
+
+struct PortRange {
+    std::uint16_t low = 0;
+    std::uint16_t high = 0xffff;
+    bool asked = false;  ///< a range that was asked for needs a port to be there, be it 0-65535
+    bool holds(std::uint16_t port) const { return port >= low && port <= high; }
+    bool is_single() const { return asked && low == high; }
+};
+
+struct Prefix {
+    net::IpAddress address{};  ///< bits beyond the length are zero
+    std::uint8_t length = 0;   ///< 0: not asked for
+};
+
+/// A conjunction of tests with known directions: one of the ways to satisfy a plain filter.
+struct PlainConjunction {
+    std::uint8_t families = 7;  ///< sum of Family values
+    std::int16_t protocol = -1;
+    Prefix src;
+    Prefix dst;
+    PortRange sport;
+    PortRange dport;
+    /// For ports without a protocol, any of the three that have ports will do.
+    bool asks_ports() const { return sport.asked || dport.asked; }
+
+    bool matches(const HeaderFields& fields) const;
+};
+
+/// Reads an expression as a conjunction ("and", "&&") of plain terms, and gives the ways to satisfy it; no
+/// ways when it contradicts itself. Plain terms are
+///   ip | ip6 | tcp | udp | sctp | icmp | icmp6 | igmp | esp
+///   [ip | ip6] proto N
+///   [ip | ip6] [src | dst] [host] ADDRESS
+///   [ip | ip6] [src | dst] net ADDRESS/BITS
+///   [tcp | udp | sctp] [src | dst] (port N | portrange N-M)
+/// with literal addresses and numbers. What libpcap might refuse or read otherwise is not plain: nothing is
+/// returned, and libpcap decides. Everything that is plain, libpcap accepts, and means the same by it.
+std::optional<std::vector<PlainConjunction>> parse_plain_filter(std::span<const Token> tokens);
+
+}  // namespace yagura::match
