@@ -15,6 +15,7 @@ inline constexpr std::uint32_t kMaxCaptured = 262144;
 
 /// One packet of a capture file.
 struct Record {
+    std::uint64_t offset;  ///< of the record or block in the file
     std::uint64_t
         timestamp_ns;           ///< since the epoch; held at the ends of its range; 0 where the file has none
     std::uint32_t wire_length;  ///< never less than data.size()

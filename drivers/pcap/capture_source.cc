@@ -158,13 +158,14 @@ bool CaptureSource::too_large_for_pool(const File& file) const {
     return (file.head.data.size() + port::kMbufDataSize - 1) / port::kMbufDataSize > pool_->size;
 }
 
-/// Records why nothing more is read from a file whose head was the first such packet.
+/// Records why nothing more is read from a file: its next packet cannot be used.
 void CaptureSource::give_up(File& file, const std::string& reason) {
-    const std::uint64_t offset = file.reader.bytes_read();
-    damages_.push_back({.offset = offset,
-                        .record = file.reader.records(),
-                        .text = fmt::format("{}: before offset {}, record {}: {}", file.reader.path(), offset,
-                                            file.reader.records(), reason)});
+    const std::uint64_t offset = file.head.offset;
+    const std::uint64_t record = file.reader.records();
+    damages_.push_back(
+        {.offset = offset,
+         .record = record,
+         .text = fmt::format("{}: offset {}, record {}: {}", file.reader.path(), offset, record, reason)});
 }
 
 /// Restores the heap after a change of its first entry.

@@ -83,6 +83,7 @@ ReadStatus ClassicFormat::next(FileInput& in, Record& record, Problem& problem) 
         return ReadStatus::kDamaged;
     }
     in.consume(bytes.size());
+    record.offset = problem.offset;
     record.timestamp_ns = seconds * 1'000'000'000 + fraction * ns_per_fraction_;
     // Some writers store no wire length, or one without a trailer that they did capture; libpcap takes both.
     record.wire_length = std::max(wire, captured);

@@ -98,6 +98,7 @@ ReadStatus PcapngFormat::next(FileInput& in, Record& record, Problem& problem) {
                 if (!read_block(in, length, block, problem.text) ||
                     !read_packet(type, block, record, problem.text))
                     return ReadStatus::kDamaged;
+                record.offset = problem.offset;
                 return ReadStatus::kRecord;
             default:
                 if (!skip_block(in, length, problem.text)) return ReadStatus::kDamaged;

@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// The reader against libpcap, over real captures.
+#include <pcap/pcap.h>
+
+#include <catch2/catch.hpp>
+#include <cstdlib>
+#include <filesystem>
+#include <map>
+#include <memory>
+
+#include "read_all.h"
+
+using namespace yagura::pcap;
+using namespace yagura::pcap::testing;
+
+namespace {
+
+/// What libpcap makes of a file: its packets up to the end or an error.
+struct Reference {
+    std::string error;
+    std::vector<Packet> packets;
+};
+
+Reference read_by_libpcap(const std::string& path) {
+    Reference reference;
+    char error[PCAP_ERRBUF_SIZE];
+    const std::unique_ptr<pcap_t, void (*)(pcap_t*)> handle(
+        pcap_open_offline_with_tstamp_precision(path.c_str(), PCAP_TSTAMP_PRECISION_NANO, error), pcap_close);
+    if (!handle) {
+        reference.error = error;
+        return reference;
+    }
+    pcap_pkthdr* header;
+    const u_char* data;
+    int status;
+    while ((status = pcap_next_ex(handle.get(), &header, &data)) == 1) {
+        // libpcap reads the seconds of a classic file as signed: a stamp after 2038 (by the format, which
+        // says unsigned) comes out before 1970. One capture here has such stamps.
+        const auto ns = std::uint64_t{static_cast<std::uint32_t>(header->ts.tv_sec)} * 1'000'000'000 +
+                        static_cast<std::uint64_t>(header->ts.tv_usec);
+        reference.packets.push_back({ns, std::max(header->len, header->caplen), 0,
+                                     std::string(reinterpret_cast<const char*>(data), header->caplen)});
+    }
+    if (status == PCAP_ERROR) reference.error = pcap_geterr(handle.get());
+    return reference;
+}
+
+/// Captures that libpcap does not read to the end, by name, with why; the reader does. Every other must
+/// agree.
+const std::map<std::string, std::string> kLibpcapStops = {
+    {"pcpp-ipv4-malformed.pcapng",
+     "an interface has a snapshot length 65536 different from the snapshot length of the first interface"},
+};
+
+}  // namespace
+
+TEST_CASE("every capture reads as libpcap reads it") {
+    const char* folder = std::getenv("YAGURA_CAPTURES");
+    if (folder == nullptr) {
+        WARN("SKIPPED: YAGURA_CAPTURES does not name a folder of captures");
+        return;
+    }
+    std::size_t files = 0;
+    std::size_t packets = 0;
+    for (const auto& entry : std::filesystem::directory_iterator(folder)) {
+        const std::string extension = entry.path().extension();
+        if (extension != ".pcap" && extension != ".pcapng") continue;
+        CAPTURE(entry.path().string());
+        ++files;
+        Reading ours = read_all(entry.path());
+        for (Packet& packet : ours.packets) packet.interface = 0;  // libpcap does not tell
+        const Reference reference = read_by_libpcap(entry.path());
+        CHECK(ours.open_error == "");
+        CHECK(ours.damage == "");
+        packets += ours.packets.size();
+        if (const auto known = kLibpcapStops.find(entry.path().filename()); known != kLibpcapStops.end()) {
+            CHECK(reference.error == known->second);
+            REQUIRE(ours.packets.size() >= reference.packets.size());
+            ours.packets.resize(reference.packets.size());
+        } else {
+            CHECK(reference.error == "");
+        }
+        REQUIRE(ours.packets.size() == reference.packets.size());
+        // Not one CHECK per packet, nor one for all: the first that differs is the one to look at.
+        for (std::size_t i = 0; i < ours.packets.size(); ++i) {
+            CAPTURE(i);
+            if (ours.packets[i] == reference.packets[i]) continue;
+            FAIL_CHECK(ours.packets[i] << " where libpcap has " << reference.packets[i]);
+            break;
+        }
+    }
+    CHECK(files > 0);
+    INFO(files << " files, " << packets << " packets");
+}
