@@ -34,6 +34,8 @@ class ToolFile final : public port::TxQueue {
     /// Frees the packets that it takes. Takes none from the moment when the disk failed.
     [[nodiscard]] std::uint16_t send(std::span<rte_mbuf* const> burst) override;
 
+    port::ShedReason refusal() const override { return port::ShedReason::kWriteError; }
+
     /// Puts the file in order and in its place. After an error PATH is a valid capture all the same: as many
     /// packets as could be written, in order of arrival if they could not be put in order (the error says
     /// so).

@@ -11,6 +11,8 @@ namespace yagura::base {
 /// Why something could not be done, in words for the person who can mend it: the place, the reason, the fix.
 struct Error {
     std::string message;
+    /// The fault is in the contents of an input file, not in what was asked.
+    bool damaged_input = false;
 };
 
 /// A value, or the reason why there is none. Control path only: the data path has no use for strings.

@@ -171,7 +171,7 @@ ExitStatus replay(const ReplayOptions& options) {
 
     auto source = pcap::CaptureSource::open(*captures, (*pool)->get());
     if (!source)
-        return fail(source.error().damaged ? ExitStatus::kDamaged : ExitStatus::kUsage,
+        return fail(source.error().damaged_input ? ExitStatus::kDamaged : ExitStatus::kUsage,
                     source.error().message);
     if (options.stop_after) (*source)->stop_after(*options.stop_after);
 
