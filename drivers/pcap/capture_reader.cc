@@ -45,8 +45,8 @@ std::string not_a_capture(base::Bytes start) {
                        base::load_be32(start.data()));
 }
 
-base::Error at(const std::string& path, const std::string& reason) {
-    return base::Error{fmt::format("{}: {}", path, reason)};
+base::Error at(const std::string& path, const std::string& reason, bool damaged = false) {
+    return base::Error{fmt::format("{}: {}", path, reason), damaged};
 }
 
 }  // namespace
@@ -69,18 +69,19 @@ base::Result<CaptureReader> CaptureReader::from_descriptor(int fd, std::string n
     FileInput input(fd, std::max(buffer_size, kMinBufferSize));
     const base::Bytes start = input.peek(64);
     if (input.error() != 0) return at(name, fmt::format("cannot read: {}", std::strerror(input.error())));
-    if (start.empty()) return at(name, "the file is empty; a capture without packets has a header at least");
+    if (start.empty())
+        return at(name, "the file is empty; a capture without packets has a header at least", true);
     if (start.size() >= 4 && ClassicFormat::recognises(start.first(4))) {
         auto format = ClassicFormat::open(input);
-        if (!format) return at(name, format.error().message);
+        if (!format) return at(name, format.error().message, format.error().damaged_input);
         return CaptureReader(std::move(input), std::move(format).value(), std::move(name));
     }
     if (start.size() >= 4 && PcapngFormat::recognises(start.first(4))) {
         auto format = PcapngFormat::open(input);
-        if (!format) return at(name, format.error().message);
+        if (!format) return at(name, format.error().message, format.error().damaged_input);
         return CaptureReader(std::move(input), std::move(format).value(), std::move(name));
     }
-    return at(name, not_a_capture(start));
+    return at(name, not_a_capture(start), true);
 }
 
 ReadStatus CaptureReader::next(Record& record) {

@@ -30,7 +30,8 @@ base::Result<ClassicFormat> ClassicFormat::open(FileInput& in) {
     const base::Bytes header = in.peek(kFileHeader);
     if (header.size() < kFileHeader) {
         return base::Error{
-            fmt::format("the file ends inside its header ({} of {} bytes)", header.size(), kFileHeader)};
+            fmt::format("the file ends inside its header ({} of {} bytes)", header.size(), kFileHeader),
+            true};
     }
     ClassicFormat format;
     format.order_.big = !is_magic(FileOrder{false}.u32(header.data()));

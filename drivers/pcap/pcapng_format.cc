@@ -68,7 +68,7 @@ bool PcapngFormat::recognises(base::Bytes first_four) {
 base::Result<PcapngFormat> PcapngFormat::open(FileInput& in) {
     PcapngFormat format;
     std::string problem;
-    if (!format.begin_section(in, problem)) return base::Error{std::move(problem)};
+    if (!format.begin_section(in, problem)) return base::Error{std::move(problem), true};
     return format;
 }
 

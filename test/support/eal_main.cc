@@ -9,8 +9,9 @@
 
 int main(int argc, char* argv[]) {
     // EAL permutes the array and keeps pointers into it.
-    static std::array<char[24], 9> words = {{"test", "--no-huge", "--no-pci", "--no-shconf", "--no-telemetry",
-                                             "-m", "256", "--lcores=0@0", "--log-level=warning"}};
+    static std::array<char[40], 11> words = {{"test", "--no-huge", "--no-pci", "--no-shconf",
+                                              "--no-telemetry", "-m", "256", "--lcores=(0-7)@0,127@0",
+                                              "--main-lcore", "127", "--log-level=warning"}};
     static std::array<char*, words.size()> arguments;
     for (std::size_t i = 0; i < words.size(); ++i) arguments[i] = words[i];
     if (rte_eal_init(static_cast<int>(arguments.size()), arguments.data()) < 0) {
