@@ -47,9 +47,7 @@ bool ToolFile::append(const rte_mbuf* packet) {
     const port::PacketMeta& meta = port::meta(packet);
     const std::uint32_t captured = rte_pktmbuf_pkt_len(packet);
     const std::uint64_t offset = spool_->offset();
-    std::uint8_t* place = spool_->add_record(meta.timestamp_ns, captured, meta.wire_length);
-    if (place == nullptr) return false;
-    copy_packet(packet, place);
+    if (!write_packet(*spool_, packet)) return false;
     const bool indexed =
         sorter_.add({.order_time = meta.order_time,
                      .order_record = meta.order_record,
