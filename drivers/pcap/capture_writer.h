@@ -6,17 +6,13 @@
 #include <memory>
 #include <string>
 
+#include "base/counter.h"
 #include "base/result.h"
 #include "net/parser.h"
 
 namespace yagura::pcap {
 
 /// Packets and their captured bytes (headers of the file format not counted).
-struct PacketCount {
-    std::uint64_t packets = 0;
-    std::uint64_t bytes = 0;
-};
-
 /// Writes one nanosecond pcap file (magic a1b23c4d, little endian, snaplen 262144) through a buffer of 1 MiB.
 /// What is on disk always ends with a whole record: when a write fails, the file is cut back to the last one
 /// and nothing more is taken. One thread.
@@ -60,9 +56,9 @@ class CaptureWriter {
     /// Where the next record will stand in the file. After an error: where the last whole record ends.
     std::uint64_t offset() const { return flushed_ + used_; }
     /// Added and not lost by an error.
-    const PacketCount& written() const { return written_; }
+    const base::Count& written() const { return written_; }
     /// Added, then lost by a write that failed.
-    const PacketCount& lost() const { return lost_; }
+    const base::Count& lost() const { return lost_; }
     const std::string& path() const { return path_; }
 
   private:
@@ -76,8 +72,8 @@ class CaptureWriter {
     std::unique_ptr<std::uint8_t[]> buffer_;
     std::size_t used_ = 0;       ///< of buffer_, which begins and ends with whole records
     std::uint64_t flushed_ = 0;  ///< bytes of the file before buffer_
-    PacketCount written_;
-    PacketCount lost_;
+    base::Count written_;
+    base::Count lost_;
 };
 
 }  // namespace yagura::pcap

@@ -48,19 +48,19 @@ class LiveFile final : public port::TxQueue {
     bool failed() const { return failed_.load(std::memory_order_relaxed); }
     /// In the file or the writer's buffer, and taken but not to be written for an error. Any thread; exact,
     /// one with the other, after close().
-    PacketCount written() const { return written_.read(); }
-    PacketCount lost() const { return lost_.read(); }
+    base::Count written() const { return written_.read(); }
+    base::Count lost() const override { return lost_.read(); }
 
   private:
-    /// A PacketCount of the writer thread that others may read.
+    /// A base::Count of the writer thread that others may read.
     struct SharedCount {
         std::atomic<std::uint64_t> packets{0};
         std::atomic<std::uint64_t> bytes{0};
-        void write(const PacketCount& count) {
+        void write(const base::Count& count) {
             packets.store(count.packets, std::memory_order_relaxed);
             bytes.store(count.bytes, std::memory_order_relaxed);
         }
-        PacketCount read() const {
+        base::Count read() const {
             return {packets.load(std::memory_order_relaxed), bytes.load(std::memory_order_relaxed)};
         }
     };
@@ -73,7 +73,7 @@ class LiveFile final : public port::TxQueue {
 
     // the writer thread's
     std::unique_ptr<CaptureWriter> writer_;
-    PacketCount refused_;  ///< came after the error
+    base::Count refused_;  ///< came after the error
 
     // the sending lcore's
     std::uint32_t capacity_;

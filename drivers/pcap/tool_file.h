@@ -44,9 +44,9 @@ class ToolFile final : public port::TxQueue {
     /// The disk failed: nothing is taken any more.
     bool failed() const { return spool_->failed(); }
     /// Taken and (once closed) in the file. For the thread that sends, and after it for any.
-    const PacketCount& written() const { return spool_->written(); }
+    const base::Count& written() const { return spool_->written(); }
     /// Taken by send(), then lost with a buffer that could not be written.
-    const PacketCount& lost() const { return spool_->lost(); }
+    base::Count lost() const override { return spool_->lost(); }
 
   private:
     ToolFile(std::string path, net::LinkType link_type, const ToolFileOptions& options,

@@ -17,6 +17,7 @@
 #include "dataplane/pipeline.h"
 #include "drivers/ethdev/ethdev.h"
 #include "drivers/loop/loop.h"
+#include "drivers/pcap/live_file.h"
 #include "port/packet_pool.h"
 
 namespace yagura::broker {

@@ -26,11 +26,18 @@ unsigned free_hugepages_mib() {
 }
 
 base::Result<void> start_eal(const EalOptions& options) {
-    std::vector<std::string> arguments{
-        "yagura",   "--in-memory",  "--no-telemetry", "--log-level=*:warning",
-        "--lcores", options.lcores, "--main-lcore",   std::to_string(dataplane::kMaxLcores)};
-    if (!options.hugepages) {
-        arguments.insert(arguments.end(), {"--no-huge", "-m", std::to_string(options.memory_mib)});
+    std::vector<std::string> arguments{"yagura",
+                                       "--no-telemetry",
+                                       "--log-level=*:warning",
+                                       "--lcores",
+                                       options.lcores,
+                                       "--main-lcore",
+                                       std::to_string(dataplane::kMaxLcores)};
+    if (options.hugepages) {
+        arguments.emplace_back("--in-memory");
+    } else {
+        arguments.insert(arguments.end(),
+                         {"--no-huge", "--no-shconf", "-m", std::to_string(options.memory_mib)});
     }
     if (options.pci.empty()) arguments.emplace_back("--no-pci");
     for (const std::string& address : options.pci) arguments.insert(arguments.end(), {"-a", address});

@@ -134,15 +134,6 @@ Json run_json(const ReplayOptions& options, const dataplane::LcorePlan& plan, co
             {"seconds", seconds},       {"interrupted", interrupted()}, {"threads", std::move(threads)}};
 }
 
-/// What was taken for a file and then lost with the disk is shed, not sent.
-void correct_sent(dataplane::Stats& stats, const std::vector<std::unique_ptr<pcap::ToolFile>>& files) {
-    for (std::size_t i = 0; i < files.size(); ++i) {
-        const base::Count lost{files[i]->lost().packets, files[i]->lost().bytes};
-        stats.tools[i].sent = stats.tools[i].sent - lost;
-        stats.tools[i].shed[static_cast<std::size_t>(port::ShedReason::kWriteError)] += lost;
-    }
-}
-
 }  // namespace
 
 ExitStatus replay(const ReplayOptions& options) {
@@ -226,8 +217,7 @@ ExitStatus replay(const ReplayOptions& options) {
     for (const auto& file : files) {
         if (auto closed = file->close(); !closed) status = fail(ExitStatus::kLoss, closed.error().message);
     }
-    dataplane::Stats stats = (*pipeline)->stats();
-    correct_sent(stats, files);
+    const dataplane::Stats stats = (*pipeline)->stats();
     const bool balanced = stats.balanced() && (*pool)->whole();
     auto flows = write_flows(folder / "flows.jsonl", **pipeline, loaded.config);
     if (!flows) status = fail(ExitStatus::kLoss, flows.error().message);

@@ -130,6 +130,7 @@ Pipeline::~Pipeline() {
 }
 
 base::Result<void> Pipeline::start() {
+    running_ = true;
     for (const auto& thread : threads_) {
         if (auto started = thread->start(); !started) return started;
     }
@@ -151,6 +152,7 @@ bool Pipeline::drained() const {
 
 void Pipeline::stop() {
     for (const auto& thread : threads_) thread->stop();
+    running_ = false;
 }
 
 void Pipeline::swap_policy(std::shared_ptr<const select::PolicySnapshot> policy) {
@@ -194,8 +196,9 @@ Stats Pipeline::stats() const {
         for (std::size_t i = 0; i < tx->tools().size(); ++i) {
             const TxStage::Tool& tool = tx->tools()[i];
             ToolStats& out = stats.tools[tool.id.index()];
-            out.sent = tx->counters(i).sent.get();
-            out.shed[static_cast<std::size_t>(tool.queue->refusal())] += tx->counters(i).shed.get();
+            const base::Count lost = running_ ? base::Count{} : tool.queue->lost();
+            out.sent = tx->counters(i).sent.get() - lost;
+            out.shed[static_cast<std::size_t>(tool.queue->refusal())] += tx->counters(i).shed.get() + lost;
         }
     }
     for (std::size_t i = 0; i < options_.tools.size(); ++i) {

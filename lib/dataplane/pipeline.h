@@ -64,6 +64,7 @@ class Pipeline {
     base::Result<void> make_threads();
 
     PipelineOptions options_;
+    bool running_ = false;
     std::vector<std::vector<std::unique_ptr<PacketRing>>> select_rings_;  ///< [rx stage][select stage]
     std::vector<std::vector<std::unique_ptr<PacketRing>>> tool_rings_;    ///< [select stage][tool]
     std::vector<std::unique_ptr<select::Selector>> selectors_;            ///< by select stage

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <span>
 
+#include "base/counter.h"
 #include "base/result.h"
 
 struct rte_mbuf;
@@ -43,6 +44,10 @@ class TxQueue {
 
     /// Why send() takes less than it is given.
     virtual ShedReason refusal() const { return ShedReason::kToolFull; }
+
+    /// Packets that send() took and that were lost after all, with a disk that failed. When the
+    /// thread that sends has stopped; exact after close().
+    virtual base::Count lost() const { return {}; }
 
     /// Sends what is buffered. Called when the thread is idle.
     virtual void flush() {}
