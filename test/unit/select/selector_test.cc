@@ -1,0 +1,244 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "select/selector.h"
+
+#include <catch2/catch.hpp>
+#include <string>
+#include <vector>
+
+#include "net/packet_builder.h"
+#include "support/rules_from_json.h"
+
+using namespace yagura;
+using net::PacketBuilder;
+using select::DropReason;
+
+namespace {
+
+/// One policy and one flow, asked packet by packet.
+class Conversation {
+  public:
+    explicit Conversation(const std::string& rules)
+        : config(test::config_with_rules(rules)), selector(test::policy_of(config)) {}
+
+    /// A packet of the client 10.0.0.1:40000 to the server 10.0.0.2:80.
+    select::Verdict to_server(const std::string& payload = "", std::uint8_t flags = net::tcp_flag::kAck) {
+        return ask(PacketBuilder()
+                       .ethernet()
+                       .ipv4("10.0.0.1", "10.0.0.2")
+                       .tcp(40000, 80, flags)
+                       .payload(payload)
+                       .build());
+    }
+    select::Verdict to_client(const std::string& payload = "", std::uint8_t flags = net::tcp_flag::kAck) {
+        return ask(PacketBuilder()
+                       .ethernet()
+                       .ipv4("10.0.0.2", "10.0.0.1")
+                       .tcp(80, 40000, flags)
+                       .payload(payload)
+                       .build());
+    }
+    select::Verdict ask(const std::vector<std::uint8_t>& frame, bool tracked = true) {
+        const net::ParsedPacket parsed = net::parse(frame, frame.size(), net::LinkType::kEthernet);
+        const match::PacketView view{.frame = frame,
+                                     .wire_length = static_cast<std::uint32_t>(frame.size()),
+                                     .parsed = &parsed,
+                                     .captured = static_cast<std::uint32_t>(frame.size())};
+        if (parsed.has_flow() && tracked && flow.policy_version == 0) flow.key = parsed.key;
+        return selector.select(view, parsed.key.symmetric_hash(0),
+                               parsed.has_flow() && tracked ? &flow : nullptr);
+    }
+    std::vector<select::DecisionTable::RuleCount> counts() const {
+        std::vector<select::DecisionTable::RuleCount> totals(config.rules.size());
+        selector.add_to(totals);
+        return totals;
+    }
+    std::vector<match::RuleIndex> forward_rules() const {
+        std::vector<match::RuleIndex> rules;
+        selector.append_forward_rules(flow, rules);
+        return rules;
+    }
+
+    rules::Config config;
+    select::Selector selector;
+    flow::FlowEntry flow{};
+};
+
+constexpr std::uint64_t kA = 1;
+constexpr std::uint64_t kB = 2;
+constexpr std::uint64_t kC = 4;
+
+}  // namespace
+
+TEST_CASE("forwards add up until a drop ends the search") {
+    Conversation c(R"([{"id": 1, "filter": "tcp", "forward": ["a"]},
+                       {"id": 2, "filter": "udp", "drop": true},
+                       {"id": 3, "filter": "port 80", "forward": ["b"]},
+                       {"id": 4, "filter": "tcp", "drop": true},
+                       {"id": 5, "forward": ["c"]}])");
+    const auto verdict = c.to_server();
+    CHECK(verdict.tools == (kA | kB));
+    CHECK(verdict.reason == DropReason::kNone);
+    CHECK(c.flow.decided);
+    c.to_client();
+    const auto counts = c.counts();
+    CHECK(counts[0].count.packets == 2);
+    CHECK(counts[1].count.packets == 0);
+    CHECK(counts[2].count.packets == 2);
+    CHECK(counts[3].count.packets == 2);
+    CHECK(counts[4].count.packets == 0);
+    CHECK(counts[0].flows == 1);
+    CHECK(c.forward_rules() == std::vector<match::RuleIndex>{0, 2});
+}
+
+TEST_CASE("what no rule matches, and what a drop matches first, have different reasons") {
+    Conversation nothing(R"([{"id": 1, "filter": "udp", "forward": ["a"]}])");
+    CHECK(nothing.to_server().reason == DropReason::kNoRule);
+    Conversation dropped(R"([{"id": 1, "filter": "tcp", "drop": true}, {"id": 2, "forward": ["a"]}])");
+    CHECK(dropped.to_server().reason == DropReason::kDropRule);
+    CHECK(dropped.to_client().reason == DropReason::kDropRule);
+}
+
+TEST_CASE("a filter of one direction selects the session from its first packet, whichever way that goes") {
+    const char* rules = R"([{"id": 1, "filter": "dst port 80", "forward": ["a"]}])";
+    Conversation client_first(rules);
+    CHECK(client_first.to_server().tools == kA);
+    CHECK(client_first.to_client().tools == kA);
+    Conversation server_first(rules);
+    CHECK(server_first.to_client().tools == kA);
+    CHECK(server_first.to_server().tools == kA);
+}
+
+TEST_CASE("scope packet selects matching packets alone") {
+    Conversation c(R"([{"id": 1, "filter": "dst port 80", "scope": "packet", "forward": ["a"]}])");
+    CHECK(c.to_server().tools == kA);
+    CHECK(c.to_client().reason == DropReason::kNoRule);
+    CHECK(c.to_server().tools == kA);
+    CHECK(c.counts()[0].count.packets == 2);
+}
+
+TEST_CASE("a filter that needs more than the flow selects from the packet that matched on") {
+    const std::string scope = GENERATE("session", "onward");
+    Conversation c(R"([{"id": 1, "filter": "tcp[tcpflags] & tcp-rst != 0", "scope": ")" + scope +
+                   R"(", "forward": ["a"]}])");
+    CHECK(c.to_server().reason == DropReason::kNoRule);
+    CHECK(c.to_client("", net::tcp_flag::kRst).tools == kA);
+    CHECK(c.to_server().tools == kA);
+    CHECK(c.to_client().tools == kA);
+}
+
+TEST_CASE("a payload rule selects from the hit on, in both directions, when its header holds") {
+    Conversation c(R"([{"id": 1, "filter": "dst port 80", "payload": ["evil"], "forward": ["a"]}])");
+    CHECK(c.to_server("good").reason == DropReason::kNoRule);
+    CHECK(c.to_client("evil").reason == DropReason::kNoRule);
+    CHECK(c.to_server("so evil").tools == kA);
+    CHECK(c.to_client("good").tools == kA);
+    CHECK(c.to_server("good").tools == kA);
+}
+
+TEST_CASE("a flow whose header no payload rule can satisfy is decided at once") {
+    Conversation c(R"([{"id": 1, "filter": "tcp port 25", "payload": ["evil"], "forward": ["a"]},
+                       {"id": 2, "filter": "tcp", "forward": ["b"]}])");
+    CHECK(c.to_server("evil").tools == kB);
+    CHECK(c.flow.decided);
+    CHECK_FALSE(c.selector.needs_bytes(&c.flow));
+}
+
+TEST_CASE("a drop that comes after packets were sent is a late drop, for the rest of the flow") {
+    Conversation c(
+        R"([{"id": 1, "payload": ["secret"], "drop": true}, {"id": 2, "filter": "tcp", "forward": ["a"]}])");
+    CHECK(c.to_server("hello").tools == kA);
+    CHECK(c.to_client("secret").reason == DropReason::kLateDrop);
+    CHECK(c.to_server("hello").reason == DropReason::kLateDrop);
+    CHECK(c.flow.decided);
+    CHECK(c.forward_rules() == std::vector<match::RuleIndex>{1});
+}
+
+TEST_CASE("a drop that comes before anything was sent is no late drop") {
+    Conversation c(
+        R"([{"id": 1, "filter": "tcp[tcpflags] & tcp-rst != 0", "scope": "packet", "forward": ["b"]},
+                       {"id": 2, "payload": ["secret"], "drop": true}])");
+    CHECK(c.to_server("", net::tcp_flag::kRst).tools == kB);
+    CHECK(c.to_server("secret").reason == DropReason::kDropRule);
+    CHECK(c.to_client().reason == DropReason::kDropRule);
+    // The forward of the packet alone stands before the drop and still counts.
+    CHECK(c.to_server("", net::tcp_flag::kRst).tools == kB);
+}
+
+TEST_CASE("a drop of scope packet hides this packet from later rules, and nothing else") {
+    Conversation c(R"([{"id": 1, "filter": "tcp[tcpflags] & tcp-rst != 0", "scope": "packet", "drop": true},
+                       {"id": 2, "filter": "len > 0", "forward": ["a"]}])");
+    CHECK(c.to_server("", net::tcp_flag::kRst).reason == DropReason::kDropRule);
+    CHECK(c.forward_rules().empty());
+    CHECK(c.to_server().tools == kA);
+    CHECK(c.to_server("", net::tcp_flag::kRst).reason == DropReason::kDropRule);
+    CHECK(c.to_client().tools == kA);
+    CHECK(c.flow.late_drop == false);
+}
+
+TEST_CASE("later session rules join a flow that earlier ones already selected") {
+    Conversation c(R"([{"id": 1, "filter": "tcp", "forward": ["a"]},
+                       {"id": 2, "payload": ["x"], "forward": ["b"]},
+                       {"id": 3, "payload": ["y"], "scope": "packet", "forward": ["c"]}])");
+    CHECK(c.to_server("-").tools == kA);
+    CHECK(c.to_server("xy").tools == (kA | kB | kC));
+    CHECK(c.to_server("-").tools == (kA | kB));
+    CHECK(c.to_client("y").tools == (kA | kB | kC));
+    CHECK(c.forward_rules() == std::vector<match::RuleIndex>{0, 1, 2});
+    const auto counts = c.counts();
+    CHECK(counts[0].count.packets == 4);
+    CHECK(counts[1].count.packets == 3);
+    CHECK(counts[2].count.packets == 2);
+    for (const auto& count : counts) CHECK(count.flows == 1);
+}
+
+TEST_CASE("a balance group keeps a flow on one tool, the same for a packet without an entry") {
+    Conversation c(R"([{"id": 1, "forward": ["any"]}])");
+    const auto frame = PacketBuilder().ethernet().ipv4("10.0.0.1", "10.0.0.2").tcp(40000, 80).build();
+    const std::uint64_t tools = c.ask(frame).tools;
+    CHECK(std::popcount(tools) == 1);
+    CHECK(c.to_client().tools == tools);
+    CHECK(c.ask(frame, false).tools == tools);
+}
+
+TEST_CASE("a packet without flow is asked by itself") {
+    Conversation c(
+        R"([{"id": 1, "filter": "not tcp", "forward": ["a"]}, {"id": 2, "filter": "arp", "forward": ["b"]},
+                       {"id": 3, "filter": "tcp", "forward": ["c"]}])");
+    CHECK(c.ask(PacketBuilder().ethernet().arp().build()).tools == (kA | kB));
+    CHECK(c.counts()[0].flows == 0);
+}
+
+TEST_CASE("a packet whose flow found no room gets what its flow would get from headers") {
+    Conversation c(
+        R"([{"id": 1, "filter": "src port 80", "forward": ["a"]}, {"id": 2, "payload": ["x"], "forward": ["b"]}])");
+    const auto frame =
+        PacketBuilder().ethernet().ipv4("10.0.0.1", "10.0.0.2").tcp(40000, 80).payload("x").build();
+    CHECK(c.ask(frame, false).tools == (kA | kB));
+    CHECK(c.flow.policy_version == 0);
+}
+
+TEST_CASE("malformed packets can be selected, and have a reason of their own otherwise") {
+    auto frame = PacketBuilder().ethernet().ipv4("10.0.0.1", "10.0.0.2").tcp(40000, 80).build();
+    frame[14] = 0x44;  // header length of four words
+    Conversation unselected(R"([{"id": 1, "filter": "udp", "forward": ["a"]}])");
+    CHECK(unselected.ask(frame).reason == select::malformed_drop(net::Malformed::kBadIpHeaderLength));
+    Conversation selected(R"([{"id": 1, "malformed": true, "forward": ["a"]}])");
+    CHECK(selected.ask(frame).tools == kA);
+    CHECK(selected.to_server().reason == DropReason::kNoRule);
+    Conversation everything(R"([{"id": 1, "forward": ["a"]}])");
+    CHECK(everything.ask(frame).tools == kA);
+    Conversation dropped(R"([{"id": 1, "drop": true}])");
+    CHECK(dropped.ask(frame).reason == DropReason::kDropRule);
+}
+
+TEST_CASE("a flow met under another policy is decided anew") {
+    Conversation c(R"([{"id": 1, "filter": "tcp", "forward": ["a"]}])");
+    CHECK(c.to_server().tools == kA);
+    const auto config = test::config_with_rules(R"([{"id": 1, "filter": "tcp", "forward": ["b"]}])");
+    select::Selector next(test::policy_of(config, 2));
+    CHECK(next.needs_bytes(&c.flow));
+    const auto frame = PacketBuilder().ethernet().ipv4("10.0.0.1", "10.0.0.2").tcp(40000, 80).build();
+    const net::ParsedPacket parsed = net::parse(frame, frame.size(), net::LinkType::kEthernet);
+    const match::PacketView view{.frame = frame, .wire_length = 54, .parsed = &parsed, .captured = 54};
+    CHECK(next.select(view, 0, &c.flow).tools == kB);
+}
