@@ -46,7 +46,16 @@ enum class Malformed : std::uint8_t {
 std::string_view malformed_name(Malformed reason);  ///< "truncated_ip", ...
 
 /// The tunnels that are seen through.
-enum class Tunnel : std::uint8_t { kNone, kGre, kErspan1, kErspan2, kVxlan, kGeneve, kGtpU, kIpInIp };
+enum class Tunnel : std::uint8_t {
+    kNone,
+    kGre,
+    kErspan1,
+    kErspan2,  ///< III too
+    kVxlan,
+    kGeneve,
+    kGtpU,
+    kIpInIp
+};
 std::string_view tunnel_name(
     Tunnel tunnel);  ///< "gre", "erspan", "vxlan", "geneve", "gtp-u", "ipip"; "" for kNone
 
@@ -93,9 +102,15 @@ struct ParsedPacket {
 /// than frame.size(), and a header that says so is no lie. Reads nothing outside `frame`; never fails: what
 /// is wrong is in `malformed`, and all that was found before the fault stays in the result.
 ///
-/// Seen through: any depth (within kMaxLayers) of 802.1Q / 802.1ad tags, MPLS, PPPoE; tunnels GRE, ERSPAN I
-/// and II, VXLAN (UDP 4789, 8472), GENEVE (6081), GTP-U (2152), IP in IP (4, 41). A fragment's payload is not
-/// entered, nor is the packet quoted in an ICMP error.
+/// Seen through: any depth (within kMaxLayers) of 802.1Q / 802.1ad tags, VN-Tag, MPLS and its Ethernet
+/// pseudowires, PPPoE, LLC with SNAP; tunnels GRE (PPTP too), ERSPAN I, II and III, VXLAN (to UDP port 4789
+/// or 8472), GENEVE (6081), GTP-U (2152), IP in IP (4, 41). A fragment's payload is not entered, nor is the
+/// packet quoted in an ICMP error.
+///
+/// A tunnel counts once there is a whole and sound inner IP header in it; until then, and if it carries
+/// something else (ARP), the packet around it is the innermost. A UDP port is only a hint: what does not look
+/// like the tunnel all the way to that header is plain UDP payload, and no fault. It is the destination's
+/// port, because a sender chooses the other one freely.
 ParsedPacket parse(base::Bytes frame, std::size_t wire_length, LinkType link_type);
 
 }  // namespace yagura::net

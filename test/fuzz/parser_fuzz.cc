@@ -82,6 +82,9 @@ void check_rest(const ParsedPacket& found) {
 void check_against_tagged(const ParsedPacket& plain, const std::uint8_t* frame, std::size_t size,
                           std::size_t wire_length) {
     if (size < 14 || plain.malformed == Malformed::kTooDeep || plain.vlan_count == kMaxVlans) return;
+    // One layer more may be one too many, and an earlier fault's name would hide that.
+    constexpr std::uint8_t kGre = 47;
+    if (plain.malformed != Malformed::kNone && (plain.inner_ip != 14 || plain.key.proto == kGre)) return;
     std::vector<std::uint8_t> tagged(frame, frame + size);
     const std::uint8_t tag[] = {0x81, 0x00, 0x00, 0x63};
     tagged.insert(tagged.begin() + 12, std::begin(tag), std::end(tag));
