@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cstdlib>
 #include <cstring>
 #include <utility>
 
@@ -24,12 +25,14 @@ RecordSorter::~RecordSorter() {
 /// Writes the full run to the temporary file, sorted, and empties it; on error it stays.
 bool RecordSorter::spill() {
     if (fd_ < 0) {
-        fd_ = open(temporary_path_.c_str(), O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+        std::string name = temporary_path_ + ".XXXXXX";
+        fd_ = mkostemp(name.data(), O_CLOEXEC);
         if (fd_ < 0) {
-            error_ = fmt::format("{}: cannot create: {}", temporary_path_, std::strerror(errno));
+            error_ =
+                fmt::format("{}: cannot create a temporary file: {}", temporary_path_, std::strerror(errno));
             return false;
         }
-        unlink(temporary_path_.c_str());
+        unlink(name.c_str());
     }
     std::sort(run_.get(), run_.get() + run_used_);
     const auto* bytes = reinterpret_cast<const char*>(run_.get());

@@ -39,7 +39,8 @@ class RecordSorter {
     /// For the merge of all runs together; a run gets room for at least one entry.
     static constexpr std::size_t kMergeEntries = std::size_t{1} << 19;  // 16 MiB
 
-    /// The temporary file will be made, when it is needed, as `temporary_path` and at once be unlinked.
+    /// The temporary file is made when the first run is full, as `temporary_path` and six letters, and at
+    /// once unlinked.
     explicit RecordSorter(std::string temporary_path, std::size_t run_entries = kRunEntries);
     ~RecordSorter();
     RecordSorter(const RecordSorter&) = delete;

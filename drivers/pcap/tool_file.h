@@ -21,7 +21,7 @@ struct ToolFileOptions {
 
 /// One tool's capture in replay: a nanosecond pcap file with the packets in capture order, in whatever order
 /// they arrive. Order costs disk, not memory: packets are spooled to PATH.part, itself a valid capture, and
-/// if they arrived out of order close() writes a second copy that is in order. Uses 6 MiB of memory, and 17
+/// if they arrived out of order close() writes a second copy that is in order. Uses 5 MiB of memory, and 17
 /// MiB more in close().
 class ToolFile final : public port::TxQueue {
   public:

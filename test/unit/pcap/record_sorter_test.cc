@@ -68,7 +68,8 @@ TEST_CASE("an index that cannot be written is an error that keeps what there is"
     RecordSorter sorter("/nonexistent/folder/index", 2);
     CHECK(sorter.add({.order_time = 2}));
     CHECK_FALSE(sorter.add({.order_time = 1}));
-    CHECK(sorter.error() == "/nonexistent/folder/index: cannot create: No such file or directory");
+    CHECK(sorter.error() ==
+          "/nonexistent/folder/index: cannot create a temporary file: No such file or directory");
     REQUIRE(sorter.begin_merge().ok());
     RecordIndex entry;
     REQUIRE(sorter.next(entry));

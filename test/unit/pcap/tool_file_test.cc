@@ -249,21 +249,25 @@ TEST_CASE("a copy in order that breaks off leaves the packets in order of arriva
 
 TEST_CASE("an index that cannot be written stops the intake, not the order") {
     const TemporaryFolder folder;
-    const std::string path = folder.path("ids.pcap");
-    std::filesystem::create_directory(path + ".index");
+    const std::string there = folder.path("there");
+    const std::string elsewhere = folder.path("elsewhere");
+    std::filesystem::create_directory(there);
+    const std::string path = there + "/ids.pcap";
     auto pool = make_pool(64);
     auto file = make_file(path, {.run_entries = 10});
     std::vector<rte_mbuf*> burst;
     for (std::uint64_t i = 0; i < 20; ++i) burst.push_back(make_packet(*pool, "data", 100 - i, 0));
+    std::filesystem::rename(there, elsewhere);
     CHECK(file->send(burst) == 10);
+    std::filesystem::rename(elsewhere, there);
     CHECK(file->failed());
     rte_pktmbuf_free_bulk(burst.data() + 10, 10);
     const auto closed = file->close();
     REQUIRE_FALSE(closed.ok());
     CHECK(closed.error().message ==
-          fmt::format(
-              "{0}.index: cannot create: Is a directory; {0} has the 10 packets that were written before",
-              path));
+          fmt::format("{0}.index: cannot create a temporary file: No such file or directory; "
+                      "{0} has the 10 packets that were written before",
+                      path));
     const Reading r = read_all(path);
     REQUIRE(r.packets.size() == 10);
     CHECK(r.packets.front().timestamp_ns == 91);
