@@ -39,6 +39,9 @@ class LiveFile final : public port::TxQueue {
 
     /// Takes what the capacity has room for, and nothing once the disk has failed.
     [[nodiscard]] std::uint16_t send(std::span<rte_mbuf* const> burst) override;
+    port::ShedReason refusal() const override {
+        return failed() ? port::ShedReason::kWriteError : port::ShedReason::kToolFull;
+    }
     /// Frees what was written.
     void flush() override;
     /// Writes what was taken, and ends the thread. After an error the file is a valid capture all the same.

@@ -61,6 +61,7 @@ TEST_CASE("a burst beyond the capacity is taken in part, and the rest stays the 
     std::vector<rte_mbuf*> burst;
     for (std::uint64_t i = 0; i < 100; ++i) burst.push_back(make_packet(*pool, "data", i, 0));
     CHECK(file->send(burst) == 64);
+    CHECK(file->refusal() == port::ShedReason::kToolFull);
     rte_pktmbuf_free_bulk(burst.data() + 64, 36);
     CHECK(file->close().ok());
     CHECK(read_all(folder.path("rec.pcap")).packets.size() == 64);
@@ -103,6 +104,7 @@ TEST_CASE("a full disk stops a live file with whole records and every packet acc
         }
         rte_mbuf* packet = make_packet(*pool, "late", 0, 0);
         CHECK(file->send({&packet, 1}) == 0);
+        CHECK(file->refusal() == port::ShedReason::kWriteError);
         rte_pktmbuf_free(packet);
         closed = file->close();
     }
