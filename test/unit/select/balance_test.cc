@@ -35,5 +35,5 @@ TEST_CASE("a balance group of one is a copy, and a copy group's tools are one ma
         test::config_with_rules(R"([{"id": 1, "forward": ["all"]}, {"id": 2, "forward": ["c"]}])"));
     CHECK(policy->actions[0].copy_tools == 0b1111);
     CHECK(policy->actions[1].copy_tools == 0b0100);
-    CHECK(policy->balance_groups.empty());
+    for (const auto& action : policy->actions) CHECK(action.balance_groups.empty());
 }

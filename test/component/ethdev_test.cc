@@ -1,0 +1,171 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "drivers/ethdev/ethdev.h"
+
+#include <rte_ethdev.h>
+#include <unistd.h>
+
+#include <cstdio>
+#include <cstdlib>
+#include <fstream>
+
+#include "net/packet_builder.h"
+#include "support/pipeline_run.h"
+
+using namespace yagura;
+using ethdev::EthdevPort;
+
+namespace {
+
+std::vector<std::uint8_t> tcp_frame(std::uint16_t sport) {
+    return net::PacketBuilder()
+        .ethernet()
+        .ipv4("10.0.0.1", "10.0.0.2")
+        .tcp(sport, 80)
+        .payload("hello")
+        .build();
+}
+
+}  // namespace
+
+TEST_CASE("net_null gives packets without end and takes all it is given") {
+    test::PipelineRun run(R"([{"id": 1, "forward": ["a"]}])");
+    {
+        auto source = EthdevPort::open("net_null0,size=60", run.pool->get(), base::PortId{0});
+        auto tool = EthdevPort::open("net_null1", run.pool->get(), base::PortId{});
+        REQUIRE(source.ok());
+        REQUIRE(tool.ok());
+        run.options.sources = {source->get()};
+        run.options.tools[0] = tool->get();
+        dataplane::Pipeline& pipeline = run.start();
+        while (pipeline.stats().tools[0].sent.packets < 1000) test::sleep_ms(1);
+        pipeline.stop_sources();
+        const dataplane::Stats stats = run.finish();
+        CHECK(stats.ports[0].received.packets == stats.tools[0].sent.packets);
+        CHECK(stats.ports[0].received.bytes == 60 * stats.ports[0].received.packets);
+        run.pipeline.reset();
+    }
+    CHECK(run.pool->whole());
+}
+
+TEST_CASE("net_ring carries packets in and out, and one that nobody reads sheds what it cannot hold") {
+    test::PipelineRun run(
+        R"([{"id": 1, "filter": "src port 1", "forward": ["a"]}, {"id": 2, "filter": "src port 2", "forward": ["b"]}])");
+    {
+        auto source = EthdevPort::open("net_ring0", run.pool->get(), base::PortId{0});
+        auto tool = EthdevPort::open("net_ring1", run.pool->get(), base::PortId{});
+        REQUIRE(source.ok());
+        REQUIRE(tool.ok());
+        run.options.sources = {source->get()};
+        run.options.tools[0] = tool->get();
+        run.options.pressure = dataplane::Pressure::kDrop;
+        run.options.ring_size = 4096;
+        dataplane::Pipeline& pipeline = run.start();
+
+        // A ring device gives back what is sent into it: the test is the network, and does not read the tool.
+        std::uint64_t fed = 0;
+        for (unsigned i = 0; i < 3000; ++i) {
+            const auto frame = tcp_frame(static_cast<std::uint16_t>(1 + i % 2));
+            rte_mbuf* packet = port::PacketPool::make_packet(run.pool->get(), frame.data(),
+                                                             static_cast<std::uint32_t>(frame.size()));
+            REQUIRE(packet != nullptr);
+            while (rte_eth_tx_burst((*source)->dpdk_port(), 0, &packet, 1) == 0) test::sleep_ms(1);
+            ++fed;
+        }
+        while (pipeline.stats().ports[0].received.packets < fed) test::sleep_ms(1);
+        pipeline.stop_sources();
+        // The pool is not whole yet: the ring device holds packets that nobody has read.
+        for (int i = 0; i < 30'000 && !pipeline.drained(); ++i) test::sleep_ms(1);
+        pipeline.stop();
+        const dataplane::Stats stats = pipeline.stats();
+        CHECK(stats.balanced());
+        CHECK(stats.tools[0].offered.packets == 1500);
+        CHECK(stats.tools[0].sent.packets < 1500);
+        CHECK(stats.tools[0].shed[static_cast<std::size_t>(port::ShedReason::kToolFull)].packets ==
+              1500 - stats.tools[0].sent.packets);
+        CHECK(stats.tools[1].sent.packets == 1500);
+
+        std::uint64_t in_device = 0;
+        rte_mbuf* packet = nullptr;
+        while (rte_eth_rx_burst((*tool)->dpdk_port(), 0, &packet, 1) == 1) {
+            ++in_device;
+            rte_pktmbuf_free(packet);
+        }
+        CHECK(in_device == stats.tools[0].sent.packets);
+        run.pipeline.reset();
+    }
+    CHECK(run.pool->whole());
+}
+
+TEST_CASE("net_pcap reads a file and writes one") {
+    char folder[] = "/tmp/yagura-ethdev-XXXXXX";
+    REQUIRE(mkdtemp(folder) != nullptr);
+    const std::string in = std::string(folder) + "/in.pcap";
+    const std::string out = std::string(folder) + "/out.pcap";
+    {
+        std::ofstream file(in, std::ios::binary);
+        const std::uint32_t header[] = {0xa1b2c3d4, 0x00040002, 0, 0, 65535, 1};
+        file.write(reinterpret_cast<const char*>(header), sizeof header);
+        for (std::uint16_t i = 1; i <= 100; ++i) {
+            const auto frame = tcp_frame(i);
+            const auto size = static_cast<std::uint32_t>(frame.size());
+            const std::uint32_t record[] = {i, 0, size, size};
+            file.write(reinterpret_cast<const char*>(record), sizeof record);
+            file.write(reinterpret_cast<const char*>(frame.data()), size);
+        }
+    }
+    test::PipelineRun run(R"([{"id": 1, "forward": ["a", "b"]}])");
+    {
+        auto source =
+            EthdevPort::open("net_pcap0,rx_pcap=" + in + ",tx_drop=1", run.pool->get(), base::PortId{0});
+        auto tool = EthdevPort::open("net_pcap1,tx_pcap=" + out, run.pool->get(), base::PortId{});
+        REQUIRE(source.ok());
+        REQUIRE(tool.ok());
+        run.options.sources = {source->get()};
+        run.options.tools[0] = tool->get();
+        dataplane::Pipeline& pipeline = run.start();
+        while (pipeline.stats().tools[0].sent.packets < 100) test::sleep_ms(1);
+        pipeline.stop_sources();
+        run.finish();
+        run.pipeline.reset();
+    }
+    CHECK(run.pool->whole());
+    std::ifstream written(out, std::ios::binary | std::ios::ate);
+    CHECK(static_cast<std::uint64_t>(written.tellg()) == 24 + 100 * (16 + tcp_frame(1).size()));
+    CHECK(run.sinks[1]->frames().size() == 100);
+    CHECK(run.sinks[1]->frames()[41].bytes == tcp_frame(42));
+    std::remove(in.c_str());
+    std::remove(out.c_str());
+    rmdir(folder);
+}
+
+TEST_CASE("a packet of another program's pool is taken into our own") {
+    rte_mempool* foreign =
+        rte_pktmbuf_pool_create("foreign", 63, 0, 0, RTE_MBUF_DEFAULT_BUF_SIZE, SOCKET_ID_ANY);
+    REQUIRE(foreign != nullptr);
+    test::PipelineRun run(R"([{"id": 1, "forward": ["a"]}])");
+    {
+        auto source = EthdevPort::open("net_ring2", run.pool->get(), base::PortId{0});
+        REQUIRE(source.ok());
+        const auto frame = tcp_frame(7);
+        rte_mbuf* packet = rte_pktmbuf_alloc(foreign);
+        std::memcpy(rte_pktmbuf_append(packet, static_cast<std::uint16_t>(frame.size())), frame.data(),
+                    frame.size());
+        REQUIRE(rte_eth_tx_burst((*source)->dpdk_port(), 0, &packet, 1) == 1);
+        run.options.sources = {source->get()};
+        dataplane::Pipeline& pipeline = run.start();
+        while (pipeline.stats().tools[0].sent.packets < 1) test::sleep_ms(1);
+        pipeline.stop_sources();
+        run.finish();
+        CHECK(run.sinks[0]->frames()[0].bytes == frame);
+        run.pipeline.reset();
+    }
+    CHECK(rte_mempool_avail_count(foreign) == 63);
+    rte_mempool_free(foreign);
+}
+
+TEST_CASE("a device that cannot be opened says which and why") {
+    test::PipelineRun run(R"([])");
+    const auto opened = EthdevPort::open("net_no_such0", run.pool->get(), base::PortId{0});
+    REQUIRE_FALSE(opened.ok());
+    CHECK_THAT(opened.error().message, Catch::Matchers::Contains("net_no_such0"));
+}
