@@ -8,15 +8,17 @@
 #include "support/skip.h"
 
 TEST_CASE("passes") {
-    SECTION("here") { CHECK(1 + 1 == 2); }
-    SECTION("and there") { CHECK(2 + 2 == 4); }
+    SECTION("here") {
+        CHECK(1 + 1 == 2);
+    }
+    SECTION("and there") {
+        CHECK(2 + 2 == 4);
+    }
 }
 
-TEST_CASE("is skipped") { SKIP_TEST("there is no " << "moon"); }
-
-TEST_CASE("is skipped in a section") {
-    SECTION("first") { CHECK(true); }
-    SECTION("second") { SKIP_TEST("there is no sun"); }
+TEST_CASE("is skipped") {
+    SKIP_TEST("there is no "
+              << "moon");
 }
 
 TEST_CASE("prints what looks like XML") {
@@ -32,12 +34,18 @@ TEST_CASE("fails", "[failing]") {
     }
 }
 
-TEST_CASE("fails after a skip", "[failing]") {
-    SECTION("first") { SKIP_TEST("nothing"); }
-    SECTION("second") { FAIL("badly"); }
+TEST_CASE("skips in a section", "[failing]") {
+    SECTION("first") {
+        SKIP_TEST("there is no sun");
+    }
+    SECTION("second") {
+        CHECK(true);
+    }
 }
 
-TEST_CASE("throws", "[failing]") { throw std::runtime_error("thrown <here>"); }
+TEST_CASE("throws", "[failing]") {
+    throw std::runtime_error("thrown <here>");
+}
 
 TEST_CASE("aborts", "[.aborting]") {
     std::puts("last words");
@@ -45,4 +53,6 @@ TEST_CASE("aborts", "[.aborting]") {
     std::abort();
 }
 
-TEST_CASE("exits", "[.exiting]") { std::_Exit(0); }
+TEST_CASE("exits", "[.exiting]") {
+    std::_Exit(0);
+}

@@ -37,9 +37,15 @@ def _catch2_case(element):
     result = element.find('OverallResult')
     if result is None or result.get('success') != 'true':
         return Case(element.get('name'), 'failed', '\n'.join(_catch2_failures(element, '')))
-    warnings = [(warning.text or '').strip() for warning in element.iter('Warning')]
-    skips = [warning.removeprefix(SKIPPED) for warning in warnings if warning.startswith(SKIPPED)]
-    return Case(element.get('name'), 'skipped', '; '.join(skips)) if skips else Case(element.get('name'), 'passed', '')
+    if any(_skips(section) for section in element.findall('Section')):
+        return Case(element.get('name'), 'failed', 'SKIP_TEST in a SECTION: Catch2 never comes to those after it')
+    skips = _skips(element)
+    return Case(element.get('name'), 'skipped' if skips else 'passed', '; '.join(skips))
+
+
+def _skips(element):
+    texts = [(warning.text or '').strip() for warning in element.iter('Warning')]
+    return [text.removeprefix(SKIPPED) for text in texts if text.startswith(SKIPPED)]
 
 
 def _catch2_failures(element, section):

@@ -113,13 +113,15 @@ def judge(test, cases, status):
         ending = 'reported no test case'
     else:
         ending = ''
-    unfinished = [case for case in cases if case.outcome == 'unfinished']
-    if unfinished and not ending:
-        ending = 'ended in the middle of a test'
-    if ending:
-        where = unfinished[0].name if unfinished else '(the program)'
-        cases = [case for case in cases if case.outcome != 'unfinished'] + [Case(where, 'failed', ending)]
-    return cases
+    if cases and cases[-1].outcome == 'unfinished':
+        ending = ending or 'ended in the middle of the test'
+    if not ending:
+        return cases
+    # The test that it came in has failed, and may have said so itself; after a test, something else has.
+    *rest, last = cases or [Case('', 'passed', '')]
+    if last.outcome == 'passed' or last.outcome == 'skipped':
+        return cases + [Case('(the program)', 'failed', ending)]
+    return rest + [Case(last.name, 'failed', f'{last.text}\n{ending}'.strip())]
 
 
 def show(result):
