@@ -1,0 +1,131 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-3-Clause
+"""Makes the seeds from which scripts/fuzz starts: test/fuzz/corpus/TARGET/NAME.
+
+The same files each time. They are few and small: one for each thing that a fuzzer would take long to come upon, a
+header chain, a file format or a kind of filter.
+"""
+import os
+import struct
+import sys
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path.insert(0, os.path.join(os.path.dirname(HERE), 'data'))
+
+import frames  # noqa: E402
+import make_sample  # noqa: E402
+
+A, B = '192.0.2.1', '192.0.2.2'
+A6, B6 = '2001:db8::1', '2001:db8::2'
+MAC = '00:00:5e:00:53:01'
+
+TCP4 = frames.ipv4(A, B, frames.TCP, frames.tcp(A, B, 1025, 80, 1, 1, frames.ACK, b'GET /'))
+TCP6 = frames.ipv6(A6, B6, frames.TCP, frames.tcp(A6, B6, 1025, 80, 1, 1, frames.ACK, b'GET /'))
+
+
+def ethernet(ether_type, payload, vlan=None):
+    return frames.ethernet(MAC, MAC, ether_type, payload, vlan, pad=False)
+
+
+def over_ip(protocol, payload):
+    return ethernet(frames.IPV4, frames.ipv4(A, B, protocol, payload))
+
+
+def over_udp(port, payload):
+    return over_ip(frames.UDP, frames.udp(A, B, 4000, port, payload))
+
+
+def parser_seeds():
+    """Two bytes, the link type's place in the target's list and what the wire length exceeds, then a frame."""
+    frame = ethernet(frames.IPV4, TCP4)
+    hop_by_hop = struct.pack('!BBIH', frames.FRAGMENT, 0, 0x01040000, 0)
+    fragment = struct.pack('!BBHI', frames.TCP, 0, 1, 7)
+    chains = {
+        'tcp4': frame,
+        'tcp6': ethernet(frames.IPV6, TCP6),
+        'ipv6_extensions': ethernet(frames.IPV6, frames.ipv6(A6, B6, 0, hop_by_hop + fragment + TCP6[40:])),
+        'qinq': ethernet(0x88a8, struct.pack('!HHHH', 5, frames.VLAN, 6, frames.IPV4) + TCP4),
+        'mpls': ethernet(0x8847, struct.pack('!II', 16 << 12 | 64, 17 << 12 | 0x100 | 64) + TCP4),
+        'pppoe': ethernet(0x8864, struct.pack('!BBHHH', 0x11, 0, 1, len(TCP4) + 2, 0x0021) + TCP4),
+        'ip_in_ip': over_ip(4, TCP4),
+        'ipv6_in_ip': over_ip(41, TCP6),
+        'gre': over_ip(47, struct.pack('!HHI', 0x2000, frames.IPV4, 9) + TCP4),
+        'erspan': over_ip(47, struct.pack('!HHIII', 0x1000, 0x88be, 1, 0x10000000, 0) + frame),
+        'vxlan': over_udp(4789, frames.vxlan(42, frame)),
+        'geneve': over_udp(6081, struct.pack('!BBHI', 0x01, 0, 0x6558, 42 << 8) + bytes(4) + frame),
+        'gtp': over_udp(2152, struct.pack('!BBHI', 0x30, 255, len(TCP4), 42) + TCP4),
+        'sctp': over_ip(132, struct.pack('!HHIIBBHI', 1, 2, 3, 0, 0, 3, 20, 0)),
+        'icmp_error': over_ip(frames.ICMP, b'\x03\x01' + bytes(6) + TCP4[:28]),
+    }
+    for packet in make_sample.packets():
+        if packet.what in ('arp', 'ping', 'malformed'):
+            chains.setdefault(packet.what, packet.frame)
+    seeds = {name: b'\0\0' + bytes(chain) for name, chain in chains.items()}
+    cooked = struct.pack('!HHH8sH', 0, 1, 6, frames.mac(MAC), frames.IPV4) + TCP4
+    seeds |= {'null': b'\x01\0' + struct.pack('<I', 2) + TCP4, 'raw': b'\x02\0' + TCP4, 'cooked': b'\x04\0' + cooked,
+              'snapped': b'\0\x05' + frame[:40]}
+    return seeds
+
+
+def config_seeds():
+    with open(os.path.join(HERE, '..', '..', 'conf', 'demo.jsonc'), 'rb') as file:
+        demo = file.read()
+    small = b'{"ports":{"n":{"role":"network","device":"d"},"t":{"role":"tool","device":"pcap:f","rate":"1Gbps"}},%s}'
+    return {
+        'demo': demo,
+        'groups': small % b'"tool_groups":{"g":{"members":["t"],"mode":"balance"}},"rules":[{"id":1,"forward":["g"]}]',
+        'drop': small % b'"rules":[{"id":1,"filter":"arp","layer":"frame","drop":true}]',
+        'payload': small % b'"rules":[{"id":1,"payload_all":["a","/b\\\\x00/is"],"forward":["t"],"scope":"onward"}]',
+        'budgets': small % b'"lcores":{"rx":[0],"select":[1,2],"tx":[0]},"inspect":{"stream_depth":"1MiB","flows":9}',
+    }
+
+
+def pcapng_block(kind, body, order='<'):
+    length = 12 + len(body)
+    return struct.pack(order + 'II', kind, length) + body + struct.pack(order + 'I', length)
+
+
+def capture_seeds():
+    frame = ethernet(frames.IPV4, TCP4)
+    records = [(1_000_000_001, frame), (2_000_000_002, frame[:20])]
+
+    def classic(order, magic):
+        file = struct.pack(order + 'IHHiIII', magic, 2, 4, 0, 0, 65535, 1)
+        return file + b''.join(struct.pack(order + 'IIII', time // 10**9, time % 10**9 // 1000, len(data), len(frame)) + data
+                               for time, data in records)
+
+    def pcapng(order):
+        section = pcapng_block(0x0a0d0d0a, struct.pack(order + 'IHHq', 0x1a2b3c4d, 1, 0, -1), order)
+        resolution = struct.pack(order + 'HHB3xHH', 9, 1, 9, 0, 0)
+        interface = pcapng_block(1, struct.pack(order + 'HHI', 1, 0, 0) + resolution, order)
+        packet = struct.pack(order + 'IIIII', 0, 0, 1_000_000_001, len(frame), len(frame)) + frame
+        simple = struct.pack(order + 'I', len(frame)) + frame
+        return (section + interface + pcapng_block(6, packet + bytes(-len(packet) % 4), order)
+                + pcapng_block(3, simple + bytes(-len(simple) % 4), order))
+
+    return {'nanoseconds': frames.pcap(records), 'microseconds': classic('<', 0xa1b2c3d4),
+            'big_endian': classic('>', 0xa1b2c3d4), 'pcapng': pcapng('<'), 'pcapng_big_endian': pcapng('>'),
+            'truncated': frames.pcap(records)[:-7]}
+
+
+def filter_seeds():
+    """A byte that chooses the check (5: the rest is a filter's text; else choices of the generator), then the rest."""
+    texts = ('tcp port 80', 'host 192.0.2.1 and not udp', 'ip6 and portrange 1-1024', 'net 10.0.0.0/8 or vlan 5',
+             'tcp[tcpflags] & tcp-rst != 0', 'ip[6:2] & 0x1fff != 0', 'len > 1000', 'ether multicast')
+    seeds = {f'text_{number}': b'\x05' + text.encode() for number, text in enumerate(texts)}
+    return seeds | {f'choices_{kind}': bytes([kind]) + bytes(range(7 * kind, 7 * kind + 96)) for kind in range(5)}
+
+
+def main():
+    targets = {'parser_fuzz': parser_seeds, 'config_fuzz': config_seeds, 'capture_fuzz': capture_seeds,
+               'filter_fuzz': filter_seeds}
+    for target, seeds in targets.items():
+        folder = os.path.join(HERE, 'corpus', target)
+        os.makedirs(folder, exist_ok=True)
+        for name, data in seeds().items():
+            with open(os.path.join(folder, name), 'wb') as file:
+                file.write(data)
+
+
+if __name__ == '__main__':
+    main()
