@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include <CLI/CLI.hpp>
-#include <cstdlib>
+#include <cstdio>
 
 #include "app/yagura/commands.h"
 
@@ -26,6 +26,14 @@ int main(int argc, char** argv) {
     yagura::app::add_replay(app, status);
     yagura::app::add_run(app, status);
     yagura::app::add_check(app, status);
+    // CLI11 would only say that a command is missing.
+    if (argc > 1 && argv[1][0] != '-' && app.get_subcommand_no_throw(argv[1]) == nullptr) {
+        std::fprintf(
+            stderr,
+            "yagura: there is no command \"%s\"; the commands are replay, run and check (yagura --help)\n",
+            argv[1]);
+        return static_cast<int>(yagura::broker::ExitStatus::kUsage);
+    }
     try {
         app.parse(argc, argv);
     } catch (const CLI::ParseError& error) {

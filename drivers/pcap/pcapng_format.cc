@@ -68,7 +68,7 @@ bool PcapngFormat::recognises(base::Bytes first_four) {
 base::Result<PcapngFormat> PcapngFormat::open(FileInput& in) {
     PcapngFormat format;
     std::string problem;
-    if (!format.begin_section(in, problem)) return base::Error{std::move(problem), true};
+    if (!format.begin_section(in, problem)) return base::Error{std::move(problem), !format.unsupported_};
     return format;
 }
 
@@ -184,6 +184,7 @@ bool PcapngFormat::begin_section(FileInput& in, std::string& problem) {
     const unsigned minor = order_.u16(block.data() + 6);
     // 1.2 was written by mistake and reads as 1.0.
     if (major != 1 || (minor != 0 && minor != 2)) {
+        unsupported_ = true;
         problem = fmt::format("pcapng version {}.{} is not supported, only 1.0 is", major, minor);
         return false;
     }

@@ -51,6 +51,7 @@ class PcapngFormat {
     bool packet_fields(std::uint32_t type, base::Bytes body, PacketFields& fields) const;
 
     FileOrder order_;
+    bool unsupported_ = false;       ///< a section of another version: whole, but not for us
     std::size_t section_begin_ = 0;  ///< first interface of the current section
     std::vector<Interface> interfaces_;
 };

@@ -2,6 +2,7 @@
 #include "broker/replay.h"
 
 #include <fmt/format.h>
+#include <sys/resource.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -64,6 +65,14 @@ base::Result<void> prepare_folder(const ReplayOptions& options, const rules::Con
         }
     }
     return {};
+}
+
+/// Every capture is open at once. What the system does not grant shows when a file cannot be opened.
+void allow_many_files() {
+    rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
+    limit.rlim_cur = limit.rlim_max;
+    setrlimit(RLIMIT_NOFILE, &limit);
 }
 
 class Progress {
@@ -160,6 +169,7 @@ ExitStatus replay(const ReplayOptions& options) {
     auto pool = port::PacketPool::create("packets", kPackets);
     if (!pool) return fail(ExitStatus::kUsage, pool.error().message);
 
+    allow_many_files();
     auto source = pcap::CaptureSource::open(*captures, (*pool)->get());
     if (!source)
         return fail(source.error().damaged_input ? ExitStatus::kDamaged : ExitStatus::kUsage,
