@@ -27,7 +27,8 @@ int main(int argc, char** argv) {
     yagura::app::add_run(app, status);
     yagura::app::add_check(app, status);
     // CLI11 would only say that a command is missing.
-    if (argc > 1 && argv[1][0] != '-' && app.get_subcommand_no_throw(argv[1]) == nullptr) {
+    if (argc > 1 && argv[1][0] != '-' &&
+        app.get_subcommands([&](const CLI::App* c) { return c->check_name(argv[1]); }).empty()) {
         std::fprintf(
             stderr,
             "yagura: there is no command \"%s\"; the commands are replay, run and check (yagura --help)\n",
