@@ -311,7 +311,7 @@ bool depends_on_flow_only(std::span<const bpf_insn> program, FragmentTests fragm
     for (unsigned protocol = 0; protocol < 256; ++protocol) {
         for (const unsigned version : {4u, 6u}) {
             // An exact key has no extension header: 44 is the fragment header, behind which libpcap looks.
-            if (version == 6 && protocol == kIpv6FragmentHeader) continue;
+            if (version == 6 && protocol == net::ip_proto::kFragment) continue;
             const HeaderModel header(version, static_cast<std::uint8_t>(protocol), fragment_tests);
             if (!Interpreter(program, header).answer_is_of_flow()) return false;
         }

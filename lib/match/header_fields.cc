@@ -7,10 +7,7 @@
 namespace yagura::match {
 namespace {
 
-constexpr std::uint16_t kEtherIpv4 = 0x0800;
-constexpr std::uint16_t kEtherArp = 0x0806;
 constexpr std::uint16_t kEtherRarp = 0x8035;
-constexpr std::uint16_t kEtherIpv6 = 0x86dd;
 
 /// Reads through a length check: a field is there whole, or not at all.
 class Reader {
@@ -62,7 +59,7 @@ HeaderFields fields_of_ipv6(const Reader& read, std::size_t at) {
     if (!read.has(at + 6, 1)) return fields;
     fields.protocol[0] = read.u8(at + 6);
     fields.protocol_count = 1;
-    if (fields.protocol[0] == kIpv6FragmentHeader && read.has(at + 40, 1)) {
+    if (fields.protocol[0] == net::ip_proto::kFragment && read.has(at + 40, 1)) {
         fields.protocol[1] = read.u8(at + 40);
         fields.protocol_count = 2;
     }
@@ -81,11 +78,11 @@ HeaderFields fields_of_arp(const Reader& read, std::size_t at) {
 HeaderFields fields_by_ethertype(const Reader& read, std::size_t ethertype_at, std::size_t at) {
     if (!read.has(ethertype_at, 2)) return {};
     switch (read.be16(ethertype_at)) {
-        case kEtherIpv4:
+        case net::ethertype::kIpv4:
             return fields_of_ipv4(read, at);
-        case kEtherIpv6:
+        case net::ethertype::kIpv6:
             return fields_of_ipv6(read, at);
-        case kEtherArp:
+        case net::ethertype::kArp:
         case kEtherRarp:
             return fields_of_arp(read, at);
         default:

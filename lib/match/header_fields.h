@@ -8,17 +8,14 @@
 #include "base/bytes.h"
 #include "net/flow_key.h"
 #include "net/parser.h"
+#include "net/protocol_numbers.h"
 
 namespace yagura::match {
 
-inline constexpr std::uint8_t kProtocolTcp = 6;
-inline constexpr std::uint8_t kProtocolUdp = 17;
-inline constexpr std::uint8_t kProtocolSctp = 132;
-inline constexpr std::uint8_t kIpv6FragmentHeader = 44;
-
 /// The protocols whose ports libpcap's port tests read.
 constexpr bool has_ports(std::uint8_t protocol) {
-    return protocol == kProtocolTcp || protocol == kProtocolUdp || protocol == kProtocolSctp;
+    return protocol == net::ip_proto::kTcp || protocol == net::ip_proto::kUdp ||
+           protocol == net::ip_proto::kSctp;
 }
 
 /// What libpcap's address is found in.

@@ -25,9 +25,9 @@ struct ProtocolWord {
     std::uint8_t number;
 };
 constexpr ProtocolWord kProtocolWords[] = {
-    {"tcp", kV4 | kV6, kProtocolTcp},
-    {"udp", kV4 | kV6, kProtocolUdp},
-    {"sctp", kV4 | kV6, kProtocolSctp},
+    {"tcp", kV4 | kV6, net::ip_proto::kTcp},
+    {"udp", kV4 | kV6, net::ip_proto::kUdp},
+    {"sctp", kV4 | kV6, net::ip_proto::kSctp},
     {"icmp", kV4, 1},
     {"icmp6", kV6, 58},
     {"igmp", kV4, 2},
