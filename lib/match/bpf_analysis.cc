@@ -2,7 +2,6 @@
 #include "match/bpf_analysis.h"
 
 #include <algorithm>
-#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <vector>
@@ -40,17 +39,6 @@ struct State {
     bool reached = false;
     Value a = Value::constant(0);
     Value x = Value::constant(0);
-    std::array<Value, BPF_MEMWORDS> memory{};
-
-    void join_from(const State& other) {
-        if (!reached) {
-            *this = other;
-            return;
-        }
-        a = join(a, other.a);
-        x = join(x, other.x);
-        for (std::size_t i = 0; i < memory.size(); ++i) memory[i] = join(memory[i], other.memory[i]);
-    }
 };
 
 /// The header bytes of an exact packet of one IP version and protocol.
@@ -166,12 +154,17 @@ Value alu(std::uint16_t operation, const Value& a, const Value& b) {
     return a.is_of_flow() && b.is_of_flow() ? Value::of_flow() : Value::of_packet();
 }
 
+/// Runs a program over header models. Jumps only go forward, so that an instruction's state is complete when
+/// its turn comes.
 class Interpreter {
   public:
-    Interpreter(std::span<const bpf_insn> program, const HeaderModel& header)
-        : program_(program), header_(header), states_(program.size()) {}
+    explicit Interpreter(std::span<const bpf_insn> program)
+        : program_(program), states_(program.size()), memory_words_(memory_words(program)) {}
 
-    bool answer_is_of_flow() {
+    bool answer_is_of_flow(const HeaderModel& header) {
+        header_ = &header;
+        states_.assign(program_.size(), State{});
+        memory_.assign(program_.size() * memory_words_, Value::of_packet());
         states_[0].reached = true;
         for (std::size_t at = 0; at < program_.size(); ++at) {
             if (states_[at].reached && !step(at)) return false;
@@ -180,20 +173,31 @@ class Interpreter {
     }
 
   private:
+    static std::size_t memory_words(std::span<const bpf_insn> program) {
+        std::size_t words = 0;
+        for (const bpf_insn& op : program) {
+            const unsigned kind = BPF_CLASS(op.code);
+            const bool loads = (kind == BPF_LD || kind == BPF_LDX) && BPF_MODE(op.code) == BPF_MEM;
+            if (loads || kind == BPF_ST || kind == BPF_STX) words = std::max<std::size_t>(words, op.k + 1);
+        }
+        return words;
+    }
+    Value& memory(std::size_t at, std::uint32_t word) { return memory_[at * memory_words_ + word]; }
+
     /// False when the answer may depend on more than the flow.
     bool step(std::size_t at) {
         const bpf_insn& op = program_[at];
-        State state = states_[at];
+        State& state = states_[at];
         switch (BPF_CLASS(op.code)) {
             case BPF_LD:
             case BPF_LDX:
-                if (!load(op, state)) return false;
+                if (!load(at, op, state)) return false;
                 break;
             case BPF_ST:
-                state.memory[op.k] = state.a;
+                memory(at, op.k) = state.a;
                 break;
             case BPF_STX:
-                state.memory[op.k] = state.x;
+                memory(at, op.k) = state.x;
                 break;
             case BPF_ALU:
                 if (BPF_OP(op.code) == BPF_NEG) {
@@ -214,19 +218,28 @@ class Interpreter {
                     state.a = state.x;
                 }
         }
-        return go(at, 1, state);
+        return go(at, 1);
     }
 
-    bool go(std::size_t at, std::uint32_t distance, const State& state) {
+    /// Control may pass from an instruction to the one at a distance.
+    bool go(std::size_t at, std::uint32_t distance) {
         // Unsigned wrap-around: protochain jumps backward.
         const std::uint32_t target = static_cast<std::uint32_t>(at) + distance;
         if (target <= at || target >= program_.size()) return false;
-        states_[target].join_from(state);
+        const State& from = states_[at];
+        State& to = states_[target];
+        const bool first = !to.reached;
+        to.a = first ? from.a : join(to.a, from.a);
+        to.x = first ? from.x : join(to.x, from.x);
+        to.reached = true;
+        for (std::uint32_t i = 0; i < memory_words_; ++i) {
+            memory(target, i) = first ? memory(at, i) : join(memory(target, i), memory(at, i));
+        }
         return true;
     }
 
     /// False: see step().
-    bool load(const bpf_insn& op, State& state) const {
+    bool load(std::size_t at, const bpf_insn& op, State& state) {
         Value& to = BPF_CLASS(op.code) == BPF_LD ? state.a : state.x;
         const unsigned size = BPF_SIZE(op.code) == BPF_W ? 4 : BPF_SIZE(op.code) == BPF_H ? 2 : 1;
         switch (BPF_MODE(op.code)) {
@@ -234,22 +247,22 @@ class Interpreter {
                 to = Value::constant(op.k);
                 return true;
             case BPF_MEM:
-                to = state.memory[op.k];
+                to = memory(at, op.k);
                 return true;
             case BPF_ABS:
-                to = header_.load(op.k, size);
-                return header_.has(op.k, size);
+                to = header_->load(op.k, size);
+                return header_->has(op.k, size);
             case BPF_IND:
                 if (state.x.is_header_length) {
                     to = HeaderModel::load_ports(size);
-                    return header_.has_transport(op.k, size);
+                    return header_->has_transport(op.k, size);
                 }
-                to = header_.load(std::uint64_t{state.x.bits} + op.k, size);
-                return state.x.is_constant() && header_.has(std::uint64_t{state.x.bits} + op.k, size);
+                to = header_->load(std::uint64_t{state.x.bits} + op.k, size);
+                return state.x.is_constant() && header_->has(std::uint64_t{state.x.bits} + op.k, size);
             case BPF_MSH:
                 to = Value::of_packet();
-                to.is_header_length = op.k == 0 && header_.version() == 4;
-                return header_.has(op.k, 1);
+                to.is_header_length = op.k == 0 && header_->version() == 4;
+                return header_->has(op.k, 1);
             default:
                 return false;
         }
@@ -274,26 +287,25 @@ class Interpreter {
     }
 
     bool jump(std::size_t at, const bpf_insn& op, const State& state) {
-        if (BPF_OP(op.code) == BPF_JA) return go(at, op.k + 1, state);
+        if (BPF_OP(op.code) == BPF_JA) return go(at, op.k + 1);
         const Value operand = BPF_SRC(op.code) == BPF_X ? state.x : Value::constant(op.k);
         const std::uint32_t on_true = op.jt + 1u;
         const std::uint32_t on_false = op.jf + 1u;
-        if (on_true == on_false) return go(at, on_true, state);
+        if (on_true == on_false) return go(at, on_true);
         if (BPF_OP(op.code) == BPF_JSET) {
             const Value common = alu(BPF_AND, state.a, operand);
-            if (common.bits != 0) return go(at, on_true, state);
-            if (common.is_constant()) return go(at, on_false, state);
-            return common.is_of_flow() && go(at, on_true, state) && go(at, on_false, state);
+            if (common.bits != 0) return go(at, on_true);
+            if (common.is_constant()) return go(at, on_false);
+            return common.is_of_flow() && go(at, on_true) && go(at, on_false);
         }
         if (state.a.is_constant() && operand.is_constant()) {
-            return go(at, holds(BPF_OP(op.code), state.a.bits, operand.bits) ? on_true : on_false, state);
+            return go(at, holds(BPF_OP(op.code), state.a.bits, operand.bits) ? on_true : on_false);
         }
         if (BPF_OP(op.code) == BPF_JEQ) {
             const std::uint32_t both = state.a.known & operand.known;
-            if (((state.a.bits ^ operand.bits) & both) != 0) return go(at, on_false, state);
+            if (((state.a.bits ^ operand.bits) & both) != 0) return go(at, on_false);
         }
-        return state.a.is_of_flow() && operand.is_of_flow() && go(at, on_true, state) &&
-               go(at, on_false, state);
+        return state.a.is_of_flow() && operand.is_of_flow() && go(at, on_true) && go(at, on_false);
     }
 
     static bool holds(std::uint16_t comparison, std::uint32_t a, std::uint32_t b) {
@@ -301,19 +313,22 @@ class Interpreter {
     }
 
     std::span<const bpf_insn> program_;
-    const HeaderModel& header_;
-    std::vector<State> states_;
+    const HeaderModel* header_ = nullptr;
+    std::vector<State> states_;  ///< before each instruction
+    std::size_t memory_words_;
+    std::vector<Value> memory_;  ///< the words before each instruction
 };
 
 }  // namespace
 
 bool depends_on_flow_only(std::span<const bpf_insn> program, FragmentTests fragment_tests) {
+    Interpreter interpreter(program);
     for (unsigned protocol = 0; protocol < 256; ++protocol) {
         for (const unsigned version : {4u, 6u}) {
             // An exact key has no extension header: 44 is the fragment header, behind which libpcap looks.
             if (version == 6 && protocol == net::ip_proto::kFragment) continue;
             const HeaderModel header(version, static_cast<std::uint8_t>(protocol), fragment_tests);
-            if (!Interpreter(program, header).answer_is_of_flow()) return false;
+            if (!interpreter.answer_is_of_flow(header)) return false;
         }
     }
     return true;

@@ -16,6 +16,11 @@ void copy_words(const net::IpAddress& address, std::uint64_t (&words)[2]) {
     std::memcpy(words, address.data(), sizeof words);
 }
 
+/// What a table remembers of a hash besides its place. Never 0.
+std::uint32_t tag_of(std::uint64_t hash) {
+    return static_cast<std::uint32_t>(hash >> 32) | 1;
+}
+
 void make_mask(unsigned length, std::uint64_t (&words)[2]) {
     net::IpAddress mask{};
     for (unsigned bit = 0; bit < length; ++bit) {
@@ -81,13 +86,16 @@ TupleSpace::Table::Table(const Shape& shape, std::vector<std::pair<Key, Entry>> 
     std::sort(entries.begin(), entries.end(),
               [&](const auto& a, const auto& b) { return order(a) < order(b); });
     buckets_.resize(std::bit_ceil(entries.size() * 2));
+    tags_.resize(buckets_.size());
     entries_.reserve(entries.size());
     const std::size_t mask = buckets_.size() - 1;
     Bucket* last = nullptr;
     for (const auto& [key, entry] : entries) {
         if (last == nullptr || !(last->key == key)) {
-            std::size_t at = hash(key) & mask;
-            while (buckets_[at].count != 0) at = (at + 1) & mask;
+            const std::uint64_t hashed = hash(key);
+            std::size_t at = hashed & mask;
+            while (tags_[at] != 0) at = (at + 1) & mask;
+            tags_[at] = tag_of(hashed);
             last = &buckets_[at];
             *last = {key, static_cast<std::uint32_t>(entries_.size()), 0};
         }
@@ -115,8 +123,12 @@ std::span<const TupleSpace::Entry> TupleSpace::Table::find(const HeaderFields& f
     if (shape_.dport) key.dport = fields.dport;
     if (shape_.protocol) key.protocol = protocol;
     const std::size_t mask = buckets_.size() - 1;
-    for (std::size_t at = hash(key) & mask; buckets_[at].count != 0; at = (at + 1) & mask) {
-        if (buckets_[at].key == key) return {entries_.data() + buckets_[at].first, buckets_[at].count};
+    const std::uint64_t hashed = hash(key);
+    const std::uint32_t tag = tag_of(hashed);
+    for (std::size_t at = hashed & mask; tags_[at] != 0; at = (at + 1) & mask) {
+        if (tags_[at] == tag && buckets_[at].key == key) {
+            return {entries_.data() + buckets_[at].first, buckets_[at].count};
+        }
     }
     return {};
 }

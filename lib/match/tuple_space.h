@@ -65,7 +65,7 @@ class TupleSpace {
     struct Bucket {
         Key key;
         std::uint32_t first;
-        std::uint32_t count;  ///< 0: free
+        std::uint32_t count;
     };
 
     class Table {
@@ -80,8 +80,11 @@ class TupleSpace {
         Shape shape_;
         std::uint64_t src_mask_[2];
         std::uint64_t dst_mask_[2];
-        std::vector<Bucket> buckets_;  ///< open addressing; a power of two, at most half full
-        std::vector<Entry> entries_;   ///< those of one bucket are together
+        // Open addressing; a power of two, at most half full. The tags are what a miss touches: they stay in
+        // the cache where the buckets do not.
+        std::vector<std::uint32_t> tags_;  ///< of the hash; 0: free
+        std::vector<Bucket> buckets_;
+        std::vector<Entry> entries_;  ///< those of one bucket are together
     };
 
     static Shape shape_of(const PlainConjunction& conjunction);
