@@ -125,7 +125,7 @@ std::string expression(Choices& choices, bool frame, unsigned depth) {
     }
 }
 
-bpf_insn insn(unsigned code, std::uint32_t k, unsigned jt = 0, unsigned jf = 0) {
+bpf_insn insn(int code, std::uint32_t k, unsigned jt = 0, unsigned jf = 0) {
     return {static_cast<std::uint16_t>(code), static_cast<std::uint8_t>(jt), static_cast<std::uint8_t>(jf),
             k};
 }
@@ -169,9 +169,9 @@ std::vector<bpf_insn> random_program(Choices& choices) {
         if (slot % 2 == 0) program.push_back(insn(BPF_LD | BPF_IMM, operand(choices)));
         program.push_back(insn(slot % 3 == 0 ? BPF_STX : BPF_ST, slot));
     }
-    const unsigned widths[] = {BPF_W, BPF_H, BPF_B};
-    const unsigned operations[] = {BPF_ADD, BPF_SUB, BPF_MUL, BPF_DIV, BPF_MOD, BPF_OR,
-                                   BPF_AND, BPF_XOR, BPF_LSH, BPF_RSH, BPF_NEG};
+    const int widths[] = {BPF_W, BPF_H, BPF_B};
+    const int operations[] = {BPF_ADD, BPF_SUB, BPF_MUL, BPF_DIV, BPF_MOD, BPF_OR,
+                              BPF_AND, BPF_XOR, BPF_LSH, BPF_RSH, BPF_NEG};
     for (std::uint32_t left = size; left > 0; --left) {
         const std::uint32_t k = operand(choices);
         switch (choices.below(12)) {
@@ -197,21 +197,20 @@ std::vector<bpf_insn> random_program(Choices& choices) {
                 break;
             case 7:
             case 8: {
-                const unsigned operation = choices.any_of(operations);
+                const int operation = choices.any_of(operations);
                 const bool shift = operation == BPF_LSH || operation == BPF_RSH;
                 const bool divides = operation == BPF_DIV || operation == BPF_MOD;
                 const bool with_x = choices.one_in(2) && operation != BPF_NEG;
                 const std::uint32_t constant = shift ? k % 32 : divides && k == 0 ? 1 : k;
-                program.push_back(
-                    insn(BPF_ALU | operation | static_cast<unsigned>(with_x ? BPF_X : BPF_K), constant));
+                program.push_back(insn(BPF_ALU | operation | (with_x ? BPF_X : BPF_K), constant));
                 break;
             }
             case 9:
                 program.push_back(insn(BPF_MISC | choices.any_of({BPF_TAX, BPF_TXA}), 0));
                 break;
             default: {
-                const unsigned jump = choices.any_of({BPF_JEQ, BPF_JGT, BPF_JGE, BPF_JSET, BPF_JA});
-                const unsigned source = choices.any_of({BPF_X, BPF_K, BPF_K});
+                const int jump = choices.any_of({BPF_JEQ, BPF_JGT, BPF_JGE, BPF_JSET, BPF_JA});
+                const int source = choices.any_of({BPF_X, BPF_K, BPF_K});
                 if (jump == BPF_JA) {
                     program.push_back(insn(BPF_JMP | BPF_JA, choices.below(left)));
                 } else {
