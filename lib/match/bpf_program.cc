@@ -34,12 +34,12 @@ BpfCompiler::~BpfCompiler() {
     if (handle_ != nullptr) pcap_close(handle_);
 }
 
-base::Result<BpfCode> BpfCompiler::compile(const std::string& filter) {
+base::Result<BpfCode> BpfCompiler::compile(const std::string& filter, Optimize optimize) {
     if (handle_ == nullptr) return base::Error{"libpcap does not know the link type"};
     if (filter.find('\0') != std::string::npos) return base::Error{"the filter contains a NUL character"};
     bpf_program program{};
-    const int optimize = filter.size() <= kOptimizeUpTo;
-    if (pcap_compile(handle_, &program, filter.c_str(), optimize, PCAP_NETMASK_UNKNOWN) != 0) {
+    const bool optimized = optimize == Optimize::kUnlessLong && filter.size() <= kOptimizeUpTo;
+    if (pcap_compile(handle_, &program, filter.c_str(), optimized, PCAP_NETMASK_UNKNOWN) != 0) {
         const std::string reason = pcap_geterr(handle_);
         if (reason == "expression rejects all packets") return BpfCode{};
         return base::Error{reason};

@@ -50,8 +50,10 @@ std::span<const RuleIndex> CompiledRules::flow_rules(const net::FlowKey& key, Ma
         scratch.add(rule);
         return false;
     };
-    table.plain[kInner].visit(forth.fields, add);
-    table.plain[kInner].visit(back.fields, add);
+    for (const TupleSpace* space : {&table.plain[kInner], &table.key_plain}) {
+        space->visit(forth.fields, add);
+        space->visit(back.fields, add);
+    }
     for (const auto& [rule, filter] : table.programs) {
         const bool holds = scratch.remember(filter, [&, index = filter] {
             return state_->filters.holds(index, forth) || state_->filters.holds(index, back);
@@ -67,8 +69,8 @@ bool CompiledRules::payload_possible(const net::FlowKey& key, MatchScratch& scra
     const KeyQuestion back(key.reversed());
     const RuleTable& table = state_->payload;
     const auto stop = [](RuleIndex) { return true; };
-    if (table.plain[kInner].visit(forth.fields, stop) || table.plain[kInner].visit(back.fields, stop)) {
-        return true;
+    for (const TupleSpace* space : {&table.plain[kInner], &table.key_plain}) {
+        if (space->visit(forth.fields, stop) || space->visit(back.fields, stop)) return true;
     }
     scratch.begin();
     return std::any_of(table.programs.begin(), table.programs.end(), [&](const auto& candidate) {
@@ -87,6 +89,15 @@ std::span<const RuleIndex> CompiledRules::packet_rules(const PacketView& packet,
         if (rule < limit && state_->headers[rule].malformed_holds(*packet.parsed)) scratch.add(rule);
         return false;
     };
+    const auto run = [&](const std::vector<RuleTable::ProgramRule>& programs) {
+        for (const auto& [rule, filter] : programs) {
+            if (rule >= limit) break;
+            if (!state_->headers[rule].malformed_holds(*packet.parsed)) continue;
+            const bool holds = scratch.remember(
+                filter, [&, index = filter] { return state_->filters.holds(index, question); });
+            if (holds) scratch.add(rule);
+        }
+    };
     const auto ask = [&](const RuleTable& table) {
         for (const RuleIndex rule : table.always) {
             if (rule >= limit) break;
@@ -96,13 +107,12 @@ std::span<const RuleIndex> CompiledRules::packet_rules(const PacketView& packet,
             const TupleSpace& space = table.plain[static_cast<std::size_t>(layer)];
             if (!space.empty()) space.visit(question.fields(layer), add);
         }
-        for (const auto& [rule, filter] : table.programs) {
-            if (rule >= limit) break;
-            if (!state_->headers[rule].malformed_holds(*packet.parsed)) continue;
-            const bool holds = scratch.remember(
-                filter, [&, index = filter] { return state_->filters.holds(index, question); });
-            if (holds) scratch.add(rule);
+        if (packet.parsed->key_is_exact && !table.key_plain.empty()) {
+            table.key_plain.visit(fields_of_key(packet.parsed->key), add);
+        } else {
+            run(table.byte_programs);
         }
+        run(table.programs);
     };
     ask(state_->packet);
     if (!packet.parsed->has_flow()) ask(state_->flow);

@@ -34,47 +34,57 @@ FilterSet::Answer FilterSet::compile(const std::string& text, std::optional<rule
             fmt::format("\"{}\" is neither a keyword nor an address; host names are not looked up", name),
             "write an address"};
     }
-    if (const auto ways = parse_plain_filter(tokens)) return add_plain(layer.value(), *ways);
-    return add_program(text, layer.value(),
-                       has_byte_access(tokens) ? FragmentTests::kMeantToBe : FragmentTests::kOfPorts);
+    Filter filter;
+    filter.layer = layer.value();
+    const std::optional<PlainFilter> plain = parse_plain_filter(tokens);
+    if (plain && !plain->has_or) {
+        filter.kind = plain->ways.empty() ? FilterKind::kNever : FilterKind::kPlain;
+        filter.per_flow = filter.layer == rules::Layer::kInner;
+        add_ways(filter, plain->ways);
+    } else {
+        if (plain && filter.layer == rules::Layer::kInner) {
+            filter.per_flow = filter.keys_by_ways = true;
+            add_ways(filter, plain->ways);
+        }
+        const auto fragment_tests =
+            has_byte_access(tokens) ? FragmentTests::kMeantToBe : FragmentTests::kOfPorts;
+        if (const auto error = add_programs(filter, text, fragment_tests)) return *error;
+        if (plain && plain->ways.empty()) filter.kind = FilterKind::kNever;
+    }
+    filters_.push_back(filter);
+    return static_cast<FilterIndex>(filters_.size() - 1);
 }
 
-FilterIndex FilterSet::add_plain(rules::Layer layer, std::span<const PlainConjunction> ways) {
-    Filter filter;
-    filter.kind = ways.empty() ? FilterKind::kNever : FilterKind::kPlain;
-    filter.layer = layer;
-    filter.per_flow = layer == rules::Layer::kInner;
+void FilterSet::add_ways(Filter& filter, std::span<const PlainConjunction> ways) {
     filter.first_way = static_cast<std::uint32_t>(ways_.size());
     filter.way_count = static_cast<std::uint32_t>(ways.size());
     ways_.insert(ways_.end(), ways.begin(), ways.end());
-    filters_.push_back(filter);
-    return static_cast<FilterIndex>(filters_.size() - 1);
 }
 
-FilterSet::Answer FilterSet::add_program(const std::string& text, rules::Layer layer,
-                                         FragmentTests fragment_tests) {
-    Filter filter;
-    filter.layer = layer;
+std::optional<FilterError> FilterSet::add_programs(Filter& filter, const std::string& text,
+                                                   FragmentTests fragment_tests) {
+    // The ways mean what the words say; so must the programs that stand in for them.
+    const Optimize optimize = filter.keys_by_ways ? Optimize::kNo : Optimize::kUnlessLong;
     BpfCode ip;
-    if (layer != rules::Layer::kFrame) {
-        base::Result<BpfCode> compiled = compilers_->ip.compile(text);
+    if (filter.layer != rules::Layer::kFrame) {
+        base::Result<BpfCode> compiled = compilers_->ip.compile(text, optimize);
         if (!compiled) return FilterError{"/filter", compiled.error().message, ""};
         ip = std::move(compiled).value();
     }
-    base::Result<BpfCode> frame = compilers_->frame.compile(text);
+    base::Result<BpfCode> frame = compilers_->frame.compile(text, optimize);
     if (!frame) return FilterError{"/filter", frame.error().message, ""};
     filter.kind = never_accepts(ip) && never_accepts(*frame) ? FilterKind::kNever : FilterKind::kProgram;
-    filter.per_flow =
-        layer == rules::Layer::kInner && (ip.empty() || depends_on_flow_only(ip, fragment_tests));
+    if (filter.layer == rules::Layer::kInner && !filter.per_flow) {
+        filter.per_flow = ip.empty() || depends_on_flow_only(ip, fragment_tests);
+    }
     filter.ip_program = programs_.add(std::move(ip));
     filter.frame_program = programs_.add(std::move(*frame));
-    filters_.push_back(filter);
-    return static_cast<FilterIndex>(filters_.size() - 1);
+    return {};
 }
 
 bool FilterSet::holds(FilterIndex index, const KeyQuestion& key) const {
     const Filter& filter = filters_[index];
-    if (filter.kind == FilterKind::kProgram) {
+    if (filter.kind == FilterKind::kProgram && !filter.keys_by_ways) {
         return programs_.run(filter.ip_program, key.bytes(), key.header.size);
     }
     const auto all = ways(index);

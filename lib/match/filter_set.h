@@ -24,7 +24,7 @@ using FilterIndex = std::uint32_t;
 
 enum class FilterKind : std::uint8_t {
     kNever,    ///< cannot match anything
-    kPlain,    ///< a few PlainConjunctions; no program
+    kPlain,    ///< its ways say it all
     kProgram,  ///< BPF
 };
 
@@ -33,7 +33,9 @@ struct Filter {
     rules::Layer layer = rules::Layer::kInner;
     /// Layer inner, and the answer for a flow's packets is the answer for its key.
     bool per_flow = false;
-    std::uint32_t first_way = 0;  ///< kPlain: its conjunctions
+    /// kProgram, per_flow: keys need not be asked by a program, the ways say it.
+    bool keys_by_ways = false;
+    std::uint32_t first_way = 0;  ///< its PlainConjunctions, if it has them
     std::uint32_t way_count = 0;
     ProgramIndex ip_program = kRejectsAll;     ///< kProgram: for bytes that begin with an IP header
     ProgramIndex frame_program = kRejectsAll;  ///< kProgram: for frames
@@ -71,8 +73,9 @@ class FilterSet {
     using Name = std::pair<std::string, std::optional<rules::Layer>>;
 
     Answer compile(const std::string& text, std::optional<rules::Layer> wanted);
-    FilterIndex add_plain(rules::Layer layer, std::span<const PlainConjunction> ways);
-    Answer add_program(const std::string& text, rules::Layer layer, FragmentTests fragment_tests);
+    void add_ways(Filter& filter, std::span<const PlainConjunction> ways);
+    std::optional<FilterError> add_programs(Filter& filter, const std::string& text,
+                                            FragmentTests fragment_tests);
 
     struct Compilers {
         BpfCompiler ip;

@@ -10,8 +10,10 @@
 namespace yagura::match {
 namespace {
 
-/// Undirected terms double the ways: a longer conjunction of them goes to libpcap.
-constexpr std::size_t kMaxWays = 64;
+/// "and" multiplies ways: what has more goes to libpcap alone.
+constexpr std::size_t kMaxWays = 256;
+/// Parentheses within parentheses: deeper goes to libpcap alone.
+constexpr unsigned kMaxDepth = 16;
 
 constexpr std::uint8_t kV4 = static_cast<std::uint8_t>(Family::kIpv4);
 constexpr std::uint8_t kV6 = static_cast<std::uint8_t>(Family::kIpv6);
@@ -101,25 +103,57 @@ class Parser {
   public:
     explicit Parser(std::span<const Token> tokens) : tokens_(tokens) {}
 
-    std::optional<Ways> parse() {
-        Ways ways = {PlainConjunction{}};
-        do {
-            const std::optional<Ways> term = parse_term();
-            if (!term) return {};
-            Ways next;
-            for (const PlainConjunction& way : ways) {
-                for (const PlainConjunction& other : *term) {
-                    if (const auto both = intersect(way, other)) next.push_back(*both);
-                }
-            }
-            if (next.size() > kMaxWays) return {};
-            ways = std::move(next);
-            first_term_ = false;
-        } while (take("and") || take("&&"));
-        return at_ == tokens_.size() ? std::optional(std::move(ways)) : std::nullopt;
+    std::optional<PlainFilter> parse() {
+        std::optional<Ways> ways = parse_expression(0);
+        if (!ways || at_ != tokens_.size()) return {};
+        return PlainFilter{std::move(*ways), has_or_};
     }
 
   private:
+    /// For libpcap "and" and "or" bind alike, from the left.
+    std::optional<Ways> parse_expression(unsigned depth) {
+        std::optional<Ways> ways = parse_item(depth);
+        while (ways) {
+            if (take("and") || take("&&")) {
+                const std::optional<Ways> item = parse_item(depth);
+                ways = item ? both(*ways, *item) : std::nullopt;
+            } else if (take("or") || take("||")) {
+                has_or_ = true;
+                const std::optional<Ways> item = parse_item(depth);
+                ways = item ? either(std::move(*ways), *item) : std::nullopt;
+            } else {
+                break;
+            }
+        }
+        return ways;
+    }
+
+    std::optional<Ways> parse_item(unsigned depth) {
+        if (!take("(")) {
+            std::optional<Ways> term = parse_term();
+            first_term_ = false;
+            return term;
+        }
+        if (depth == kMaxDepth) return {};
+        std::optional<Ways> ways = parse_expression(depth + 1);
+        return take(")") ? std::move(ways) : std::nullopt;
+    }
+
+    static std::optional<Ways> both(const Ways& a, const Ways& b) {
+        Ways ways;
+        for (const PlainConjunction& way : a) {
+            for (const PlainConjunction& other : b) {
+                if (const auto common = intersect(way, other)) ways.push_back(*common);
+            }
+        }
+        return ways.size() <= kMaxWays ? std::optional(std::move(ways)) : std::nullopt;
+    }
+
+    static std::optional<Ways> either(Ways a, const Ways& b) {
+        a.insert(a.end(), b.begin(), b.end());
+        return a.size() <= kMaxWays ? std::optional(std::move(a)) : std::nullopt;
+    }
+
     bool take(std::string_view text) {
         if (at_ >= tokens_.size() || tokens_[at_].text != text) return false;
         if (tokens_[at_].kind != TokenKind::kWord && tokens_[at_].kind != TokenKind::kSymbol) return false;
@@ -127,7 +161,9 @@ class Parser {
         return true;
     }
     bool term_ends() const {
-        return at_ == tokens_.size() || tokens_[at_].text == "and" || tokens_[at_].text == "&&";
+        constexpr std::string_view kAfterTerm[] = {"and", "&&", "or", "||", ")"};
+        return at_ == tokens_.size() || std::find(std::begin(kAfterTerm), std::end(kAfterTerm),
+                                                  tokens_[at_].text) != std::end(kAfterTerm);
     }
     const Token* next(TokenKind kind) {
         return at_ < tokens_.size() && tokens_[at_].kind == kind ? &tokens_[at_++] : nullptr;
@@ -254,12 +290,14 @@ class Parser {
     std::span<const Token> tokens_;
     std::size_t at_ = 0;
     bool first_term_ = true;
+    bool has_or_ = false;
 };
 
 bool prefix_holds(const Prefix& prefix, const net::IpAddress& address, std::uint8_t size) {
     const unsigned whole = prefix.length / 8;
     const unsigned rest = prefix.length % 8;
-    // Programs compare words: those that the prefix reaches into must be there.
+    // Programs compare words, and optimised ones only those that the prefix reaches into: these must be
+    // there.
     if ((prefix.length + 31u) / 32 * 4 > size) return false;
     if (!std::equal(address.begin(), address.begin() + whole, prefix.address.begin())) return false;
     return rest == 0 || ((address[whole] ^ prefix.address[whole]) >> (8 - rest)) == 0;
@@ -279,7 +317,7 @@ bool PlainConjunction::matches(const HeaderFields& fields) const {
     return prefix_holds(src, fields.src, fields.src_size) && prefix_holds(dst, fields.dst, fields.dst_size);
 }
 
-std::optional<std::vector<PlainConjunction>> parse_plain_filter(std::span<const Token> tokens) {
+std::optional<PlainFilter> parse_plain_filter(std::span<const Token> tokens) {
     if (tokens.empty()) return {};
     return Parser(tokens).parse();
 }

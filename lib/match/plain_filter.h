@@ -38,8 +38,15 @@ struct PlainConjunction {
     bool matches(const HeaderFields& fields) const;
 };
 
-/// Reads an expression as a conjunction ("and", "&&") of plain terms, and gives the ways to satisfy it; no
-/// ways when it contradicts itself. Plain terms are
+/// An expression without negation, as the ways to satisfy it; no ways when it contradicts itself.
+struct PlainFilter {
+    std::vector<PlainConjunction> ways;
+    /// With "or", the ways say what a program gives only where all fields are there (as in a key): a program
+    /// that finds a field missing rejects the packet without trying the rest.
+    bool has_or = false;
+};
+
+/// Reads an expression of plain terms, joined by "and", "or" and parentheses. Plain terms are
 ///   ip | ip6 | tcp | udp | sctp | icmp | icmp6 | igmp | esp
 ///   [ip | ip6] proto N
 ///   [ip | ip6] [src | dst] [host] ADDRESS
@@ -47,6 +54,6 @@ struct PlainConjunction {
 ///   [tcp | udp | sctp] [src | dst] (port N | portrange N-M)
 /// with literal addresses and numbers. What libpcap might refuse or read otherwise is not plain: nothing is
 /// returned, and libpcap decides. Everything that is plain, libpcap accepts, and means the same by it.
-std::optional<std::vector<PlainConjunction>> parse_plain_filter(std::span<const Token> tokens);
+std::optional<PlainFilter> parse_plain_filter(std::span<const Token> tokens);
 
 }  // namespace yagura::match

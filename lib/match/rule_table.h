@@ -16,20 +16,31 @@ struct RuleTable {
         RuleIndex rule;
         FilterIndex filter;
     };
-    std::vector<RuleIndex> always;      ///< without a filter; ascending
-    std::array<TupleSpace, 3> plain;    ///< by layer; the values are rules
-    std::vector<ProgramRule> programs;  ///< ascending
+    std::vector<RuleIndex> always;           ///< without a filter; ascending
+    std::array<TupleSpace, 3> plain;         ///< by layer: asked of keys and of packets
+    TupleSpace key_plain;                    ///< asked of keys only, and of packets with an exact key ...
+    std::vector<ProgramRule> byte_programs;  ///< ... and their programs, asked of other packets; ascending
+    std::vector<ProgramRule> programs;       ///< asked of keys and of packets; ascending
 
-    /// Rules are added in ascending order.
+    /// Rules are added in ascending order. The values in tuple spaces are rules.
     void add(RuleIndex rule) { always.push_back(rule); }
-    void add(RuleIndex rule, FilterIndex filter, const FilterSet& filters) {
-        if (filters[filter].kind == FilterKind::kProgram) programs.push_back({rule, filter});
-        for (const PlainConjunction& way : filters.ways(filter)) {
-            plain[static_cast<std::size_t>(filters[filter].layer)].add(way, rule);
+    void add(RuleIndex rule, FilterIndex index, const FilterSet& filters) {
+        const Filter& filter = filters[index];
+        TupleSpace* space = nullptr;
+        if (filter.kind == FilterKind::kPlain) {
+            space = &plain[static_cast<std::size_t>(filter.layer)];
+        } else if (filter.kind == FilterKind::kProgram && filter.keys_by_ways) {
+            space = &key_plain;
+            byte_programs.push_back({rule, index});
+        } else if (filter.kind == FilterKind::kProgram) {
+            programs.push_back({rule, index});
         }
+        if (space == nullptr) return;
+        for (const PlainConjunction& way : filters.ways(index)) space->add(way, rule);
     }
     void seal() {
         for (TupleSpace& space : plain) space.seal();
+        key_plain.seal();
     }
 };
 

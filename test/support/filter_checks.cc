@@ -146,15 +146,26 @@ std::string check_per_flow(Choices& choices, CheckCounts& counts) {
 }
 
 std::string check_plain(Choices& choices, CheckCounts& counts) {
+    struct Programs {
+        BpfCode plain;
+        BpfCode optimized;
+    };
     struct Plain {
         std::string text;
-        BpfCode ip;
-        BpfCode frame;
-        std::vector<match::PlainConjunction> ways;
+        Programs ip;
+        Programs frame;
+        match::PlainFilter filter;
         bool holds(const match::HeaderFields& fields) const {
-            return std::any_of(ways.begin(), ways.end(),
+            return std::any_of(filter.ways.begin(), filter.ways.end(),
                                [&](const auto& way) { return way.matches(fields); });
         }
+    };
+    const auto compile = [](match::BpfCompiler& compiler, const std::string& text, Programs& programs) {
+        auto plain = compiler.compile(text, match::Optimize::kNo);
+        auto optimized = compiler.compile(text);
+        if (!plain || !optimized) return false;
+        programs = {std::move(*plain), std::move(*optimized)};
+        return true;
     };
     const net::LinkType link_type = some_link_type(choices);
     match::BpfCompiler ip_compiler(net::LinkType::kRaw);
@@ -163,41 +174,46 @@ std::string check_plain(Choices& choices, CheckCounts& counts) {
     match::TupleSpace space;
     for (std::uint32_t i = 0; i < 6; ++i) {
         Plain plain;
-        plain.text = plain_expression(choices);
-        auto ways = match::parse_plain_filter(match::tokenize(plain.text));
-        auto ip = ip_compiler.compile(plain.text);
-        auto frame = frame_compiler.compile(plain.text);
-        if (!ip || !frame) {
+        plain.text = choices.one_in(3) ? plain_expression_with_or(choices) : plain_expression(choices);
+        auto parsed = match::parse_plain_filter(match::tokenize(plain.text));
+        if (!compile(ip_compiler, plain.text, plain.ip) ||
+            !compile(frame_compiler, plain.text, plain.frame)) {
             ++counts.refused;
-            if (ways) return fmt::format("\"{}\" is plain to us, and an error to libpcap", plain.text);
+            if (parsed) return fmt::format("\"{}\" is plain to us, and an error to libpcap", plain.text);
             continue;
         }
-        if (!ways) continue;
-        plain.ip = std::move(*ip);
-        plain.frame = std::move(*frame);
-        plain.ways = std::move(*ways);
-        for (const auto& way : plain.ways) space.add(way, static_cast<std::uint32_t>(filters.size()));
+        if (!parsed) continue;
+        plain.filter = std::move(*parsed);
+        for (const auto& way : plain.filter.ways) space.add(way, static_cast<std::uint32_t>(filters.size()));
         filters.push_back(std::move(plain));
     }
     space.seal();
 
-    const auto compare = [&](const match::HeaderFields& fields, BpfCode Plain::*code, base::Bytes bytes,
-                             const char* what) -> std::string {
+    enum class Of { kKey, kPacket, kFrame };
+    const auto compare = [&](const match::HeaderFields& fields, base::Bytes bytes, Of of) -> std::string {
         std::set<std::uint32_t> found;
         space.visit(fields, [&found](std::uint32_t value) {
             found.insert(value);
             return false;
         });
+        const auto wire_length = static_cast<std::uint32_t>(bytes.size());
         for (std::uint32_t i = 0; i < filters.size(); ++i) {
-            const bool expected =
-                reference(filters[i].*code, bytes, static_cast<std::uint32_t>(bytes.size()));
+            const Plain& plain = filters[i];
+            if (plain.filter.has_or && of != Of::kKey) continue;
+            const Programs& programs = of == Of::kFrame ? plain.frame : plain.ip;
+            const bool expected = reference(programs.plain, bytes, wire_length);
+            const bool other = of == Of::kKey ? expected : reference(programs.optimized, bytes, wire_length);
+            const bool holds = plain.holds(fields);
             ++counts.cases;
             counts.accepted += expected;
-            if (filters[i].holds(fields) != expected || found.contains(i) != expected) {
+            if ((holds != expected && holds != other) || found.contains(i) != holds) {
                 return fmt::format(
                     "plain \"{}\" of {} (link type {}): libpcap gives {}, one by one {}, together {}: {}",
-                    filters[i].text, what, static_cast<int>(link_type), expected, filters[i].holds(fields),
-                    found.contains(i), hex(bytes));
+                    plain.text,
+                    of == Of::kKey      ? "a key"
+                    : of == Of::kPacket ? "an IP packet"
+                                        : "a frame",
+                    static_cast<int>(link_type), expected, holds, found.contains(i), hex(bytes));
             }
         }
         return {};
@@ -205,14 +221,11 @@ std::string check_plain(Choices& choices, CheckCounts& counts) {
     for (unsigned i = 0; i < kPacketsPerFilter; ++i) {
         const net::FlowKey key = random_key(choices);
         const match::SyntheticHeader header = match::synthetic_header(key);
-        std::string wrong =
-            compare(match::fields_of_key(key), &Plain::ip, {header.bytes.data(), header.size}, "a key");
+        std::string wrong = compare(match::fields_of_key(key), {header.bytes.data(), header.size}, Of::kKey);
         const Frame packet = random_ip_packet(choices);
-        if (wrong.empty()) wrong = compare(match::fields_of_ip(packet), &Plain::ip, packet, "an IP packet");
+        if (wrong.empty()) wrong = compare(match::fields_of_ip(packet), packet, Of::kPacket);
         const Frame frame = random_frame(link_type, choices);
-        if (wrong.empty()) {
-            wrong = compare(match::fields_of_frame(frame, link_type), &Plain::frame, frame, "a frame");
-        }
+        if (wrong.empty()) wrong = compare(match::fields_of_frame(frame, link_type), frame, Of::kFrame);
         if (!wrong.empty()) return wrong;
     }
     return {};

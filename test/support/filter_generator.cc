@@ -153,6 +153,17 @@ std::string plain_expression(Choices& choices) {
     return text;
 }
 
+std::string plain_expression_with_or(Choices& choices) {
+    std::string text;
+    for (std::uint32_t more = 1 + choices.below(4); more > 0; --more) {
+        if (!text.empty()) text += choices.any_of({" and ", " or ", " || "});
+        text += choices.one_in(3) ? "(" + plain_expression(choices) + choices.any_of({" or ", " and "}) +
+                                        plain_expression(choices) + ")"
+                                  : plain_term(choices);
+    }
+    return text;
+}
+
 std::string ip_expression(Choices& choices) {
     return expression(choices, false, 3);
 }

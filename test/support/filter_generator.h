@@ -78,6 +78,8 @@ Frame random_frame(net::LinkType link_type, Choices& choices);
 
 /// A conjunction of plain terms.
 std::string plain_expression(Choices& choices);
+/// Plain terms with "and", "or" and parentheses.
+std::string plain_expression_with_or(Choices& choices);
 /// Any expression over IP packets.
 std::string ip_expression(Choices& choices);
 /// Any expression over Ethernet frames.

@@ -2,6 +2,7 @@
 #include "match/plain_filter.h"
 
 #include <catch2/catch.hpp>
+#include <string>
 
 #include "match/tuple_space.h"
 
@@ -37,8 +38,19 @@ TEST_CASE("plain filters are recognised, with as many ways as they have") {
         {"ip6 and host 10.0.0.1", 0},
         {"", -1},
         {"not tcp", -1},
-        {"(tcp)", -1},
-        {"tcp or udp", -1},
+        {"(tcp)", 1},
+        {"tcp or udp", 2},
+        {"tcp port 80 or tcp port 443", 4},
+        {"tcp or udp and src port 53", 2},
+        {"tcp or (udp and src port 53)", 2},
+        {"(tcp and udp) or (tcp and icmp)", 0},
+        {"(host 10.0.0.1 or net 192.168.0.0/16) and (dst port 80 or dst port 443)", 8},
+        {"(tcp", -1},
+        {"tcp)", -1},
+        {"()", -1},
+        {"tcp or not udp", -1},
+        {"port 80 or 443", -1},
+        {"tcp or 10.0.0.1", -1},
         {"host 10.0.0.1 and 10.0.0.2", -1},
         {"tcp and 10.0.0.2", -1},
         {"src or dst port 80", -1},
@@ -68,8 +80,10 @@ TEST_CASE("plain filters are recognised, with as many ways as they have") {
     };
     for (const auto& row : rows) {
         INFO(row.text);
-        const auto ways = parse_plain_filter(tokenize(row.text));
-        CHECK((ways ? static_cast<int>(ways->size()) : -1) == row.ways);
+        const auto plain = parse_plain_filter(tokenize(row.text));
+        CHECK((plain ? static_cast<int>(plain->ways.size()) : -1) == row.ways);
+        const bool has_or = std::string(row.text).find(" or ") != std::string::npos;
+        if (plain) CHECK(plain->has_or == has_or);
     }
 }
 
@@ -79,7 +93,7 @@ TEST_CASE("a tuple space needs as many tables as there are shapes") {
     for (const char* text :
          {"src host 10.0.0.1", "src host 10.0.0.2", "dst host 10.0.0.1", "src net 10.0.0.0/8",
           "tcp src port 80", "tcp src port 81", "tcp src portrange 1-2", "tcp"}) {
-        const auto ways = parse_plain_filter(tokenize(text)).value();
+        const auto ways = parse_plain_filter(tokenize(text)).value().ways;
         for (const PlainConjunction& way : ways) space.add(way, value);
         ++value;
     }
