@@ -34,7 +34,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     test::Choices choices(std::span(data + 1, size - 1));
     test::CheckCounts counts;
     std::string wrong;
-    switch (data[0] % 5) {
+    switch (data[0] % 6) {
         case 0:
             wrong = test::check_expression(choices, counts);
             break;
@@ -46,6 +46,9 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
             break;
         case 3:
             wrong = test::check_plain(choices, counts);
+            break;
+        case 4:
+            wrong = test::check_rules(choices, counts);
             break;
         default:
             wrong = check_text({reinterpret_cast<const char*>(data + 1), size - 1});

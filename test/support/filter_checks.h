@@ -30,4 +30,8 @@ std::string check_per_flow(Choices& choices, CheckCounts& counts);
 /// packets that of either.
 std::string check_plain(Choices& choices, CheckCounts& counts);
 
+/// Whole rule sets, of parsed frames and of their flows: each rule is found exactly when its program accepts
+/// the bytes at its layer, or the synthetic packet of the key in one of its directions.
+std::string check_rules(Choices& choices, CheckCounts& counts);
+
 }  // namespace yagura::test

@@ -287,3 +287,11 @@ TEST_CASE("no rules at all") {
     CHECK(packet_rules(*none, kArp) == Found{});
     CHECK(found(none->payload_rules(kWeb.view(), kWeb.payload(), 0, *none->make_scratch())) == Found{});
 }
+
+TEST_CASE("where libpcap's optimiser is wrong, a filter of plain terms is right") {
+    const char* const filter = "(host 2001:db8::2 or dst net 2001:db8::/47) and dst net 2001:db8::/47";
+    const auto rules = compiled({filter_rule(filter), filter_rule(filter, Scope::kPacket)});
+    const Sample sample(PacketBuilder().ethernet().ipv6("fe80::1", "2001:db8:1::1").udp(1, 2).build());
+    CHECK(flow_rules(*rules, sample) == Found{0});
+    CHECK(packet_rules(*rules, sample) == Found{1});
+}

@@ -51,3 +51,10 @@ TEST_CASE("plain filters give what libpcap's programs give, one by one and in a 
     CHECK(counts.cases > 100000);
     CHECK(counts.accepted > counts.cases / 50);
 }
+
+TEST_CASE("rule sets find the rules whose programs accept, in packets and in flows") {
+    const CheckCounts counts = repeat(check_rules, 400);
+    CHECK(counts.cases > 50000);
+    CHECK(counts.per_flow > counts.cases / 10);
+    CHECK(counts.accepted > counts.cases / 20);
+}
