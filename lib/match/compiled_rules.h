@@ -54,8 +54,8 @@ using MatchScratchPtr = std::unique_ptr<MatchScratch, MatchScratchDeleter>;
 ///  - packet rules: no payload, everything else (frame and outer filters, flags, bytes, lengths, `malformed`,
 ///  scope packet);
 ///  - payload rules: a payload pattern must hit too.
-/// A rule with neither filter, malformed nor payload is a flow rule that every flow satisfies (and, for a
-/// packet without flow, a packet rule): always() names it too.
+/// A rule with neither filter, malformed nor payload is a flow rule that every flow satisfies, unless its
+/// scope is packet. A packet without a flow is asked the flow rules as if they were packet rules.
 class CompiledRules {
   public:
     struct Outcome {

@@ -118,8 +118,8 @@ int on_match(unsigned id, unsigned long long, unsigned long long, unsigned, void
 
 class HyperscanMatcher final : public PatternMatcher {
   public:
-    HyperscanMatcher(Database database, Scratch prototype, std::size_t patterns)
-        : database_(std::move(database)), prototype_(std::move(prototype)), patterns_(patterns) {}
+    HyperscanMatcher(std::vector<Database> databases, Scratch prototype, std::size_t patterns)
+        : databases_(std::move(databases)), prototype_(std::move(prototype)), patterns_(patterns) {}
 
     std::unique_ptr<PatternScratch> make_scratch() const override {
         return std::make_unique<HyperscanScratch>(prototype_.get(), patterns_);
@@ -134,16 +134,36 @@ class HyperscanMatcher final : public PatternMatcher {
         scratch.hit_count = 0;
         if (data.empty()) return {};
         // With valid arguments and no callback that stops it, a scan cannot fail.
-        hs_scan(database_.get(), reinterpret_cast<const char*>(data.data()),
-                static_cast<unsigned>(data.size()), 0, scratch.scratch.get(), on_match, &scratch);
+        for (const Database& database : databases_) {
+            hs_scan(database.get(), reinterpret_cast<const char*>(data.data()),
+                    static_cast<unsigned>(data.size()), 0, scratch.scratch.get(), on_match, &scratch);
+        }
         return {scratch.hits.data(), scratch.hit_count};
     }
 
   private:
-    Database database_;
+    std::vector<Database> databases_;
     Scratch prototype_;
     std::size_t patterns_;
 };
+
+/// Compiles those patterns together, without those that turn out to be wrong. Null when none is left.
+Database compile_sound(std::span<const Expression> expressions, std::vector<PatternIndex> which,
+                       std::vector<PatternError>& errors) {
+    for (unsigned tries = 0; !which.empty() && tries < kMaxJointErrors; ++tries) {
+        JointOutcome joint = compile_together(expressions, which);
+        if (joint.database) return std::move(joint.database);
+        if (joint.expression < 0 || static_cast<std::size_t>(joint.expression) >= which.size()) {
+            errors.push_back({which.front(), "the patterns do not compile together: " + joint.reason,
+                              "use fewer or simpler patterns"});
+            return nullptr;
+        }
+        const auto guilty = which.begin() + joint.expression;
+        errors.push_back({*guilty, joint.reason, ""});
+        which.erase(guilty);
+    }
+    return nullptr;
+}
 
 }  // namespace
 
@@ -153,41 +173,37 @@ PatternMatcher::Outcome PatternMatcher::compile(std::span<const rules::Pattern> 
         outcome.errors.push_back({0, "Hyperscan needs a CPU with SSSE3", ""});
         return outcome;
     }
+    // One database for all flags: split by flags, a scan takes twice as long. But what Hyperscan finds in
+    // bytes that are not valid UTF-8 is undefined for a database with a UTF-8 pattern, so those stand apart.
     std::vector<Expression> expressions;
     expressions.reserve(patterns.size());
-    std::vector<PatternIndex> sound;
+    std::vector<PatternIndex> of_bytes;
+    std::vector<PatternIndex> of_utf8;
     for (PatternIndex i = 0; i < patterns.size(); ++i) {
         expressions.emplace_back(patterns[i]);
         if (std::optional<PatternError> error = check(i, expressions.back())) {
             outcome.errors.push_back(std::move(*error));
         } else {
-            sound.push_back(i);
+            (patterns[i].utf8 ? of_utf8 : of_bytes).push_back(i);
         }
     }
     // Compiled even when some are wrong already: the user shall see all faults in one run.
-    Database database;
-    for (unsigned tries = 0; !database && !sound.empty() && tries < kMaxJointErrors; ++tries) {
-        JointOutcome joint = compile_together(expressions, sound);
-        database = std::move(joint.database);
-        if (database) break;
-        if (joint.expression < 0 || static_cast<std::size_t>(joint.expression) >= sound.size()) {
-            outcome.errors.push_back({sound.front(), "the patterns do not compile together: " + joint.reason,
-                                      "use fewer or simpler patterns"});
-            break;
-        }
-        const auto guilty = sound.begin() + joint.expression;
-        outcome.errors.push_back({*guilty, joint.reason, ""});
-        sound.erase(guilty);
+    std::vector<Database> databases;
+    for (std::vector<PatternIndex>* which : {&of_bytes, &of_utf8}) {
+        Database database = compile_sound(expressions, std::move(*which), outcome.errors);
+        if (database) databases.push_back(std::move(database));
     }
-    if (!outcome.errors.empty() || !database) {
+    if (!outcome.errors.empty()) {
         std::sort(outcome.errors.begin(), outcome.errors.end(),
                   [](const PatternError& a, const PatternError& b) { return a.pattern < b.pattern; });
         return outcome;
     }
     hs_scratch_t* prototype = nullptr;
-    if (hs_alloc_scratch(database.get(), &prototype) != HS_SUCCESS) throw std::bad_alloc();
+    for (const Database& database : databases) {
+        if (hs_alloc_scratch(database.get(), &prototype) != HS_SUCCESS) throw std::bad_alloc();
+    }
     outcome.matcher =
-        std::make_unique<HyperscanMatcher>(std::move(database), Scratch(prototype), patterns.size());
+        std::make_unique<HyperscanMatcher>(std::move(databases), Scratch(prototype), patterns.size());
     return outcome;
 }
 

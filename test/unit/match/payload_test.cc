@@ -97,8 +97,12 @@ TEST_CASE("any of payload, all of payload_all, within one payload") {
 
 TEST_CASE("rules share a pattern, and one does not disturb the other") {
     const std::vector<rules::Rule> rules = {
-        payload_rule("", {literal("a")}), filter_rule("tcp"), payload_rule("", {literal("a"), literal("b")}),
-        payload_rule("", {}, {literal("a"), literal("b")}), payload_rule("", {regex("a")})};
+        payload_rule("", {literal("a")}),
+        filter_rule("tcp"),
+        payload_rule("", {literal("a"), literal("b")}),
+        payload_rule("", {}, {literal("a"), literal("b")}),
+        payload_rule("", {regex("a")}),
+        payload_rule("", {regex("\\xc3\\xa9|\\x{e8}", "8")}, {literal("x")})};
     std::vector<CompileError> errors;
     const PayloadPatterns patterns(rules, errors);
     PayloadScratch scratch = patterns.make_scratch();
@@ -112,6 +116,10 @@ TEST_CASE("rules share a pattern, and one does not disturb the other") {
     CHECK(scan("xx") == Found{});
     CHECK(scan("ba") == Found{0, 2, 3, 4});
     CHECK(scan("a") == Found{0, 2, 4});
+    // Patterns over UTF-8 and over bytes meet in one rule, and bytes that are no UTF-8 hide nothing from the
+    // others.
+    CHECK(scan("x\xc3\xa8") == Found{5});
+    CHECK(scan("\xff\xc3 ab \x80") == Found{0, 2, 3, 4});
 }
 
 TEST_CASE("each pattern that does not compile is named, all in one run") {
