@@ -310,7 +310,6 @@ bool PlainConjunction::matches(const HeaderFields& fields) const {
     if (protocol >= 0) {
         const auto* end = fields.protocol.begin() + fields.protocol_count;
         if (std::find(fields.protocol.begin(), end, static_cast<std::uint8_t>(protocol)) == end) return false;
-        if (asks_ports() && fields.protocol[0] != protocol) return false;
     }
     if (sport.asked && !(fields.has_sport && sport.holds(fields.sport))) return false;
     if (dport.asked && !(fields.has_dport && dport.holds(fields.dport))) return false;

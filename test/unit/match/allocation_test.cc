@@ -12,9 +12,12 @@ namespace {
 
 std::atomic<std::uint64_t> allocations{0};
 
-void* counted(std::size_t size) {
+void* counted(std::size_t size) noexcept {
     allocations.fetch_add(1, std::memory_order_relaxed);
-    void* memory = std::malloc(size != 0 ? size : 1);
+    return std::malloc(size != 0 ? size : 1);
+}
+void* counted_or_throw(std::size_t size) {
+    void* memory = counted(size);
     if (memory == nullptr) throw std::bad_alloc();
     return memory;
 }
@@ -22,9 +25,15 @@ void* counted(std::size_t size) {
 }  // namespace
 
 void* operator new(std::size_t size) {
-    return counted(size);
+    return counted_or_throw(size);
 }
 void* operator new[](std::size_t size) {
+    return counted_or_throw(size);
+}
+void* operator new(std::size_t size, const std::nothrow_t&) noexcept {
+    return counted(size);
+}
+void* operator new[](std::size_t size, const std::nothrow_t&) noexcept {
     return counted(size);
 }
 void operator delete(void* memory) noexcept {
