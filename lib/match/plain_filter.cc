@@ -211,7 +211,8 @@ class Parser {
     std::optional<Ways> parse_protocol(std::uint8_t families) {
         const Token* token = next(TokenKind::kNumber);
         const auto number = token != nullptr ? decimal(token->text, 255) : std::nullopt;
-        if (!number) return {};
+        // The fragment header is the one protocol that a packet can have together with another.
+        if (!number || *number == net::ip_proto::kFragment) return {};
         PlainConjunction way;
         way.families = families;
         way.protocol = static_cast<std::int16_t>(*number);

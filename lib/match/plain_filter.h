@@ -48,7 +48,7 @@ struct PlainFilter {
 
 /// Reads an expression of plain terms, joined by "and", "or" and parentheses. Plain terms are
 ///   ip | ip6 | tcp | udp | sctp | icmp | icmp6 | igmp | esp
-///   [ip | ip6] proto N
+///   [ip | ip6] proto N (but for 44)
 ///   [ip | ip6] [src | dst] [host] ADDRESS
 ///   [ip | ip6] [src | dst] net ADDRESS/BITS
 ///   [tcp | udp | sctp] [src | dst] (port N | portrange N-M)

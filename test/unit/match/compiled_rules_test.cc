@@ -295,3 +295,16 @@ TEST_CASE("where libpcap's optimiser is wrong, a filter of plain terms is right"
     CHECK(flow_rules(*rules, sample) == Found{0});
     CHECK(packet_rules(*rules, sample) == Found{1});
 }
+
+TEST_CASE("a fragment of IPv6 is both of protocol 44 and of the protocol behind the header") {
+    const auto rules =
+        compiled({filter_rule("ip6 proto 44 and tcp", Scope::kPacket), filter_rule("tcp", Scope::kPacket),
+                  filter_rule("tcp port 80", Scope::kPacket)});
+    const Sample sample(PacketBuilder()
+                            .ethernet()
+                            .ipv6("fe80::1", "fe80::2")
+                            .ipv6_fragment(0, true, 9)
+                            .tcp(40000, 80)
+                            .build());
+    CHECK(packet_rules(*rules, sample) == Found{0, 1});
+}

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Our filters against libpcap's bpf_filter(), over random filters and packets. The seed is fixed, so that a
-// failure can be repeated; the fuzz target filter_fuzz goes on where this stops.
+// failure can be repeated (with the same compiler: arguments are drawn in its order); the fuzz target
+// filter_fuzz goes on where this stops.
 #include <catch2/catch.hpp>
 
 #include "support/filter_checks.h"

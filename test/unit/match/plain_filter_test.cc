@@ -60,6 +60,7 @@ TEST_CASE("plain filters are recognised, with as many ways as they have") {
         {"port 65536", -1},
         {"portrange 20-10", -1},
         {"proto 256", -1},
+        {"ip6 proto 44", -1},
         {"ip proto \\tcp", -1},
         {"net 10.0.0.1/8", -1},
         {"net 10.0.0.0/0", -1},
