@@ -30,7 +30,12 @@ void add_replay(CLI::App& app, broker::ExitStatus& status) {
         ->check(CLI::Range(1u, dataplane::kMaxBurst))
         ->capture_default_str();
     command->add_option("--stop-after", options->stop_after, "Replay so many packets and no more")
-        ->type_name("N");
+        ->type_name("N")
+        ->check([](const std::string& text) {
+            // CLI11 would take -1 for 2^64 - 1.
+            const bool number = !text.empty() && text.find_first_not_of("0123456789") == std::string::npos;
+            return number ? std::string() : "\"" + text + "\" is not a number of packets";
+        });
     command->add_flag("--force", options->force, "Overwrite what stands in DIR");
     command->footer(
         "Exit status: 0 all went well; 1 something was lost or the ledger does not balance;\n"

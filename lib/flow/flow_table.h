@@ -21,6 +21,8 @@ struct alignas(64) FlowEntry {
     std::uint16_t policy_version;  ///< the policy which `decision` belongs to; 0: none yet
     bool decided : 1;              ///< no rule can change the verdict any more
     bool payload_possible : 1;     ///< a payload rule's header can hold for it
+    bool awaits_answer : 1;        ///< a rule of scope onward holds for the direction that has not been seen
+    bool begun_in_reverse : 1;     ///< that direction is the one of `key`
     bool late_drop : 1;            ///< dropped after packets had been sent that the drop would have kept back
 };
 static_assert(sizeof(FlowEntry) == 64);

@@ -63,6 +63,11 @@ std::span<const RuleIndex> CompiledRules::flow_rules(const net::FlowKey& key, Ma
     return scratch.found();
 }
 
+bool CompiledRules::holds_one_way(RuleIndex flow_rule, const net::FlowKey& key) const {
+    const std::optional<FilterIndex> filter = state_->headers[flow_rule].filter;
+    return !filter || state_->filters.holds(*filter, KeyQuestion(key));
+}
+
 bool CompiledRules::payload_possible(const net::FlowKey& key, MatchScratch& scratch) const {
     if (state_->payload_always) return true;
     const KeyQuestion forth(key);

@@ -74,6 +74,9 @@ class CompiledRules {
     /// Ascending, in storage of the scratch, valid until the next call with it.
     std::span<const RuleIndex> flow_rules(const net::FlowKey& key, MatchScratch& scratch) const;
 
+    /// Whether a flow rule holds for packets that go in this key's own direction.
+    bool holds_one_way(RuleIndex flow_rule, const net::FlowKey& key) const;
+
     /// The lowest packet rule and payload rule: rules that come after a drop which has already matched need
     /// no asking.
     RuleIndex first_packet_rule() const;   ///< size() when there is none

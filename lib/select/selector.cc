@@ -57,7 +57,7 @@ void Selector::set_flow_rules(flow::FlowEntry& flow, Rules rules, std::uint64_t 
     if (decision.balances) flow.tools |= policy_->balanced_tools(rules, hash);
     const match::RuleIndex limit = open_limit(rules);
     const bool payload_open = flow.payload_possible && policy_->rules->first_payload_rule() < limit;
-    flow.decided = !payload_open && policy_->rules->first_packet_rule() >= limit;
+    flow.decided = !payload_open && !flow.awaits_answer && policy_->rules->first_packet_rule() >= limit;
     if (decision.drops) {
         // Was anything sent by a rule that this drop keeps from being reached?
         const Rules history = decisions_.rules_of(flow.history);
@@ -66,16 +66,36 @@ void Selector::set_flow_rules(flow::FlowEntry& flow, Rules rules, std::uint64_t 
     }
 }
 
-void Selector::begin_flow(flow::FlowEntry& flow, const net::FlowKey& key, std::uint64_t hash) {
+bool Selector::flow_rules_of(const net::FlowKey& key) {
     const Rules matched = policy_->rules->flow_rules(key, *scratch_);
     session_.assign(matched.begin(), matched.end());
+    // From the match on: what only an answer satisfies is not in effect before it.
+    const auto later = std::remove_if(session_.begin(), session_.end(), [&](match::RuleIndex r) {
+        return policy_->actions[r].scope == rules::Scope::kOnward && !policy_->rules->holds_one_way(r, key);
+    });
+    const bool awaits_answer = later != session_.end();
+    session_.erase(later, session_.end());
     cut(session_, policy_->actions);
+    return awaits_answer;
+}
+
+void Selector::begin_flow(flow::FlowEntry& flow, const net::FlowKey& key, std::uint64_t hash) {
     flow.policy_version = policy_->version;
     flow.decision = flow.history = flow.last_decision = DecisionTable::kEmpty;
     flow.tools = 0;
     flow.late_drop = false;
+    flow.awaits_answer = flow_rules_of(key);
+    flow.begun_in_reverse = key != flow.key;
     flow.payload_possible = policy_->rules->first_payload_rule() < open_limit(session_) &&
                             policy_->rules->payload_possible(key, *scratch_);
+    set_flow_rules(flow, session_, hash);
+}
+
+void Selector::take_answer(flow::FlowEntry& flow, const net::FlowKey& key, std::uint64_t hash) {
+    flow.awaits_answer = false;
+    // Every rule that holds for one of the directions has now seen a packet of it.
+    unite(decisions_.rules_of(flow.decision), policy_->rules->flow_rules(key, *scratch_), session_);
+    cut(session_, policy_->actions);
     set_flow_rules(flow, session_, hash);
 }
 
@@ -139,8 +159,7 @@ Verdict Selector::verdict_of_list(const std::vector<match::RuleIndex>& rules, co
 Verdict Selector::select(const match::PacketView& packet, std::uint64_t hash, flow::FlowEntry* flow) {
     if (flow == nullptr) {
         if (packet.parsed->has_flow()) {
-            const Rules rules = policy_->rules->flow_rules(packet.parsed->key, *scratch_);
-            session_.assign(rules.begin(), rules.end());
+            flow_rules_of(packet.parsed->key);
         } else {
             session_.clear();
         }
@@ -150,6 +169,9 @@ Verdict Selector::select(const match::PacketView& packet, std::uint64_t hash, fl
         return verdict_of_list(effective_, packet, hash, nullptr);
     }
     if (flow->policy_version != policy_->version) begin_flow(*flow, packet.parsed->key, hash);
+    if (flow->awaits_answer && (packet.parsed->key == flow->key) == flow->begun_in_reverse) {
+        take_answer(*flow, packet.parsed->key, hash);
+    }
     if (flow->decided)
         return verdict_on(decisions_.rules_of(flow->decision), flow->decision, flow->tools, packet, flow);
 

@@ -55,6 +55,8 @@ class Selector {
 
   private:
     using Rules = std::span<const match::RuleIndex>;
+    bool flow_rules_of(const net::FlowKey& key);  ///< into session_; true when some await an answer
+    void take_answer(flow::FlowEntry& flow, const net::FlowKey& key, std::uint64_t hash);
     void begin_flow(flow::FlowEntry& flow, const net::FlowKey& key, std::uint64_t hash);
     void set_flow_rules(flow::FlowEntry& flow, Rules rules, std::uint64_t hash);
     match::RuleIndex open_limit(Rules rules) const;

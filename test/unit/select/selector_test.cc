@@ -108,6 +108,31 @@ TEST_CASE("a filter of one direction selects the session from its first packet, 
     CHECK(server_first.to_server().tools == kA);
 }
 
+TEST_CASE("under scope onward a filter of one direction selects from the first packet that goes its way") {
+    const char* rules = R"([{"id": 1, "filter": "src port 80", "scope": "onward", "forward": ["a"]}])";
+    Conversation c(rules);
+    CHECK(c.to_server().reason == DropReason::kNoRule);
+    CHECK_FALSE(c.flow.decided);
+    CHECK(c.to_server().reason == DropReason::kNoRule);
+    CHECK(c.to_client().tools == kA);
+    CHECK(c.flow.decided);
+    CHECK(c.to_server().tools == kA);
+    Conversation answer_first(rules);
+    CHECK(answer_first.to_client().tools == kA);
+    CHECK(answer_first.flow.decided);
+    Conversation either(R"([{"id": 1, "filter": "port 80", "scope": "onward", "forward": ["a"]}])");
+    CHECK(either.to_server().tools == kA);
+    CHECK(either.flow.decided);
+}
+
+TEST_CASE("a drop of scope onward that only answers satisfy comes late for what was sent before") {
+    Conversation c(
+        R"([{"id": 1, "filter": "src port 80", "scope": "onward", "drop": true}, {"id": 2, "forward": ["a"]}])");
+    CHECK(c.to_server().tools == kA);
+    CHECK(c.to_client().reason == DropReason::kLateDrop);
+    CHECK(c.to_server().reason == DropReason::kLateDrop);
+}
+
 TEST_CASE("scope packet selects matching packets alone") {
     Conversation c(R"([{"id": 1, "filter": "dst port 80", "scope": "packet", "forward": ["a"]}])");
     CHECK(c.to_server().tools == kA);
