@@ -5,9 +5,11 @@
 Needs YAGURA_OUTCOMES, the path of a program whose test cases end in every possible way.
 """
 import os
+import signal
 import sys
 import tempfile
 import textwrap
+import time
 import unittest
 
 SUPPORT = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), 'support')
@@ -19,10 +21,14 @@ import run_tests  # noqa: E402
 OUTCOMES = os.environ.get('YAGURA_OUTCOMES', '')
 
 
-def run(command, timeout=60):
+def make_test(command):
     entry = {'name': 'example', 'cmd': command, 'env': {}, 'workdir': None, 'timeout': 0, 'suite': ['yagura'],
              'is_parallel': True}
-    test = run_tests.Test(entry, os.getcwd())
+    return run_tests.Test(entry, os.getcwd())
+
+
+def run(command, timeout=60):
+    test = make_test(command)
     test.timeout = timeout
     return run_tests.run(test)
 
@@ -71,6 +77,18 @@ class Catch2Programs(unittest.TestCase):
         result = run(['sh', '-c', 'sleep 1000 & wait'], timeout=0.2)
         self.assertEqual([case.outcome for case in result.cases], ['failed'])
         self.assertLess(result.seconds, 30)
+
+
+class Interrupts(unittest.TestCase):
+    def test_an_interrupt_ends_what_runs_and_starts_nothing_more(self):
+        previous = signal.signal(signal.SIGALRM, run_tests.interrupt)
+        self.addCleanup(signal.signal, signal.SIGALRM, previous)
+        begin = time.monotonic()
+        signal.setitimer(signal.ITIMER_REAL, 0.5)
+        with self.assertRaises(KeyboardInterrupt):
+            list(run_tests.run_all([make_test(['sh', '-c', 'sleep 60'])] * 5))
+        self.assertLess(time.monotonic() - begin, 30)
+        self.assertEqual(run_tests.running, set())
 
 
 class UnittestFiles(unittest.TestCase):

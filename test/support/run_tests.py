@@ -32,6 +32,9 @@ TIMEOUT = 600
 # `cases`: what it reported, and what came of it besides; `output`: what it printed.
 Run = namedtuple('Run', 'test cases output seconds')
 
+# The programs that are running now; an interrupt ends them.
+running = set()
+
 
 class Test:
     def __init__(self, entry, build):
@@ -81,12 +84,14 @@ def run(test):
             process = subprocess.Popen(test.command_with(report), cwd=test.folder, stdin=subprocess.DEVNULL, stdout=file,
                                        stderr=subprocess.STDOUT, env={**os.environ, **test.environment},
                                        start_new_session=True)
+            running.add(process)
             try:
                 status = process.wait(test.timeout)
             except subprocess.TimeoutExpired:
                 status = None
             finally:
                 end_session(process)
+                running.discard(process)
         with open(output, encoding='utf-8', errors='replace') as file:
             text = file.read()
         cases = judge(test, test.read(report), status)
@@ -141,11 +146,18 @@ def show(result):
 
 
 def run_all(tests):
-    """Runs, as they end: first those that may run beside others, then the others one by one."""
+    """The results, as they come: first of those that may run beside others, then of the others, one by one."""
     with concurrent.futures.ThreadPoolExecutor(min(JOBS, os.cpu_count() or 1)) as pool:
         together = [pool.submit(run, test) for test in tests if not test.serial]
-        for future in concurrent.futures.as_completed(together):
-            yield future.result()
+        try:
+            for future in concurrent.futures.as_completed(together):
+                yield future.result()
+        except BaseException:
+            # Leaving the pool waits for what runs.
+            pool.shutdown(wait=False, cancel_futures=True)
+            for process in list(running):
+                end_session(process)
+            raise
     for test in tests:
         if test.serial:
             yield run(test)
@@ -180,5 +192,14 @@ def main():
     return 1 if total['failed'] or not total['passed'] else 0
 
 
+def interrupt(*_):
+    raise KeyboardInterrupt
+
+
 if __name__ == '__main__':
-    sys.exit(main())
+    signal.signal(signal.SIGTERM, interrupt)
+    try:
+        sys.exit(main())
+    except KeyboardInterrupt:
+        print('run_tests: interrupted', file=sys.stderr)
+        sys.exit(130)
