@@ -73,6 +73,11 @@ class Catch2Programs(unittest.TestCase):
     def test_a_program_that_is_no_test_is_a_failure(self):
         self.assertEqual(list(outcomes(run(['true'])).values()), ['failed'])
 
+    def test_a_program_that_is_not_there_is_a_failure_and_shows_why(self):
+        result = run(['/no/such/program'])
+        self.assertEqual([case.outcome for case in result.cases], ['failed'])
+        self.assertIn('/no/such/program', result.output)
+
     def test_a_program_that_does_not_end_is_a_failure(self):
         result = run(['sh', '-c', 'sleep 1000 & wait'], timeout=0.2)
         self.assertEqual([case.outcome for case in result.cases], ['failed'])

@@ -28,6 +28,8 @@ ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)
 JOBS = 2
 # A backstop against tests that hang, not a measure of speed.
 TIMEOUT = 600
+# The exit status that a shell gives for a program that it cannot start.
+NOT_STARTED = 127
 
 # `cases`: what it reported, and what came of it besides; `output`: what it printed.
 Run = namedtuple('Run', 'test cases output seconds')
@@ -80,22 +82,31 @@ def run(test):
     with tempfile.TemporaryDirectory(prefix='yagura-test-') as folder:
         report, output = os.path.join(folder, 'report'), os.path.join(folder, 'output')
         with open(output, 'wb') as file:
-            # In a session of its own, so that nothing that it started outlives it.
-            process = subprocess.Popen(test.command_with(report), cwd=test.folder, stdin=subprocess.DEVNULL, stdout=file,
-                                       stderr=subprocess.STDOUT, env={**os.environ, **test.environment},
-                                       start_new_session=True)
-            running.add(process)
-            try:
-                status = process.wait(test.timeout)
-            except subprocess.TimeoutExpired:
-                status = None
-            finally:
-                end_session(process)
-                running.discard(process)
+            status = run_program(test, report, file)
         with open(output, encoding='utf-8', errors='replace') as file:
             text = file.read()
         cases = judge(test, test.read(report), status)
     return Run(test, cases, text, time.monotonic() - begin)
+
+
+def run_program(test, report, output):
+    """The exit status, negative for a signal; None if the program did not end in time."""
+    try:
+        # In a session of its own, so that nothing that it started outlives it.
+        process = subprocess.Popen(test.command_with(report), cwd=test.folder, stdin=subprocess.DEVNULL, stdout=output,
+                                   stderr=subprocess.STDOUT, env={**os.environ, **test.environment},
+                                   start_new_session=True)
+    except OSError as error:
+        output.write(f'{error}\n'.encode())
+        return NOT_STARTED
+    running.add(process)
+    try:
+        return process.wait(test.timeout)
+    except subprocess.TimeoutExpired:
+        return None
+    finally:
+        end_session(process)
+        running.discard(process)
 
 
 def end_session(process):
@@ -110,6 +121,8 @@ def judge(test, cases, status):
     """The cases, and a failed one more if the program did not end as a test program should."""
     if status is None:
         ending = f'did not end within {test.timeout} s'
+    elif status == NOT_STARTED:
+        ending = 'could not be started'
     elif status < 0:
         ending = f'was ended by {signal.Signals(-status).name}'
     elif status != 0 and not any(case.outcome == 'failed' for case in cases):
