@@ -1,0 +1,206 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Header filters against tcpdump, over every Ethernet capture.
+
+Layer `frame`: the packets selected are those that `tcpdump -r CAPTURE FILTER` finds. Layers `outer` and
+`inner`: the same but for packets whose IP packet lies behind a tag or in a tunnel, as an independent
+decapsulator finds them; those are selected exactly when tcpdump finds the IP packet, taken out of its frame,
+by the same filter. Such a packet is given to tcpdump with the frame's length on the wire, which is what `len`
+is of.
+"""
+
+import subprocess
+import unittest
+from concurrent.futures import ThreadPoolExecutor
+
+import capture_files
+import decapsulator
+import yagura_e2e
+from capture_files import Record
+from yagura_e2e import OK, configuration
+
+FILTERS = [
+    "tcp",
+    "udp port 53",
+    "tcp port 80",
+    "ip6",
+    "icmp",
+    "arp",
+    "vlan",
+    "host 192.168.1.1",
+    "host 2001:4860:0:2001::68",
+    "net 10.0.0.0/8",
+    "portrange 1-1024",
+    "tcp[tcpflags] & tcp-rst != 0",
+    "ip[6:2] & 0x1fff != 0",
+    "len > 1000",
+    "not tcp",
+    "src port 80",
+    "mpls or vlan",
+    "udp and not port 53",
+    "icmp6 or igmp",
+]
+OF_THE_FRAME = {"arp", "vlan", "mpls or vlan"}  # have a link-layer word: with layer `outer` an error
+
+FRAME, OUTER, INNER = "frame", "outer", "inner"
+
+
+def rules_and_tools():
+    """One rule and one tool for every filter and layer."""
+    rules, tools = [], {}
+    for layer in (FRAME, OUTER, INNER):
+        for number, text in enumerate(FILTERS):
+            if layer == OUTER and text in OF_THE_FRAME:
+                continue
+            tool = f"{layer}{number}"
+            tools[tool] = (layer, text)
+            rule = {"filter": text, "forward": [tool], "scope": "packet"}
+            rules.append(rule if layer == INNER else {**rule, "layer": layer})
+    return rules, tools
+
+
+RULES, TOOLS = rules_and_tools()
+
+
+def tcpdump(path, text):
+    """The packets that tcpdump selects, as records of a nanosecond pcap file."""
+    process = subprocess.run(["tcpdump", "--nano", "-n", "-r", str(path), "-w", "-", text],
+                             capture_output=True, check=False)
+    if process.returncode != 0:
+        raise AssertionError(f"tcpdump -r {path} {text!r}: {process.stderr.decode()}")
+    return process.stdout[24:]
+
+
+class Encapsulated:
+    """All packets of all captures whose IP packet does not follow an untagged Ethernet header, and which of
+    them tcpdump selects once the IP packet is taken out."""
+
+    def __init__(self, layer, folder):
+        self.layer = layer
+        self.folder = folder
+        self.packets = []
+        self.places = {}  # (capture, index in it) -> index in self.packets
+
+    def add(self, capture, index, record, offset, before):
+        self.places[capture, index] = len(self.packets)
+        # The time names the packet in what tcpdump writes.
+        self.packets.append((Record(len(self.packets), record.wire, record.data[offset:]), before))
+
+    def ask_tcpdump(self):
+        path = self.folder / f"{self.layer}.pcap"
+        capture_files.write_pcap(path, [packet for packet, _ in self.packets], capture_files.RAW)
+        asked = [text for text in FILTERS if text not in OF_THE_FRAME]
+        with ThreadPoolExecutor(2) as pool:
+            found = pool.map(lambda text: tcpdump(path, text), asked)
+        self.selected = {text: {r.ns for r in capture_files.parse_capture(capture_files.file_header() + out).records}
+                         for text, out in zip(asked, found)}
+
+
+class ReplayFiltersTest(yagura_e2e.TestCase):
+    def setUp(self):
+        super().setUp()
+        yagura_e2e.require_tool("tcpdump")
+        self.names = [name for name, row in yagura_e2e.capture_index().items() if row["linktype"] == "EN10MB"]
+
+    def test_filters_select_what_tcpdump_selects_from_frames_and_from_the_packets_in_them(self):
+        self.encapsulated = {layer: Encapsulated(layer, self.folder) for layer in (OUTER, INNER)}
+        captures = {}
+        for name in self.names:
+            records = capture_files.read_capture(yagura_e2e.captures_folder() / name).records
+            captures[name] = len(records)
+            for index, record in enumerate(records):
+                layers = decapsulator.find_ip(record.data, record.wire)
+                if layers.before_outer:
+                    self.encapsulated[OUTER].add(name, index, record, layers.outer, layers.before_outer)
+                if layers.before_inner:
+                    self.encapsulated[INNER].add(name, index, record, layers.inner, layers.before_inner)
+        for layer, some in self.encapsulated.items():
+            self.assertGreater(len(some.packets), 1000, f"the captures test nothing of layer {layer}")
+            some.ask_tcpdump()
+        self.selected = dict.fromkeys(TOOLS, 0)
+        self.differing = dict.fromkeys((OUTER, INNER), 0)
+        for name in self.names:
+            with self.subTest(capture=name):
+                self.check(name)
+        for tool, (layer, text) in TOOLS.items():
+            self.assertGreater(self.selected[tool], 0, f"no packet of any capture is selected by {layer} {text!r}")
+        for layer, count in self.differing.items():
+            self.assertGreater(count, 1000, f"layer {layer} never differs from tcpdump on the frame")
+
+    def check(self, name):
+        path = yagura_e2e.captures_folder() / name
+        replay = self.replay(configuration(list(TOOLS), RULES), path)
+        self.assertEqual(replay.status, OK, f"{name}: {replay.describe()}")
+        self.check_ledger_sums(replay)
+        records = capture_files.read_capture(path).records
+        with ThreadPoolExecutor(2) as pool:
+            on_frames = dict(zip(FILTERS, pool.map(lambda text: tcpdump(path, text), FILTERS)))
+        for tool, (layer, text) in TOOLS.items():
+            got = replay.tool_bytes(tool)[24:]
+            self.selected[tool] += replay.stats["tools"][tool]["sent"]["packets"]
+            expected = on_frames[text]
+            if layer != FRAME and text not in OF_THE_FRAME:
+                expected = self.seen_through(name, records, layer, text, expected)
+            if got == expected:
+                continue
+            self.assert_packets(parse_records(got), parse_records(expected),
+                                f"{name}, filter {text!r}, layer {layer}" + self.explain(name, records, layer, text,
+                                                                                         got, expected))
+
+    def check_ledger_sums(self, replay):
+        self.assertIs(replay.stats["balanced"], True, replay.describe())
+        self.assertEqual(replay.stats["lost"], 0, replay.describe())
+
+    def seen_through(self, name, records, layer, text, on_frames):
+        """What the layer must select: what tcpdump finds in frames, but for encapsulated packets."""
+        encapsulated = self.encapsulated[layer]
+        ours = {index for capture, index in encapsulated.places if capture == name} if records else ()
+        if not ours:
+            return on_frames
+        expected = []
+        in_frames = iter(split_records(on_frames))
+        pending = next(in_frames, None)
+        for index, record in enumerate(records):
+            raw = capture_files.raw_record(record)
+            found = raw == pending
+            if found:
+                pending = next(in_frames, None)
+            if index in ours:
+                place = encapsulated.places[name, index]
+                within = place in encapsulated.selected[text]
+                self.differing[layer] += within != found
+                found = within
+            if found:
+                expected.append(raw)
+        self.assertIsNone(pending, f"{name}: tcpdump's packets for {text!r} are not the capture's")
+        return b"".join(expected)
+
+    def explain(self, name, records, layer, text, got, expected):
+        """Which packets differ and how they are encapsulated, for the report of a failure."""
+        got, expected = split_records(got), split_records(expected)
+        lines = []
+        for word, raw in [("too many", r) for r in got if r not in set(expected)] + \
+                         [("missing", r) for r in expected if r not in set(got)]:
+            index = next((i for i, r in enumerate(records) if capture_files.raw_record(r) == raw), None)
+            layers = None if index is None else decapsulator.find_ip(records[index].data, records[index].wire)
+            lines.append(f"\n  {word}: record {None if index is None else index + 1}, {layers}")
+            if len(lines) == 5:
+                break
+        return "".join(lines)
+
+
+def split_records(data):
+    """The records of a little-endian classic file without its header, each with its own header."""
+    at, out = 0, []
+    while at < len(data):
+        end = at + 16 + int.from_bytes(data[at + 8:at + 12], "little")
+        out.append(data[at:end])
+        at = end
+    return out
+
+
+def parse_records(data):
+    return capture_files.parse_capture(capture_files.file_header() + data).records
+
+
+if __name__ == "__main__":
+    unittest.main()
