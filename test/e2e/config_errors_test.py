@@ -48,7 +48,7 @@ ERRORS = {
     "/tool_groups/none/members": "no members",
     "/tool_groups/odd/members/1": 'unknown tool port "nobody"',
     "/tool_groups/odd/mode": "sometimes",
-    "/rules/0/filter": "syntax error",
+    "/rules/0/filter": "prot",
     "/rules/1/id": "the id 1 is taken by /rules/0",
     "/rules/1/forward/0": 'unknown tool "nowhere"',
     "/rules/2/id": "found a string",
@@ -128,7 +128,7 @@ class BadConfigurationTest(yagura_e2e.TestCase):
     def test_what_is_no_json_is_refused_with_its_place_in_the_text(self):
         for text, words in [
             ('{\n  "ports": {,}\n}', ["line 2"]),
-            ("", ["empty"]),
+            ("", ["line 1", "unexpected end of input"]),
             ("[1, 2]", ["expected a configuration"]),
             ('{"ports": {}, "ports": {}}', ["/ports"]),
             ('{"ports": {"a": {"role": "tool", "device": "x"}}, "rules": []}', ["no network port"]),

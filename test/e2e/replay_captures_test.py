@@ -23,17 +23,16 @@ CONFIG = configuration(["all", "web", "dns"], [
 
 class ReplayCapturesTest(yagura_e2e.TestCase):
     def test_every_supported_capture_goes_to_the_tool_that_wants_all(self):
-        for name in yagura_e2e.capture_index():
-            if name in REFUSED or name in DAMAGED:
-                continue
+        folder = yagura_e2e.captures_folder()
+        names = [name for name in yagura_e2e.capture_index() if name not in REFUSED and name not in DAMAGED]
+        for name, replay in yagura_e2e.ahead(lambda name: self.replay(CONFIG, folder / name), names):
             with self.subTest(capture=name):
-                self.check(name)
+                self.check(name, replay)
+            replay.remove()
 
-    def check(self, name):
-        path = yagura_e2e.captures_folder() / name
-        capture = capture_files.read_capture(path)
+    def check(self, name, replay):
+        capture = capture_files.read_capture(yagura_e2e.captures_folder() / name)
         self.assertIsNone(capture.damage, name)
-        replay = self.replay(CONFIG, path)
         self.assertEqual(replay.status, OK, f"{name}: {replay.describe()}")
         self.check_ledger(replay)
         received = {"packets": len(capture.records), "bytes": sum(len(r.data) for r in capture.records)}

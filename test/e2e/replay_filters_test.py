@@ -10,7 +10,6 @@ is of.
 
 import subprocess
 import unittest
-from concurrent.futures import ThreadPoolExecutor
 
 import capture_files
 import decapsulator
@@ -35,11 +34,15 @@ FILTERS = [
     "len > 1000",
     "not tcp",
     "src port 80",
-    "mpls or vlan",
+    "mpls",
     "udp and not port 53",
     "icmp6 or igmp",
 ]
-OF_THE_FRAME = {"arp", "vlan", "mpls or vlan"}  # have a link-layer word: with layer `outer` an error
+OF_THE_FRAME = {"arp", "vlan", "mpls"}  # have a link-layer word: with layer `outer` an error
+
+# Several interfaces with different snap lengths: libpcap reads none such. tcpdump gets their packets in a
+# file of the test's own.
+REFUSED_BY_LIBPCAP = {"pcpp-grepackets.pcapng", "pcpp-ipv4-malformed.pcapng", "pcpp-packetexamples-gtp.pcapng"}
 
 FRAME, OUTER, INNER = "frame", "outer", "inner"
 
@@ -89,10 +92,8 @@ class Encapsulated:
         path = self.folder / f"{self.layer}.pcap"
         capture_files.write_pcap(path, [packet for packet, _ in self.packets], capture_files.RAW)
         asked = [text for text in FILTERS if text not in OF_THE_FRAME]
-        with ThreadPoolExecutor(2) as pool:
-            found = pool.map(lambda text: tcpdump(path, text), asked)
-        self.selected = {text: {r.ns for r in capture_files.parse_capture(capture_files.file_header() + out).records}
-                         for text, out in zip(asked, found)}
+        self.selected = {text: {record.ns for record in parse_records(found)}
+                         for text, found in yagura_e2e.ahead(lambda text: tcpdump(path, text), asked)}
 
 
 class ReplayFiltersTest(yagura_e2e.TestCase):
@@ -103,10 +104,8 @@ class ReplayFiltersTest(yagura_e2e.TestCase):
 
     def test_filters_select_what_tcpdump_selects_from_frames_and_from_the_packets_in_them(self):
         self.encapsulated = {layer: Encapsulated(layer, self.folder) for layer in (OUTER, INNER)}
-        captures = {}
         for name in self.names:
             records = capture_files.read_capture(yagura_e2e.captures_folder() / name).records
-            captures[name] = len(records)
             for index, record in enumerate(records):
                 layers = decapsulator.find_ip(record.data, record.wire)
                 if layers.before_outer:
@@ -118,22 +117,27 @@ class ReplayFiltersTest(yagura_e2e.TestCase):
             some.ask_tcpdump()
         self.selected = dict.fromkeys(TOOLS, 0)
         self.differing = dict.fromkeys((OUTER, INNER), 0)
-        for name in self.names:
+        for name, (replay, on_frames) in yagura_e2e.ahead(self.run_both, self.names):
             with self.subTest(capture=name):
-                self.check(name)
+                self.check(name, replay, on_frames)
+            replay.remove()
         for tool, (layer, text) in TOOLS.items():
             self.assertGreater(self.selected[tool], 0, f"no packet of any capture is selected by {layer} {text!r}")
         for layer, count in self.differing.items():
             self.assertGreater(count, 1000, f"layer {layer} never differs from tcpdump on the frame")
 
-    def check(self, name):
+    def run_both(self, name):
+        """yagura with all rules at once, and tcpdump with one filter after the other."""
         path = yagura_e2e.captures_folder() / name
         replay = self.replay(configuration(list(TOOLS), RULES), path)
+        if name in REFUSED_BY_LIBPCAP:
+            path = capture_files.write_pcap(self.folder / f"{name}.pcap", capture_files.read_capture(path).records)
+        return replay, {text: tcpdump(path, text) for text in FILTERS}
+
+    def check(self, name, replay, on_frames):
         self.assertEqual(replay.status, OK, f"{name}: {replay.describe()}")
         self.check_ledger_sums(replay)
-        records = capture_files.read_capture(path).records
-        with ThreadPoolExecutor(2) as pool:
-            on_frames = dict(zip(FILTERS, pool.map(lambda text: tcpdump(path, text), FILTERS)))
+        records = capture_files.read_capture(yagura_e2e.captures_folder() / name).records
         for tool, (layer, text) in TOOLS.items():
             got = replay.tool_bytes(tool)[24:]
             self.selected[tool] += replay.stats["tools"][tool]["sent"]["packets"]

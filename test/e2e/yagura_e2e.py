@@ -4,6 +4,7 @@ captures (YAGURA_CAPTURES); without the latter the tests that need it are skippe
 
 import csv
 import functools
+import itertools
 import json
 import os
 import shutil
@@ -11,6 +12,7 @@ import subprocess
 import sys
 import tempfile
 import unittest
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import capture_files
@@ -70,6 +72,9 @@ class Replay:
         files["stats.json"] = json.dumps(stats, indent=1).encode()
         return files
 
+    def remove(self):
+        shutil.rmtree(self.folder, ignore_errors=True)
+
     def describe(self):
         return f"exit status {self.status}\nstdout:\n{self.stdout}\nstderr:\n{self.stderr}"
 
@@ -107,6 +112,18 @@ def capture_index():
         return {row["file"]: row for row in csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE)}
 
 
+def ahead(function, items, workers=2):
+    """Yields (item, function(item)) in order; a few are computed ahead, side by side."""
+    items = list(items)
+    with ThreadPoolExecutor(workers) as pool:
+        futures = [pool.submit(function, item) for item in items[:workers]]
+        for number, item in enumerate(items):
+            result = futures.pop(0).result()
+            if number + workers < len(items):
+                futures.append(pool.submit(function, items[number + workers]))
+            yield item, result
+
+
 class TestCase(unittest.TestCase):
     """A test with a folder of its own that is gone afterwards."""
 
@@ -116,7 +133,7 @@ class TestCase(unittest.TestCase):
         folder = tempfile.TemporaryDirectory(prefix="yagura-e2e-")
         self.addCleanup(folder.cleanup)
         self.folder = Path(folder.name)
-        self.runs = 0
+        self.runs = itertools.count(1)
 
     def write_config(self, config, name="config.json"):
         path = self.folder / name
@@ -131,10 +148,10 @@ class TestCase(unittest.TestCase):
 
     def replay(self, config, inputs, *options, out=None, **run_options):
         """Replays into a new folder; `inputs`: values of --in."""
-        self.runs += 1
+        run = next(self.runs)
         if out is None:
-            out = self.folder / f"out{self.runs}"
-        path = config if isinstance(config, Path) else self.write_config(config)
+            out = self.folder / f"out{run}"
+        path = config if isinstance(config, Path) else self.write_config(config, f"config{run}.json")
         arguments = ["replay", "--config", path, "--out", out]
         for value in inputs if isinstance(inputs, (list, tuple)) else [inputs]:
             arguments += ["--in", value]
