@@ -26,7 +26,7 @@ FILTERS = [
     "arp",
     "vlan",
     "host 192.168.1.1",
-    "host 2001:4860:0:2001::68",
+    "host 2601:647:4b02:1d20:fd05:6f66:ecce:8bc7",
     "net 10.0.0.0/8",
     "portrange 1-1024",
     "tcp[tcpflags] & tcp-rst != 0",

@@ -164,7 +164,8 @@ class FidelityTest(yagura_e2e.TestCase):
         self.check(self.capture("in.pcap", records), records, "zero-length packets")
 
     def test_jumbo_records(self):
-        records = [packet(tcp_frame(bytes(range(256)) * 800)[:size], n) for n, size in
+        frame = tcp_frame(bytes(range(256)) * 200) + bytes(range(256)) * 800
+        records = [packet(frame[:size], n) for n, size in
                    enumerate((2048, 2049, 9018, 65535, 65536, 200_000, 60, 200_000))]
         self.check(self.capture("in.pcap", records), records, "jumbo records")
 
