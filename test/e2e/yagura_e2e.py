@@ -9,7 +9,6 @@ import json
 import os
 import shutil
 import subprocess
-import sys
 import tempfile
 import unittest
 from concurrent.futures import ThreadPoolExecutor
@@ -87,21 +86,15 @@ def configuration(tools, rules, networks=("lan",), groups=None, **more):
     return {"ports": ports, **({"tool_groups": groups} if groups else {}), "rules": numbered, **more}
 
 
-def reason_for_skip(reason):
-    """Says aloud that something is not tested, and gives the exception for it."""
-    print(f"SKIPPED: {Path(sys.argv[0]).name}: {reason}", flush=True)
-    return unittest.SkipTest(reason)
-
-
 def require_tool(name):
     if not shutil.which(name):
-        raise reason_for_skip(f"{name} is not installed")
+        raise unittest.SkipTest(f"{name} is not installed")
 
 
 def captures_folder():
     folder = os.environ.get("YAGURA_CAPTURES")
     if not folder:
-        raise reason_for_skip("YAGURA_CAPTURES does not name a folder of test captures")
+        raise unittest.SkipTest("YAGURA_CAPTURES does not name a folder of test captures")
     return Path(folder)
 
 
