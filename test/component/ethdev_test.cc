@@ -115,8 +115,7 @@ TEST_CASE("net_pcap reads a file and writes one") {
     }
     test::PipelineRun run(R"([{"id": 1, "forward": ["a", "b"]}])");
     {
-        auto source =
-            EthdevPort::open("net_pcap0,rx_pcap=" + in, run.pool->get(), base::PortId{0});
+        auto source = EthdevPort::open("net_pcap0,rx_pcap=" + in, run.pool->get(), base::PortId{0});
         auto tool = EthdevPort::open("net_pcap1,tx_pcap=" + out, run.pool->get(), base::PortId{});
         REQUIRE(source.ok());
         REQUIRE(tool.ok());
