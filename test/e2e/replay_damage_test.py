@@ -123,8 +123,8 @@ class DamagedInputTest(yagura_e2e.TestCase):
 class NoCaptureTest(yagura_e2e.TestCase):
     """What is no capture at all is refused before anything is written."""
 
-    def refused(self, path, status, *words):
-        replay = self.replay(CONFIG, path)
+    def refused(self, path, status, *words, **run_options):
+        replay = self.replay(CONFIG, path, **run_options)
         self.assertEqual(replay.status, status, replay.describe())
         for word in (str(path), *words):
             self.assertIn(word, replay.stderr)
@@ -168,11 +168,12 @@ class NoCaptureTest(yagura_e2e.TestCase):
         os.mkfifo(fifo)
         self.refused(fifo, USAGE, "not a regular file")
 
-    @unittest.skipIf(os.geteuid() == 0, "root may read everything")
     def test_a_file_without_permission(self):
+        user = yagura_e2e.ordinary_user()
+        self.folder.chmod(0o755)
         path = self.capture("in.pcap", RECORDS)
         path.chmod(0)
-        self.refused(path, USAGE, "Permission denied")
+        self.refused(path, USAGE, "Permission denied", **user)
 
     def test_one_bad_input_among_good_ones_refuses_the_run(self):
         good = self.capture("good.pcap", RECORDS)
@@ -194,15 +195,18 @@ class OutputTest(yagura_e2e.TestCase):
             self.assertIn(str(out), replay.stderr)
         self.assertEqual(file.read_text(), "in the way")
 
-    @unittest.skipIf(os.geteuid() == 0, "root may write everywhere")
     def test_a_folder_without_permission(self):
-        folder = self.folder / "locked"
-        folder.mkdir()
-        folder.chmod(0o500)
-        self.addCleanup(folder.chmod, 0o700)
-        replay = self.replay(CONFIG, self.capture("in.pcap", RECORDS), out=folder)
-        self.assertIn(replay.status, (LOSS, USAGE), replay.describe())
-        self.assertIn(str(folder), replay.stderr)
+        user = yagura_e2e.ordinary_user()
+        self.folder.chmod(0o755)
+        locked = self.folder / "locked"
+        locked.mkdir()
+        locked.chmod(0o555)
+        self.addCleanup(locked.chmod, 0o755)
+        for out in (locked, locked / "below"):
+            replay = self.replay(CONFIG, self.capture("in.pcap", RECORDS), out=out, **user)
+            self.assertIn(replay.status, (LOSS, USAGE), replay.describe())
+            self.assertIn(str(out), replay.stderr)
+            self.assertIn("Permission denied", replay.stderr)
 
     def test_a_folder_on_a_file_system_that_takes_no_files(self):
         replay = self.replay(CONFIG, self.capture("in.pcap", RECORDS), out="/proc/yagura-e2e")

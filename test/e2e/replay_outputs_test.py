@@ -157,6 +157,11 @@ class OverwriteTest(yagura_e2e.TestCase):
         path = self.capture("in.pcap", [tcp_frame()])
         self.replay_well(self.CONFIG, path, out=self.folder / "x" / "y")
 
+    def test_an_ordinary_user_can_replay(self):
+        user = yagura_e2e.ordinary_user()
+        self.folder.chmod(0o777)
+        self.replay_well(self.CONFIG, self.capture("in.pcap", [tcp_frame()]), **user)
+
     def test_outputs_are_not_overwritten_without_leave(self):
         out = self.folder / "out"
         first = self.capture("first.pcap", [tcp_frame(b"first")])

@@ -78,6 +78,16 @@ class Replay:
         return f"exit status {self.status}\nstdout:\n{self.stdout}\nstderr:\n{self.stderr}"
 
 
+def ordinary_user():
+    """Options of run_yagura() by which it does not run as root; skips the test where it cannot."""
+    if os.geteuid() != 0:
+        return {}
+    nobody = {"user": 65534, "group": 65534, "extra_groups": []}
+    if subprocess.run(["test", "-x", yagura_path()], check=False, **nobody).returncode != 0:
+        raise unittest.SkipTest(f"{yagura_path()} is in a folder that only root may enter")
+    return nobody
+
+
 def configuration(tools, rules, networks=("lan",), groups=None, **more):
     """A configuration as a value. `rules`: dictionaries, which get ids 1, 2, ... where they have none."""
     ports = {name: {"role": "network", "device": "net_null0"} for name in networks}
