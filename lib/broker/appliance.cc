@@ -26,7 +26,6 @@ namespace {
 constexpr std::string_view kLoop = "loop:";
 constexpr std::string_view kPcap = "pcap:";
 constexpr std::uint32_t kPackets = 65535;
-constexpr unsigned kPoolMib = 320;
 
 ExitStatus fail(ExitStatus status, const std::string& message) {
     fmt::print(stderr, "yagura run: {}\n", message);
@@ -169,10 +168,13 @@ ExitStatus run(const RunOptions& options) {
     const std::vector<unsigned> cpus = dataplane::usable_cpus();
     dataplane::LcorePlan plan = dataplane::LcorePlan::make(lcores, cpus);
 
+    const std::uint32_t packets =
+        kPackets + static_cast<std::uint32_t>(plan.lcores.size()) * port::kPoolCachePerLcore;
+    const unsigned pool_mib = port::pool_memory_mib(packets);
     const unsigned free_mib = free_hugepages_mib();
     EalOptions eal{.lcores = plan.eal_lcores(cpus),
-                   .memory_mib = kPoolMib,
-                   .hugepages = free_mib >= kPoolMib,
+                   .memory_mib = pool_mib,
+                   .hugepages = free_mib >= pool_mib,
                    .pci = {}};
     for (const rules::Port& port : loaded.config.ports) {
         if (is_pci_address(port.device)) eal.pci.push_back(port.device);
@@ -181,10 +183,10 @@ ExitStatus run(const RunOptions& options) {
         fmt::print(stderr,
                    "note: {} MiB of hugepages are free, {} are needed: running with ordinary memory, which "
                    "costs speed\n",
-                   free_mib, kPoolMib);
+                   free_mib, pool_mib);
     }
     if (auto started = start_eal(eal); !started) return fail(ExitStatus::kUsage, started.error().message);
-    auto pool = port::PacketPool::create("packets", kPackets);
+    auto pool = port::PacketPool::create("packets", packets);
     if (!pool) return fail(ExitStatus::kUsage, pool.error().message);
 
     auto ports = std::make_unique<Ports>();
@@ -222,6 +224,7 @@ ExitStatus run(const RunOptions& options) {
     ports.reset();
     const bool balanced = stats.balanced() && (*pool)->whole();
     fmt::print("{}", summary(stats, loaded.config, balanced));
+    fmt::print(stderr, "{}", exhaustion_warnings(stats, loaded.config));
     if (!balanced || stats.lost() != 0) status = ExitStatus::kLoss;
     return status;
 }

@@ -26,11 +26,13 @@ namespace {
 namespace fs = std::filesystem;
 using Clock = std::chrono::steady_clock;
 
-/// More than all that rings, waiting fragments and the caches of many lcores can hold of ordinary packets.
-/// When larger ones use it up, the source waits: nothing is lost.
-constexpr std::uint32_t kPackets = 32767;
 constexpr unsigned kRingSize = 2048;
-constexpr unsigned kPoolMib = 192;
+
+/// More than fragments that wait, a burst, and what lcores keep of the pool for themselves. When rings or
+/// large packets use up the rest the source waits: nothing is lost.
+std::uint32_t packets_for(const dataplane::LcorePlan& plan) {
+    return 32'767 + static_cast<std::uint32_t>(plan.lcores.size()) * port::kPoolCachePerLcore;
+}
 
 ExitStatus fail(ExitStatus status, const std::string& message) {
     fmt::print(stderr, "yagura replay: {}\n", message);
@@ -104,29 +106,11 @@ class Progress {
     Clock::time_point last_ = start_;
 };
 
-void warn(const dataplane::Stats& stats, const rules::Config& config) {
+void note_rates(const rules::Config& config) {
     for (const rules::Port* tool : config.tool_ports()) {
         if (tool->rate_bits_per_second) {
             fmt::print(stderr, "note: tool \"{}\": its rate is not applied in replay\n", tool->name);
         }
-    }
-    if (stats.untracked != 0) {
-        fmt::print(stderr,
-                   "warning: the flow table was full (inspect.flows is {}): {} packets were selected one by "
-                   "one, their flows are "
-                   "not in flows.jsonl; raise inspect.flows\n",
-                   config.inspect.flows, stats.untracked);
-    }
-    if (stats.decision_overflows != 0) {
-        fmt::print(
-            stderr,
-            "warning: too many different sets of rules matched: counts by rule and flow miss {} packets\n",
-            stats.decision_overflows);
-    }
-    if (stats.fragments_unmatched != 0) {
-        fmt::print(stderr,
-                   "note: {} fragments came without the first of their datagram: their ports are unknown\n",
-                   stats.fragments_unmatched);
     }
 }
 
@@ -163,10 +147,13 @@ ExitStatus replay(const ReplayOptions& options) {
     const std::vector<unsigned> cpus = dataplane::usable_cpus();
     dataplane::LcorePlan plan = dataplane::LcorePlan::make(lcores, cpus);
 
-    if (auto started = start_eal({.lcores = plan.eal_lcores(cpus), .memory_mib = kPoolMib}); !started) {
+    const std::uint32_t packets = packets_for(plan);
+    if (auto started =
+            start_eal({.lcores = plan.eal_lcores(cpus), .memory_mib = port::pool_memory_mib(packets)});
+        !started) {
         return fail(ExitStatus::kUsage, started.error().message);
     }
-    auto pool = port::PacketPool::create("packets", kPackets);
+    auto pool = port::PacketPool::create("packets", packets);
     if (!pool) return fail(ExitStatus::kUsage, pool.error().message);
 
     allow_many_files();
@@ -238,7 +225,8 @@ ExitStatus replay(const ReplayOptions& options) {
     }
     fmt::print("{}", summary(stats, loaded.config, balanced));
     fmt::print("written to {}: {}.pcap, flows.jsonl, stats.json\n", options.out, "TOOL");
-    warn(stats, loaded.config);
+    note_rates(loaded.config);
+    fmt::print(stderr, "{}", exhaustion_warnings(stats, loaded.config));
 
     if (!balanced || stats.lost() != 0) status = ExitStatus::kLoss;
     for (const pcap::Damage& damage : (*source)->damages()) {

@@ -218,4 +218,26 @@ std::string summary(const dataplane::Stats& stats, const rules::Config& config, 
     return text;
 }
 
+std::string exhaustion_warnings(const dataplane::Stats& stats, const rules::Config& config) {
+    std::string text;
+    if (stats.untracked != 0) {
+        text += fmt::format(
+            "warning: the flow table was full (inspect.flows is {}): {} packets were selected one by one, "
+            "their flows have no "
+            "record; raise inspect.flows\n",
+            config.inspect.flows, stats.untracked);
+    }
+    if (stats.decision_overflows != 0) {
+        text += fmt::format(
+            "warning: too many different sets of rules matched: counts by rule and flow miss {} packets\n",
+            stats.decision_overflows);
+    }
+    if (stats.fragments_unmatched != 0) {
+        text += fmt::format(
+            "note: {} fragments came without the first of their datagram: their ports are unknown\n",
+            stats.fragments_unmatched);
+    }
+    return text;
+}
+
 }  // namespace yagura::broker

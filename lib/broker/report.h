@@ -30,4 +30,7 @@ base::Result<void> write_file(const std::string& path, const std::string& text);
 /// What each tool got, and what became of each port's packets: a table for a person.
 std::string summary(const dataplane::Stats& stats, const rules::Config& config, bool balanced);
 
+/// A line for each table that was too small for the traffic, with the remedy; empty when none was.
+std::string exhaustion_warnings(const dataplane::Stats& stats, const rules::Config& config);
+
 }  // namespace yagura::broker

@@ -1,10 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "dataplane/pipeline.h"
 
-#include <fmt/format.h>
-
 #include <algorithm>
-#include <atomic>
 
 namespace yagura::dataplane {
 namespace {
@@ -12,12 +9,6 @@ namespace {
 void free_all(PacketRing& ring) {
     std::array<rte_mbuf*, kMaxBurst> burst;
     while (const unsigned n = ring.take(burst)) rte_pktmbuf_free_bulk(burst.data(), n);
-}
-
-/// Ring names are global to the process.
-unsigned next_pipeline_number() {
-    static std::atomic<unsigned> number{0};
-    return number.fetch_add(1);
 }
 
 }  // namespace
@@ -31,21 +22,17 @@ base::Result<std::unique_ptr<Pipeline>> Pipeline::create(PipelineOptions options
 }
 
 base::Result<void> Pipeline::make_rings() {
-    const unsigned number = next_pipeline_number();
-    const auto make = [&](const char* kind, std::size_t from, std::size_t to) {
-        return PacketRing::create(fmt::format("{}{}.{}.{}", kind, number, from, to), options_.ring_size);
-    };
     // A source is polled by one rx lcore; an lcore without a source has nothing to do.
     select_rings_.resize(options_.sources.size());
     tool_rings_.resize(options_.plan.select.size());
     for (std::size_t select = 0; select < tool_rings_.size(); ++select) {
         for (std::size_t rx = 0; rx < select_rings_.size(); ++rx) {
-            auto ring = make("rx", rx, select);
+            auto ring = PacketRing::create(options_.ring_size);
             if (!ring) return ring.error();
             select_rings_[rx].push_back(std::move(ring).value());
         }
         for (std::size_t tool = 0; tool < options_.tools.size(); ++tool) {
-            auto ring = make("tx", select, tool);
+            auto ring = PacketRing::create(options_.ring_size);
             if (!ring) return ring.error();
             tool_rings_[select].push_back(std::move(ring).value());
         }
@@ -98,7 +85,6 @@ void Pipeline::make_stages() {
 
 base::Result<void> Pipeline::make_threads() {
     quiescent_ = std::make_unique<QuiescentState>(static_cast<unsigned>(options_.plan.lcores.size()));
-    const unsigned number = next_pipeline_number();
     for (const LcorePlan::Lcore& lcore : options_.plan.lcores) {
         std::vector<Stage*> stages;
         const auto add = [&](const std::vector<unsigned>& plan, const auto& all) {
@@ -112,8 +98,7 @@ base::Result<void> Pipeline::make_threads() {
         if (stages.empty()) continue;
         auto thread =
             PollThread::create(lcore.id, static_cast<unsigned>(threads_.size()), std::move(stages),
-                               *quiescent_, lcore.shares_cpu || options_.pressure == Pressure::kPushBack,
-                               fmt::format("msg{}.{}", number, lcore.id));
+                               *quiescent_, lcore.shares_cpu || options_.pressure == Pressure::kPushBack);
         if (!thread) return thread.error();
         threads_.push_back(std::move(thread).value());
     }
@@ -198,7 +183,8 @@ Stats Pipeline::stats() const {
             ToolStats& out = stats.tools[tool.id.index()];
             const base::Count lost = running_ ? base::Count{} : tool.queue->lost();
             out.sent = tx->counters(i).sent.get() - lost;
-            out.shed[static_cast<std::size_t>(tool.queue->refusal())] += tx->counters(i).shed.get() + lost;
+            for (std::size_t r = 0; r < out.shed.size(); ++r) out.shed[r] += tx->counters(i).shed[r].get();
+            out.shed[static_cast<std::size_t>(port::ShedReason::kWriteError)] += lost;
         }
     }
     for (std::size_t i = 0; i < options_.tools.size(); ++i) {

@@ -36,9 +36,8 @@ void QuiescentState::synchronize() const {
 
 base::Result<std::unique_ptr<PollThread>> PollThread::create(unsigned lcore, unsigned index,
                                                              std::vector<Stage*> stages,
-                                                             const QuiescentState& quiescent, bool yields,
-                                                             const std::string& name) {
-    auto messages = Ring<Message>::create(name, 64);
+                                                             const QuiescentState& quiescent, bool yields) {
+    auto messages = Ring<Message>::create(64);
     if (!messages) return messages.error();
     return std::unique_ptr<PollThread>(
         new PollThread(lcore, index, std::move(stages), quiescent, yields, std::move(messages).value()));

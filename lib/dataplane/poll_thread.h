@@ -4,7 +4,6 @@
 #include <rte_rcu_qsbr.h>
 
 #include <memory>
-#include <string>
 #include <vector>
 
 #include "base/counter.h"
@@ -43,8 +42,7 @@ class PollThread {
     /// for lcores that share one; otherwise it spins.
     static base::Result<std::unique_ptr<PollThread>> create(unsigned lcore, unsigned index,
                                                             std::vector<Stage*> stages,
-                                                            const QuiescentState& quiescent, bool yields,
-                                                            const std::string& name);
+                                                            const QuiescentState& quiescent, bool yields);
     ~PollThread();
 
     /// Starts the loop on its EAL lcore. Control thread, like all that follows.

@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
+#include <fmt/format.h>
 #include <rte_ring.h>
 
 #include <cstdint>
+#include <cstdlib>
 #include <memory>
 #include <span>
-#include <string>
 
 #include "base/result.h"
 
@@ -16,14 +17,23 @@ namespace yagura::dataplane {
 template <class T>
 class Ring {
   public:
-    /// Holds `size` pointers, a power of two. The name must be unique in the process, 26 characters at most.
-    static base::Result<std::unique_ptr<Ring>> create(const std::string& name, unsigned size) {
-        rte_ring* ring = rte_ring_create(name.c_str(), size, SOCKET_ID_ANY,
-                                         RING_F_SP_ENQ | RING_F_SC_DEQ | RING_F_EXACT_SZ);
-        if (ring == nullptr) return base::Error{"cannot allocate the ring " + name};
+    /// Holds `size` pointers. Its memory is ordinary, not the EAL's, which has room for some thousand rings
+    /// only.
+    static base::Result<std::unique_ptr<Ring>> create(unsigned size) {
+        const unsigned slots = rte_align32pow2(size + 1);
+        const ssize_t bytes = rte_ring_get_memsize(slots);
+        if (bytes < 0) return base::Error{fmt::format("a ring cannot hold {} packets", size)};
+        const std::size_t whole =
+            RTE_ALIGN_CEIL(static_cast<std::size_t>(bytes), std::size_t{RTE_CACHE_LINE_SIZE});
+        auto* ring = static_cast<rte_ring*>(std::aligned_alloc(RTE_CACHE_LINE_SIZE, whole));
+        if (ring == nullptr) return base::Error{fmt::format("no memory for a ring of {} packets", size)};
+        if (rte_ring_init(ring, "", size, RING_F_SP_ENQ | RING_F_SC_DEQ | RING_F_EXACT_SZ) != 0) {
+            std::free(ring);
+            return base::Error{fmt::format("a ring cannot hold {} packets", size)};
+        }
         return std::unique_ptr<Ring>(new Ring(ring));
     }
-    ~Ring() { rte_ring_free(ring_); }
+    ~Ring() { std::free(ring_); }
     Ring(const Ring&) = delete;
     Ring& operator=(const Ring&) = delete;
 

@@ -34,7 +34,7 @@ void TxStage::send(std::size_t index, std::span<rte_mbuf* const> burst) {
     std::uint64_t shed_bytes = 0;
     for (std::size_t i = sent; i < burst.size(); ++i) shed_bytes += sizes[i];
     const auto shed = static_cast<unsigned>(burst.size()) - sent;
-    counters_[index].shed.add(shed, shed_bytes);
+    counters_[index].shed[static_cast<std::size_t>(tools_[index].queue->refusal())].add(shed, shed_bytes);
     rte_pktmbuf_free_bulk(const_cast<rte_mbuf**>(burst.data()) + sent, shed);
 }
 

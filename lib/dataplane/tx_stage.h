@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
+#include <array>
 #include <vector>
 
 #include "base/counter.h"
@@ -26,7 +27,7 @@ class TxStage : public Stage {
 
     struct ToolCounters {
         base::PacketCounter sent;
-        base::PacketCounter shed;  ///< by the queue's refusal()
+        std::array<base::PacketCounter, port::kShedReasons> shed;  ///< by the queue's refusal() at the time
     };
     /// Its tools, and their counters by the same index.
     const std::vector<Tool>& tools() const { return tools_; }

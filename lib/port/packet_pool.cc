@@ -13,13 +13,12 @@
 namespace yagura::port {
 
 base::Result<std::unique_ptr<PacketPool>> PacketPool::create(const std::string& name, std::uint32_t count) {
-    const unsigned cache = std::min<unsigned>(256, count / 16);
+    const unsigned cache = std::min<unsigned>(kPoolCache, count / 16);
     rte_mempool* pool = rte_pktmbuf_pool_create(name.c_str(), count, cache, kMetaSize,
                                                 RTE_PKTMBUF_HEADROOM + kMbufDataSize, SOCKET_ID_ANY);
     if (pool == nullptr) {
         return base::Error{fmt::format("cannot allocate a pool of {} packet buffers ({} MiB): {}", count,
-                                       (std::uint64_t{count} * (kMbufDataSize + 512)) >> 20,
-                                       rte_strerror(rte_errno))};
+                                       pool_memory_mib(count), rte_strerror(rte_errno))};
     }
     return std::unique_ptr<PacketPool>(new PacketPool(pool));
 }

@@ -16,6 +16,16 @@ namespace yagura::port {
 /// Payload bytes of one mbuf; larger frames are chained.
 inline constexpr std::uint16_t kMbufDataSize = 2048;
 
+/// What each lcore that frees packets may keep of a pool for itself; a pool must be larger than that of all
+/// its lcores together.
+inline constexpr std::uint32_t kPoolCache = 256;
+inline constexpr std::uint32_t kPoolCachePerLcore = kPoolCache * 3 / 2;
+/// EAL memory that a pool of so many packets takes, with some to spare, in MiB: without hugepages each
+/// packet has a page of 4 KiB.
+constexpr unsigned pool_memory_mib(std::uint32_t packets) {
+    return 64 + packets / 240;
+}
+
 /// A pool of mbufs with room for PacketMeta. Made and destroyed by the control thread.
 class PacketPool {
   public:

@@ -84,7 +84,8 @@ constexpr std::string_view word_of(const Words& words, typename Words::value_typ
     return {};
 }
 
-inline constexpr std::uint64_t kLcoreLimit = 128;  ///< RTE_MAX_LCORE of Debian's DPDK
+inline constexpr std::uint64_t kLcoreLimit =
+    127;  ///< one less than RTE_MAX_LCORE of Debian's DPDK: the control thread has the last
 inline constexpr std::size_t kMaxNameBytes = 64;
 inline constexpr std::uint64_t kMaxStreamDepth = std::uint64_t{1} << 40;
 inline constexpr std::uint64_t kMaxHoldBytes = std::uint64_t{1} << 30;

@@ -44,7 +44,7 @@ TEST_CASE("a message runs on the thread that it is posted to") {
                                    },
                                .argument = &probe};
     const dataplane::QuiescentState quiescent(1);
-    auto thread = dataplane::PollThread::create(5, 0, {}, quiescent, true, "message-test");
+    auto thread = dataplane::PollThread::create(5, 0, {}, quiescent, true);
     REQUIRE(thread.ok());
     REQUIRE((*thread)->start().ok());
     REQUIRE((*thread)->post(message));
