@@ -74,6 +74,7 @@ int main(int argc, char** argv) {
     app.add_option("--into", output.into,
                    "Replace the figures of this benchmark in a page, between <!-- yagura-bench: NAME --> and "
                    "<!-- end -->")
+        ->check(CLI::ExistingFile)
         ->type_name("FILE");
 
     yagura::bench::Benchmark chosen;

@@ -17,6 +17,7 @@ using Json = nlohmann::ordered_json;
 
 std::string cell(const std::optional<Spread>& figure, int decimals) {
     if (!figure) return "";
+    if (figure->median >= 1000) decimals = 0;
     if (figure->repeats.size() == 1) return fmt::format("{:.{}f}", figure->median, decimals);
     return fmt::format("{:.{}f} ({:.{}f} - {:.{}f})", figure->median, decimals, figure->min, decimals,
                        figure->max, decimals);
