@@ -207,7 +207,8 @@ class GoodConfigurationTest(yagura_e2e.TestCase):
         })
         lines = text.splitlines()
         after_70 = lines[next(i for i, line in enumerate(lines) if line.startswith("// rule 70:")) + 1:]
-        self.assertTrue(after_70 and "warning" in after_70[0], f"no warning that rule 70 selects from its match on:\n{text}")
+        self.assertTrue(after_70 and "warning" in after_70[0],
+                        f"no warning that rule 70 selects from its match on:\n{text}")
 
     def test_the_configurations_of_the_repository_are_good(self):
         conf = yagura_e2e.Path(__file__).resolve().parents[2] / "conf"

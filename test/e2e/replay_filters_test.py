@@ -81,10 +81,10 @@ class Encapsulated:
         self.layer = layer
         self.folder = folder
         self.packets = []
-        self.places = {}  # (capture, index in it) -> index in self.packets
+        self.places = {}  # capture -> index in it -> index in self.packets
 
     def add(self, capture, index, record, offset, before):
-        self.places[capture, index] = len(self.packets)
+        self.places.setdefault(capture, {})[index] = len(self.packets)
         # The time names the packet in what tcpdump writes.
         self.packets.append((Record(len(self.packets), record.wire, record.data[offset:]), before))
 
@@ -146,9 +146,9 @@ class ReplayFiltersTest(yagura_e2e.TestCase):
                 expected = self.seen_through(name, records, layer, text, expected)
             if got == expected:
                 continue
-            self.assert_packets(parse_records(got), parse_records(expected),
-                                f"{name}, filter {text!r}, layer {layer}" + self.explain(name, records, layer, text,
-                                                                                         got, expected))
+            with self.subTest(capture=name, filter=text, layer=layer):
+                self.assert_packets(parse_records(got), parse_records(expected),
+                                    f"{name}, filter {text!r}, layer {layer}" + explain(records, got, expected))
 
     def check_ledger_sums(self, replay):
         self.assertIs(replay.stats["balanced"], True, replay.describe())
@@ -157,8 +157,8 @@ class ReplayFiltersTest(yagura_e2e.TestCase):
     def seen_through(self, name, records, layer, text, on_frames):
         """What the layer must select: what tcpdump finds in frames, but for encapsulated packets."""
         encapsulated = self.encapsulated[layer]
-        ours = {index for capture, index in encapsulated.places if capture == name} if records else ()
-        if not ours:
+        places = encapsulated.places.get(name)
+        if not places:
             return on_frames
         expected = []
         in_frames = iter(split_records(on_frames))
@@ -168,9 +168,8 @@ class ReplayFiltersTest(yagura_e2e.TestCase):
             found = raw == pending
             if found:
                 pending = next(in_frames, None)
-            if index in ours:
-                place = encapsulated.places[name, index]
-                within = place in encapsulated.selected[text]
+            if index in places:
+                within = places[index] in encapsulated.selected[text]
                 self.differing[layer] += within != found
                 found = within
             if found:
@@ -178,18 +177,17 @@ class ReplayFiltersTest(yagura_e2e.TestCase):
         self.assertIsNone(pending, f"{name}: tcpdump's packets for {text!r} are not the capture's")
         return b"".join(expected)
 
-    def explain(self, name, records, layer, text, got, expected):
-        """Which packets differ and how they are encapsulated, for the report of a failure."""
-        got, expected = split_records(got), split_records(expected)
-        lines = []
-        for word, raw in [("too many", r) for r in got if r not in set(expected)] + \
-                         [("missing", r) for r in expected if r not in set(got)]:
-            index = next((i for i, r in enumerate(records) if capture_files.raw_record(r) == raw), None)
-            layers = None if index is None else decapsulator.find_ip(records[index].data, records[index].wire)
-            lines.append(f"\n  {word}: record {None if index is None else index + 1}, {layers}")
-            if len(lines) == 5:
-                break
-        return "".join(lines)
+
+def explain(records, got, expected):
+    """Which packets differ and how they are encapsulated, for the report of a failure."""
+    got, expected = set(split_records(got)), set(split_records(expected))
+    lines = []
+    for number, record in enumerate(records, 1):
+        raw = capture_files.raw_record(record)
+        if (raw in got) != (raw in expected):
+            word = "too many" if raw in got else "missing"
+            lines.append(f"\n  {word}: record {number}, {decapsulator.find_ip(record.data, record.wire)}")
+    return "".join(lines[:5]) + f"\n  ({len(lines)} differ)" * (len(lines) > 5)
 
 
 def split_records(data):

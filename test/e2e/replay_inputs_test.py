@@ -11,7 +11,6 @@ from yagura_e2e import OK, USAGE, configuration
 
 SECOND = 10**9
 ALL = [{"forward": ["a"]}]
-NONE = {"packets": 0, "bytes": 0}
 
 
 def at(*times, mark=b""):
@@ -136,8 +135,10 @@ class FidelityTest(yagura_e2e.TestCase):
         for resolution in (6, 9):
             for order in "<>":
                 step = 10 ** (9 - resolution)
-                records = [Record(1_700_000_000 * SECOND + n * step, 60, udp_frame(b"%d" % n), n % 3) for n in range(9)]
-                path = capture_files.write_pcapng(self.folder / "in.pcapng", records, (ETHERNET,) * 3, order, resolution)
+                records = [Record(1_700_000_000 * SECOND + n * step, 60, udp_frame(b"%d" % n), n % 3)
+                           for n in range(9)]
+                path = self.folder / "in.pcapng"
+                capture_files.write_pcapng(path, records, (ETHERNET,) * 3, order, resolution)
                 with self.subTest(resolution=resolution, order=order):
                     self.check(path, records, f"10^-{resolution} s, order {order}, three interfaces")
 
@@ -156,7 +157,8 @@ class FidelityTest(yagura_e2e.TestCase):
     def test_snapped_packets_are_not_malformed_for_that(self):
         frame = tcp_frame(b"x" * 1000)
         path = self.capture("in.pcap", [packet(frame[:60], 1, len(frame)), packet(frame[:60], 2, 60)])
-        replay = self.replay_well(configuration(["a"], [{"malformed": True, "forward": ["a"], "scope": "packet"}]), path)
+        rules = [{"malformed": True, "forward": ["a"], "scope": "packet"}]
+        replay = self.replay_well(configuration(["a"], rules), path)
         self.assertEqual([record.wire for record in replay.tool("a")], [60])
 
     def test_zero_length_packets(self):
