@@ -6,7 +6,7 @@ import unittest
 import yagura_e2e
 from capture_files import packet
 from packet_makers import ACK, SYN, arp, ethernet, ipv4, ipv6, tcp, tcp_frame, udp_frame, vlan, vxlan
-from yagura_e2e import OK, USAGE, configuration
+from yagura_e2e import USAGE, configuration
 
 SECOND = 10**9
 
