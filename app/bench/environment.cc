@@ -11,8 +11,8 @@
 #include <cstdlib>
 #include <fstream>
 
+#include "app/bench/commit.h"
 #include "broker/eal.h"
-#include "commit.h"
 #include "dataplane/lcore_plan.h"
 
 namespace yagura::bench {
