@@ -32,8 +32,13 @@ Environment read_environment(int argc, const char* const* argv) {
     e.commit = YAGURA_COMMIT;
     for (int i = 0; i < argc; ++i) {
         const std::string_view word = argv[i];
-        // The folder of the program says nothing.
-        e.command += i == 0 ? std::string(word.substr(word.rfind('/') + 1)) : fmt::format(" {}", word);
+        if (i == 0) {
+            e.command = word.substr(word.rfind('/') + 1);
+        } else if (word == "--into" || word == "--json") {
+            ++i;  // where figures go changes none
+        } else {
+            e.command += fmt::format(" {}", word);
+        }
     }
     std::ifstream cpuinfo("/proc/cpuinfo");
     for (std::string line; std::getline(cpuinfo, line);) {

@@ -13,7 +13,7 @@ namespace yagura::bench {
 struct Environment {
     std::string date;     ///< of the run, UTC
     std::string commit;   ///< that was built; "-dirty" when something was changed since
-    std::string command;  ///< as typed
+    std::string command;  ///< as typed, but for where the figures go
     std::string cpu;
     unsigned cpus = 0;
     bool virtual_machine = false;
