@@ -89,11 +89,6 @@ base::Result<std::shared_ptr<const select::PolicySnapshot>> make_policy(std::uin
     return select::make_policy(loaded.config, loaded.compiled, 1);
 }
 
-std::string ring_name() {
-    static unsigned number = 0;
-    return fmt::format("ring{}", number++);
-}
-
 /// The stages with their rings.
 class Stages {
   public:
@@ -103,9 +98,9 @@ class Stages {
     static base::Result<std::unique_ptr<Stages>> create(port::RxQueue& source, port::TxQueue& sink,
                                                         std::shared_ptr<const select::PolicySnapshot> policy,
                                                         unsigned burst, std::uint32_t flows) {
-        auto to_select = dataplane::PacketRing::create(ring_name(), kRingSize);
+        auto to_select = dataplane::PacketRing::create(kRingSize);
         if (!to_select) return to_select.error();
-        auto to_tool = dataplane::PacketRing::create(ring_name(), kRingSize);
+        auto to_tool = dataplane::PacketRing::create(kRingSize);
         if (!to_tool) return to_tool.error();
         return std::unique_ptr<Stages>(new Stages(source, sink, std::move(*to_select), std::move(*to_tool),
                                                   std::move(policy), burst, flows));
@@ -167,9 +162,9 @@ class Ceiling {
   public:
     static base::Result<std::unique_ptr<Ceiling>> create(port::RxQueue& source, port::TxQueue& sink,
                                                          unsigned burst) {
-        auto first = dataplane::PacketRing::create(ring_name(), Stages::kRingSize);
+        auto first = dataplane::PacketRing::create(Stages::kRingSize);
         if (!first) return first.error();
-        auto second = dataplane::PacketRing::create(ring_name(), Stages::kRingSize);
+        auto second = dataplane::PacketRing::create(Stages::kRingSize);
         if (!second) return second.error();
         return std::unique_ptr<Ceiling>(
             new Ceiling(source, sink, std::move(*first), std::move(*second), burst));
