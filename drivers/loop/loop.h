@@ -36,6 +36,7 @@ class LoopSource final : public port::RxQueue {
     LoopSource(std::vector<Frame> frames, std::uint64_t laps, rte_mempool* pool);
 
     [[nodiscard]] std::uint16_t receive(std::span<rte_mbuf*> burst) override;
+    bool can_wait() const override { return true; }
     bool exhausted() const override { return frames_.empty() || (laps_ != kForever && lap_ == laps_); }
 
   private:

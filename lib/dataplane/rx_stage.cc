@@ -80,7 +80,8 @@ void RxStage::steer_ready() {
 
 unsigned RxStage::turn() {
     if (done_.load(std::memory_order_relaxed)) return 0;
-    if (options_.pressure == Pressure::kPushBack && !outputs_have_room()) return 0;
+    const bool waits = options_.pressure == Pressure::kPushBack || options_.queue->can_wait();
+    if (waits && !outputs_have_room()) return 0;
 
     std::array<rte_mbuf*, kMaxBurst> burst;
     const bool stopping = stopping_.load(std::memory_order_relaxed);

@@ -14,7 +14,7 @@ inline constexpr unsigned kMaxBurst = 64;
 
 /// What happens when an output is full.
 enum class Pressure : std::uint8_t {
-    kDrop,      ///< live: what does not fit is lost, and counted
+    kDrop,      ///< live: what does not fit is lost, and counted (but see port::RxQueue::can_wait)
     kPushBack,  ///< replay: a stage does not poll its input while its outputs lack room for a burst's worst
                 ///< case
 };

@@ -20,6 +20,10 @@ class RxQueue {
     /// Fills up to burst.size() packets, with the driver's part of their PacketMeta; the caller owns them.
     [[nodiscard]] virtual std::uint16_t receive(std::span<rte_mbuf*> burst) = 0;
 
+    /// Loses nothing by not being polled (memory, a file): rx then waits for room also live, instead of
+    /// dropping.
+    virtual bool can_wait() const { return false; }
+
     /// Nothing will ever come again (the end of a file). A live device never says so.
     virtual bool exhausted() const { return false; }
 };
