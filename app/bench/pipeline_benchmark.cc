@@ -86,7 +86,7 @@ base::Result<std::shared_ptr<const select::PolicySnapshot>> make_policy(std::uin
     const broker::LoadedConfig loaded =
         broker::compile_config(rules::parse_config(text), net::LinkType::kEthernet);
     if (!loaded.ok()) return base::Error{broker::error_report("built rules", loaded.errors)};
-    return select::make_policy(loaded.config, loaded.compiled, 1);
+    return select::make_policy(loaded.config, loaded.compiled);
 }
 
 /// The stages with their rings.
@@ -130,7 +130,7 @@ class Stages {
            std::shared_ptr<const select::PolicySnapshot> policy, unsigned burst, std::uint32_t flows)
         : to_select_(std::move(to_select)),
           to_tool_(std::move(to_tool)),
-          selector_(std::move(policy)),
+          selector_(std::move(policy), 1),
           rx_({.queue = &source,
                .link_type = net::LinkType::kEthernet,
                .outputs = {to_select_.get()},

@@ -1,6 +1,10 @@
 // SPDX-License-Identifier: BSD-3-Clause
+#include <fmt/format.h>
+
 #include <CLI/CLI.hpp>
+#include <cerrno>
 #include <cstdio>
+#include <cstring>
 
 #include "app/yagura/commands.h"
 
@@ -26,13 +30,14 @@ int main(int argc, char** argv) {
     yagura::app::add_replay(app, status);
     yagura::app::add_run(app, status);
     yagura::app::add_check(app, status);
-    // CLI11 would only say that a command is missing.
-    if (argc > 1 && argv[1][0] != '-' &&
-        app.get_subcommands([&](const CLI::App* c) { return c->check_name(argv[1]); }).empty()) {
-        std::fprintf(
-            stderr,
-            "yagura: there is no command \"%s\"; the commands are replay, run and check (yagura --help)\n",
-            argv[1]);
+    // CLI11 would only say that a subcommand is missing.
+    const auto known = [&] {
+        return !app.get_subcommands([&](const CLI::App* c) { return c->check_name(argv[1]); }).empty();
+    };
+    if (argc < 2 || (argv[1][0] != '-' && !known())) {
+        const std::string what =
+            argc < 2 ? "a command is missing" : fmt::format("there is no command \"{}\"", argv[1]);
+        fmt::print(stderr, "yagura: {}; the commands are replay, run and check (yagura --help)\n", what);
         return static_cast<int>(yagura::broker::ExitStatus::kUsage);
     }
     try {
@@ -40,8 +45,12 @@ int main(int argc, char** argv) {
     } catch (const CLI::ParseError& error) {
         return usage_error(app, error);
     } catch (const std::exception& error) {
-        std::fprintf(stderr, "yagura: %s\n", error.what());
+        fmt::print(stderr, "yagura: {}\n", error.what());
         return static_cast<int>(yagura::broker::ExitStatus::kUsage);
+    }
+    if (std::fflush(stdout) != 0 || std::ferror(stdout) != 0) {
+        fmt::print(stderr, "yagura: the output cannot be written: {}\n", std::strerror(errno));
+        if (status == yagura::broker::ExitStatus::kOk) status = yagura::broker::ExitStatus::kLoss;
     }
     return static_cast<int>(status);
 }

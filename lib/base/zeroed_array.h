@@ -10,12 +10,13 @@
 
 namespace yagura::base {
 
-/// A large table of zeroed elements straight from the kernel: pages are taken when they are first written, in
-/// huge pages where the kernel has them, so that capacity which is never used costs nothing. Throws
-/// std::bad_alloc.
+/// A large table of zeroed elements straight from the kernel: pages are taken when they are first written, so
+/// that capacity which is never used costs nothing. Throws std::bad_alloc.
 template <class T>
 class ZeroedArray {
     static_assert(std::is_trivially_destructible_v<T>);
+
+    static constexpr std::size_t kHugeLimit = std::size_t{64} << 20;
 
   public:
     ZeroedArray() = default;
@@ -24,7 +25,9 @@ class ZeroedArray {
         void* memory = mmap(nullptr, bytes(), PROT_READ | PROT_WRITE,
                             MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
         if (memory == MAP_FAILED) throw std::bad_alloc();
-        madvise(memory, bytes(), MADV_HUGEPAGE);
+        // A table that is filled at random would take a huge page for every element: only small ones get
+        // them.
+        if (bytes() <= kHugeLimit) madvise(memory, bytes(), MADV_HUGEPAGE);
         data_ = static_cast<T*>(memory);
     }
     ~ZeroedArray() {

@@ -5,8 +5,11 @@
 #include <sys/random.h>
 #include <time.h>
 
+#include <algorithm>
 #include <charconv>
+#include <filesystem>
 #include <memory>
+#include <set>
 #include <string_view>
 #include <vector>
 
@@ -28,7 +31,7 @@ constexpr std::string_view kPcap = "pcap:";
 constexpr std::uint32_t kPackets = 65535;
 
 ExitStatus fail(ExitStatus status, const std::string& message) {
-    fmt::print(stderr, "yagura run: {}\n", message);
+    fmt::print(stderr, "yagura run: {}{}", message, message.ends_with('\n') ? "" : "\n");
     return status;
 }
 
@@ -95,6 +98,12 @@ class Ports {
 
     base::Result<void> open_tool(const rules::Port& port, rte_mempool* pool) {
         if (port.device.starts_with(kPcap)) {
+            std::error_code error;
+            const auto path = std::filesystem::weakly_canonical(port.device.substr(kPcap.size()), error);
+            if (!files_.insert(path).second) {
+                return base::Error{fmt::format(
+                    "{} is another tool's file already; give each a file of its own", path.string())};
+            }
             auto file = pcap::LiveFile::create(port.device.substr(kPcap.size()), net::LinkType::kEthernet);
             if (!file) return file.error();
             tools.push_back(file->get());
@@ -113,6 +122,7 @@ class Ports {
         return {};
     }
 
+    std::set<std::filesystem::path> files_;
     std::vector<std::unique_ptr<port::RxQueue>> rx_;
     std::vector<std::unique_ptr<port::TxQueue>> tx_;
     std::vector<std::unique_ptr<ethdev::EthdevPort>> ethdevs_;
@@ -168,8 +178,13 @@ ExitStatus run(const RunOptions& options) {
     const std::vector<unsigned> cpus = dataplane::usable_cpus();
     dataplane::LcorePlan plan = dataplane::LcorePlan::make(lcores, cpus);
 
-    const std::uint32_t packets =
-        kPackets + static_cast<std::uint32_t>(plan.lcores.size()) * port::kPoolCachePerLcore;
+    // What lcores and capture writers may keep must not be missing on the network ports.
+    const auto writers = std::ranges::count_if(loaded.config.ports, [](const rules::Port& port) {
+        return port.role == rules::PortRole::kTool && port.device.starts_with(kPcap);
+    });
+    const std::uint32_t packets = kPackets +
+                                  static_cast<std::uint32_t>(plan.lcores.size()) * port::kPoolCachePerLcore +
+                                  static_cast<std::uint32_t>(writers) * pcap::LiveFileOptions{}.capacity;
     const unsigned pool_mib = port::pool_memory_mib(packets);
     const unsigned free_mib = free_hugepages_mib();
     EalOptions eal{.lcores = plan.eal_lcores(cpus),
@@ -198,7 +213,7 @@ ExitStatus run(const RunOptions& options) {
                                      .sources = ports->sources,
                                      .tools = ports->tools,
                                      .ports = ports->sources.size(),
-                                     .policy = select::make_policy(loaded.config, loaded.compiled, 1),
+                                     .policy = select::make_policy(loaded.config, loaded.compiled),
                                      .pressure = dataplane::Pressure::kDrop,
                                      .flows = static_cast<std::uint32_t>(loaded.config.inspect.flows),
                                      .hash_seed = random_seed()});

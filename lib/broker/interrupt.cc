@@ -3,16 +3,20 @@
 
 #include <signal.h>
 
+#include <atomic>
+
 namespace yagura::broker {
 namespace {
 
-volatile sig_atomic_t came = 0;
+/// The handler may run on any thread.
+std::atomic<bool> came{false};
+static_assert(std::atomic<bool>::is_always_lock_free);
 
 }  // namespace
 
 void catch_interrupts() {
     struct sigaction action {};
-    action.sa_handler = [](int) { came = 1; };
+    action.sa_handler = [](int) { came.store(true, std::memory_order_relaxed); };
     // A second signal ends the process: the way out if the first is not heeded.
     action.sa_flags = SA_RESETHAND;
     sigaction(SIGINT, &action, nullptr);
@@ -20,7 +24,7 @@ void catch_interrupts() {
 }
 
 bool interrupted() {
-    return came != 0;
+    return came.load(std::memory_order_relaxed);
 }
 
 }  // namespace yagura::broker

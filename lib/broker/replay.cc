@@ -35,7 +35,7 @@ std::uint32_t packets_for(const dataplane::LcorePlan& plan) {
 }
 
 ExitStatus fail(ExitStatus status, const std::string& message) {
-    fmt::print(stderr, "yagura replay: {}\n", message);
+    fmt::print(stderr, "yagura replay: {}{}", message, message.ends_with('\n') ? "" : "\n");
     return status;
 }
 
@@ -54,14 +54,25 @@ base::Result<void> prepare_folder(const ReplayOptions& options, const rules::Con
     if (error) return base::Error{fmt::format("--out {}: cannot be made: {}", options.out, error.message())};
     for (const std::string& name : output_names(config)) {
         const fs::path path = fs::path(options.out) / name;
-        if (!fs::exists(path, error)) continue;
-        for (const pcap::CaptureInput& capture : captures) {
-            if (fs::equivalent(path, capture.path, error)) {
+        // The work files of an output stand beside it, and nobody asks before they are written.
+        for (const char* suffix : {"", ".part", ".sorted"}) {
+            const fs::path work = path.string() + suffix;
+            if (fs::equivalent(work, options.config, error)) {
+                return base::Error{
+                    fmt::format("{} is the configuration, and would be overwritten; choose another --out",
+                                work.string())};
+            }
+            for (const pcap::CaptureInput& capture : captures) {
+                if (!fs::equivalent(work, capture.path, error)) continue;
                 return base::Error{fmt::format(
                     "{} is an input, and would be overwritten; choose another --out", capture.path)};
             }
+            if (fs::exists(work, error) && !fs::is_regular_file(work, error)) {
+                return base::Error{
+                    fmt::format("{} is in the way, and is not a file; choose another --out", work.string())};
+            }
         }
-        if (!options.force) {
+        if (!options.force && fs::exists(path, error)) {
             return base::Error{
                 fmt::format("{} exists; choose another --out, or overwrite it with --force", path.string())};
         }
@@ -176,7 +187,7 @@ ExitStatus replay(const ReplayOptions& options) {
         .sources = {source->get()},
         .ports = loaded.config.network_ports().size(),
         .link_type = (*source)->link_type(),
-        .policy = select::make_policy(loaded.config, loaded.compiled, 1),
+        .policy = select::make_policy(loaded.config, loaded.compiled),
         .pressure = dataplane::Pressure::kPushBack,
         .burst = options.burst,
         .ring_size = kRingSize,

@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <iterator>
 #include <map>
 #include <set>
 
@@ -89,12 +90,16 @@ LcorePlan LcorePlan::make(const rules::LcoreSpec& spec, const std::vector<unsign
 
     std::set<unsigned> ids;
     for (const auto* stage : {&plan.rx, &plan.select, &plan.tx}) ids.insert(stage->begin(), stage->end());
+    // In "auto" lcore n is the n-th usable CPU, whatever its number.
+    const auto owns = [&](unsigned cpu) { return !spec.is_auto() && ids.contains(cpu); };
+    std::vector<unsigned> spare;
+    std::ranges::copy_if(cpus, std::back_inserter(spare), [&](unsigned cpu) { return !owns(cpu); });
+    std::ranges::copy_if(cpus, std::back_inserter(spare), owns);
     std::map<unsigned, unsigned> users;
     std::size_t next = 0;
     for (const unsigned id : ids) {
-        // In "auto" lcore n is the n-th usable CPU, whatever its number.
-        const bool own = !spec.is_auto() && std::ranges::find(cpus, id) != cpus.end();
-        const unsigned cpu = own ? id : cpus[next++ % cpus.size()];
+        const bool own = owns(id) && std::ranges::find(cpus, id) != cpus.end();
+        const unsigned cpu = own ? id : spare[next++ % spare.size()];
         plan.lcores.push_back({.id = id, .cpu = cpu, .shares_cpu = false});
         ++users[cpu];
     }
@@ -105,7 +110,11 @@ LcorePlan LcorePlan::make(const rules::LcoreSpec& spec, const std::vector<unsign
 std::string LcorePlan::eal_lcores(const std::vector<unsigned>& cpus) const {
     std::string text;
     for (const Lcore& lcore : lcores) text += fmt::format("{}@{},", lcore.id, lcore.cpu);
-    return text + fmt::format("{}@({})", kMaxLcores, fmt::join(cpus, ","));
+    std::vector<unsigned> free;
+    std::ranges::copy_if(cpus, std::back_inserter(free), [this](unsigned cpu) {
+        return std::ranges::find(lcores, cpu, &Lcore::cpu) == lcores.end();
+    });
+    return text + fmt::format("{}@({})", kMaxLcores, fmt::join(free.empty() ? cpus : free, ","));
 }
 
 std::string LcorePlan::to_string() const {

@@ -35,7 +35,8 @@ struct LcorePlan {
     /// (tx). `spec` not auto: every stage has an lcore.
     static LcorePlan make(const rules::LcoreSpec& spec, const std::vector<unsigned>& cpus);
 
-    /// The EAL's --lcores argument, with the control thread's lcore free to run on any of `cpus`.
+    /// The EAL's --lcores argument. The control thread (and every ordinary one) runs on those of `cpus` that
+    /// no lcore has, or on any when there are none.
     std::string eal_lcores(const std::vector<unsigned>& cpus) const;
     /// "rx=0;select=1;tx=0"
     std::string to_string() const;

@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "dataplane/pipeline.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
+#include <new>
 
 namespace yagura::dataplane {
 namespace {
@@ -14,11 +17,19 @@ void free_all(PacketRing& ring) {
 }  // namespace
 
 base::Result<std::unique_ptr<Pipeline>> Pipeline::create(PipelineOptions options) {
-    std::unique_ptr<Pipeline> pipeline(new Pipeline(std::move(options)));
-    if (auto made = pipeline->make_rings(); !made) return made.error();
-    pipeline->make_stages();
-    if (auto made = pipeline->make_threads(); !made) return made.error();
-    return pipeline;
+    const std::uint32_t flows = options.flows;
+    try {
+        std::unique_ptr<Pipeline> pipeline(new Pipeline(std::move(options)));
+        if (auto made = pipeline->make_rings(); !made) return made.error();
+        pipeline->make_stages();
+        if (auto made = pipeline->make_threads(); !made) return made.error();
+        return pipeline;
+    } catch (const std::bad_alloc&) {
+        constexpr std::uint64_t kPerFlow = sizeof(flow::FlowEntry) + sizeof(flow::FlowDetails) + 16;
+        return base::Error{
+            fmt::format("no memory for the flow tables: {} flows take up to {} MiB; lower inspect.flows",
+                        flows, kPerFlow * flows >> 20)};
+    }
 }
 
 base::Result<void> Pipeline::make_rings() {
@@ -60,7 +71,7 @@ void Pipeline::make_stages() {
     for (std::size_t i = 0; i < selects; ++i) {
         std::vector<PacketRing*> inputs;
         for (const auto& rings : select_rings_) inputs.push_back(rings[i].get());
-        selectors_.push_back(std::make_unique<select::Selector>(options_.policy));
+        selectors_.push_back(std::make_unique<select::Selector>(options_.policy, epoch_));
         select_.push_back(std::make_unique<SelectStage>(
             SelectStage::Options{
                 .inputs = std::move(inputs),
@@ -142,8 +153,11 @@ void Pipeline::stop() {
 
 void Pipeline::swap_policy(std::shared_ptr<const select::PolicySnapshot> policy) {
     std::vector<std::unique_ptr<select::Selector>> fresh;
-    for (std::size_t i = 0; i < select_.size(); ++i)
-        fresh.push_back(std::make_unique<select::Selector>(policy));
+    // After 16 million policies a flow that was idle over all of them could be taken for one of the new ones.
+    epoch_ = epoch_ == select::Selector::kMaxEpoch ? 1 : epoch_ + 1;
+    for (std::size_t i = 0; i < select_.size(); ++i) {
+        fresh.push_back(std::make_unique<select::Selector>(policy, epoch_));
+    }
     for (std::size_t i = 0; i < select_.size(); ++i) select_[i]->publish(fresh[i].get());
     quiescent_->synchronize();
     selectors_ = std::move(fresh);

@@ -46,8 +46,8 @@ class Pipeline {
     /// Ends the threads, after their current turn.
     void stop();
 
-    /// Replaces the policy without stopping traffic. Flows are decided anew at their next packet. Returns
-    /// when no thread uses the old one any more; its counts by rule go with it.
+    /// Replaces the policy, for the same ports and tools, without stopping traffic. Flows are decided anew at
+    /// their next packet. Returns when no thread uses the old one any more; its counts by rule go with it.
     void swap_policy(std::shared_ptr<const select::PolicySnapshot> policy);
 
     Stats stats() const;
@@ -65,6 +65,7 @@ class Pipeline {
 
     PipelineOptions options_;
     bool running_ = false;
+    std::uint32_t epoch_ = 1;                                             ///< of the selectors
     std::vector<std::vector<std::unique_ptr<PacketRing>>> select_rings_;  ///< [rx stage][select stage]
     std::vector<std::vector<std::unique_ptr<PacketRing>>> tool_rings_;    ///< [select stage][tool]
     std::vector<std::unique_ptr<select::Selector>> selectors_;            ///< by select stage

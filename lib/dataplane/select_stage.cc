@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <tuple>
 
 namespace yagura::dataplane {
 
@@ -100,7 +101,9 @@ std::uint64_t SelectStage::select_one(rte_mbuf* packet) {
 
 void SelectStage::count_flow(flow::FlowDetails& details, const port::PacketMeta& m, std::uint32_t captured,
                              bool inserted, std::uint64_t tools) {
-    if (inserted) {
+    // In capture order, which is not quite that of arrival: a fragment may have waited for its first one.
+    const std::tuple order(m.order_time, m.order_file, m.order_record);
+    if (inserted || order < std::tuple(details.order_time, details.order_file, details.order_record)) {
         details.first_ns = m.timestamp_ns;
         details.order_time = m.order_time;
         details.order_record = m.order_record;
@@ -110,7 +113,13 @@ void SelectStage::count_flow(flow::FlowDetails& details, const port::PacketMeta&
         details.tunnel = m.parsed.tunnel;
         details.tunnel_id = m.parsed.tunnel_id;
     }
-    details.last_ns = m.timestamp_ns;
+    if (inserted ||
+        order >= std::tuple(details.last_order_time, details.last_order_file, details.last_order_record)) {
+        details.last_ns = m.timestamp_ns;
+        details.last_order_time = m.order_time;
+        details.last_order_record = m.order_record;
+        details.last_order_file = m.order_file;
+    }
     ++details.seen_packets;
     details.seen_bytes += captured;
     if (tools == 0) return;

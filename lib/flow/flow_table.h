@@ -18,22 +18,27 @@ struct alignas(64) FlowEntry {
     std::uint32_t decision;       ///< the rules in effect for the flow (select::DecisionTable)
     std::uint32_t history;        ///< all the rules that were ever in effect for a packet of it (same table)
     std::uint32_t last_decision;  ///< of its latest packet: when the next has the same, history cannot change
-    std::uint16_t policy_version;  ///< the policy which `decision` belongs to; 0: none yet
-    bool decided : 1;              ///< no rule can change the verdict any more
-    bool payload_possible : 1;     ///< a payload rule's header can hold for it
-    bool awaits_answer : 1;        ///< a rule of scope onward holds for the direction that has not been seen
-    bool begun_in_reverse : 1;     ///< that direction is the one of `key`
-    bool late_drop : 1;            ///< dropped after packets had been sent that the drop would have kept back
+    /// The selector which `decision`, `history` and `last_decision` belong to; 0: none.
+    std::uint32_t epoch : 24;
+    std::uint32_t decided : 1;           ///< no rule can change the verdict any more
+    std::uint32_t payload_possible : 1;  ///< a payload rule's header can hold for it
+    std::uint32_t late_drop : 1;  ///< dropped after packets had been sent that the drop would have kept back
+    std::uint32_t
+        awaits_answer : 1;  ///< a rule of scope onward holds for the direction that has not been seen
+    std::uint32_t begun_in_reverse : 1;  ///< that direction is the one of `key`
 };
 static_assert(sizeof(FlowEntry) == 64);
 
 /// What only the flow's record needs.
 struct FlowDetails {
-    std::uint64_t first_ns;  ///< time stamps of its first and latest packet
+    std::uint64_t first_ns;  ///< time stamps of its first and last packet, in capture order
     std::uint64_t last_ns;
-    std::uint64_t order_time;  ///< capture order of its first packet
+    std::uint64_t order_time;  ///< place of its first packet in capture order
     std::uint64_t order_record;
+    std::uint64_t last_order_time;  ///< of its last packet
+    std::uint64_t last_order_record;
     std::uint16_t order_file;
+    std::uint16_t last_order_file;
     std::uint8_t vlan_count;
     net::Tunnel tunnel;
     std::uint32_t tunnel_id;

@@ -61,7 +61,8 @@ class FragmentTable {
     std::uint32_t waiting_packets() const { return waiting_packets_; }
     /// What waits of a port's packets. Any thread.
     base::Count waiting(base::PortId port) const {
-        return parked_[port.index()].get() - released_[port.index()].get();
+        const base::Count released = released_[port.index()].get();  // before what it is taken from
+        return parked_[port.index()].get() - released;
     }
 
     /// Fragments that went on without their first one: it did not come in time, or there was no room to wait.

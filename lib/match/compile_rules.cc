@@ -15,17 +15,22 @@ RuleSummary summarize(const rules::Rule& rule, const RuleHeader& header, const F
     RuleSummary summary;
     summary.layer = rule.layer.value_or(rules::Layer::kInner);
     const bool per_flow = is_per_flow(header, filters);
-    summary.per_flow = per_flow && rule.scope != rules::Scope::kPacket;
+    summary.per_flow = per_flow && rule.scope != rules::Scope::kPacket && !rule.has_payload();
     if (header.filter) {
         summary.layer = filters[*header.filter].layer;
         if (filters[*header.filter].kind == FilterKind::kNever) {
             summary.warnings.emplace_back("the filter can never match");
         }
     }
-    if (!per_flow && rule.scope == rules::Scope::kSession) {
+    if (!per_flow && !rule.has_payload() && rule.scope == rules::Scope::kSession) {
         summary.warnings.emplace_back(
             "the header is asked per packet: it selects from the packet that matched on, not the whole "
             "session");
+    }
+    if (rule.has_payload() && rule.scope == rules::Scope::kSession) {
+        summary.warnings.emplace_back(
+            "patterns are looked for in each packet by itself: it selects from the packet with the pattern "
+            "on");
     }
     return summary;
 }

@@ -6,6 +6,12 @@
 #include <algorithm>
 
 namespace yagura::match {
+namespace {
+
+/// About 1,000 addresses, which take libpcap some seconds.
+constexpr std::size_t kMaxTokens = 3000;
+
+}  // namespace
 
 FilterSet::FilterSet(net::LinkType link_type)
     : compilers_(new Compilers{BpfCompiler(net::LinkType::kRaw), BpfCompiler(link_type)}) {}
@@ -33,6 +39,14 @@ FilterSet::Answer FilterSet::compile(const std::string& text, std::optional<rule
             "/filter",
             fmt::format("\"{}\" is neither a keyword nor an address; host names are not looked up", name),
             "write an address"};
+    }
+    if (tokens.size() > kMaxTokens) {
+        return FilterError{
+            "/filter",
+            fmt::format("it has {} words and signs; libpcap, whose time grows with their square, is "
+                        "given {} at most",
+                        tokens.size(), kMaxTokens),
+            "divide it among several rules with the same \"forward\" or \"drop\""};
     }
     Filter filter;
     filter.layer = layer.value();

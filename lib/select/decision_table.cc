@@ -19,7 +19,7 @@ DecisionTable::DecisionTable(const PolicySnapshot& policy, std::uint32_t lists, 
     decision_count_.add(1);  // kEmpty
 }
 
-std::uint32_t DecisionTable::intern(std::span<const match::RuleIndex> list) {
+std::uint32_t DecisionTable::intern(std::span<const match::RuleIndex> list, Use use) {
     if (list.empty()) return kEmpty;
     assert(std::adjacent_find(list.begin(), list.end(), std::greater_equal<>{}) == list.end());
     std::uint64_t hash64 = base::kHashA ^ list.size();
@@ -31,7 +31,8 @@ std::uint32_t DecisionTable::intern(std::span<const match::RuleIndex> list) {
         if (decisions_[id].hash == hash && std::ranges::equal(rules_of(id), list)) return id;
     }
     const auto id = static_cast<std::uint32_t>(decision_count_.get());
-    if (id >= decisions_.size() || list.size() > storage_.size() - used_storage_) return kFull;
+    const auto room = [use](std::size_t size) { return use == Use::kFlow ? size : size - size / 4; };
+    if (id >= room(decisions_.size()) || used_storage_ + list.size() > room(storage_.size())) return kFull;
 
     Decision& made = decisions_[id];
     made.first = used_storage_;

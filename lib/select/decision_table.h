@@ -35,9 +35,12 @@ class DecisionTable {
     /// Room for `lists` different lists with `rules` entries together.
     DecisionTable(const PolicySnapshot& policy, std::uint32_t lists, std::uint32_t rules);
 
-    /// The id of this list: ascending, without doubles, nothing after the first drop. kFull when there is no
-    /// room for a new one.
-    std::uint32_t intern(std::span<const match::RuleIndex> list);
+    enum class Use : std::uint8_t {
+        kFlow,    ///< what a flow goes by
+        kRecord,  ///< what is only remembered or counted: leaves a quarter of the table to the flows
+    };
+    /// The id of this list: ascending, without doubles. kFull when there is no room for a new one.
+    std::uint32_t intern(std::span<const match::RuleIndex> list, Use use);
 
     const Decision& operator[](std::uint32_t id) const { return decisions_[id]; }
     std::span<const match::RuleIndex> rules_of(std::uint32_t id) const {

@@ -40,11 +40,9 @@ std::uint64_t PolicySnapshot::balanced_tools(std::span<const match::RuleIndex> l
 }
 
 std::shared_ptr<const PolicySnapshot> make_policy(const rules::Config& config,
-                                                  std::shared_ptr<const match::CompiledRules> compiled,
-                                                  std::uint16_t version) {
+                                                  std::shared_ptr<const match::CompiledRules> compiled) {
     auto policy = std::make_shared<PolicySnapshot>();
     policy->rules = std::move(compiled);
-    policy->version = version;
     const auto tools = config.tool_ports();
 
     // A balance group with one member is that member.

@@ -33,20 +33,17 @@ struct BalanceGroup {
     std::uint64_t pick(std::uint64_t flow_hash) const;
 };
 
-/// One policy: the compiled rules and what they do. Immutable; published to the select lcores by one pointer.
+/// One policy: the compiled rules and what they do. Immutable.
 struct PolicySnapshot {
     std::shared_ptr<const match::CompiledRules> rules;
     std::vector<RuleAction> actions;  ///< by RuleIndex
     std::vector<BalanceGroup> balance_groups;
-    std::uint16_t version = 1;  ///< never 0
 
     /// The members of the balance groups of these rules' forwards for this flow.
     std::uint64_t balanced_tools(std::span<const match::RuleIndex> rules, std::uint64_t flow_hash) const;
 };
 
-/// `version`: another than that of the policy before, and not 0.
 std::shared_ptr<const PolicySnapshot> make_policy(const rules::Config& config,
-                                                  std::shared_ptr<const match::CompiledRules> compiled,
-                                                  std::uint16_t version);
+                                                  std::shared_ptr<const match::CompiledRules> compiled);
 
 }  // namespace yagura::select

@@ -31,10 +31,12 @@ void unite(std::span<const match::RuleIndex> a, std::span<const match::RuleIndex
 
 }  // namespace
 
-Selector::Selector(std::shared_ptr<const PolicySnapshot> policy)
+Selector::Selector(std::shared_ptr<const PolicySnapshot> policy, std::uint32_t epoch, std::uint32_t lists)
     : policy_(std::move(policy)),
+      epoch_(epoch),
       scratch_(policy_->rules->make_scratch()),
-      decisions_(*policy_, decision_room(*policy_), kRulesPerDecision * decision_room(*policy_)) {
+      decisions_(*policy_, lists != 0 ? lists : decision_room(*policy_),
+                 kRulesPerDecision * (lists != 0 ? lists : decision_room(*policy_))) {
     for (auto* list : {&matched_, &effective_, &session_}) list->reserve(2 * policy_->actions.size() + 1);
 }
 
@@ -43,13 +45,13 @@ match::RuleIndex Selector::open_limit(Rules rules) const {
     return static_cast<match::RuleIndex>(policy_->actions.size());
 }
 
-void Selector::set_flow_rules(flow::FlowEntry& flow, Rules rules, std::uint64_t hash) {
-    const std::uint32_t id = decisions_.intern(rules);
+bool Selector::set_flow_rules(flow::FlowEntry& flow, Rules rules, std::uint64_t hash) {
+    const std::uint32_t id = decisions_.intern(rules, DecisionTable::Use::kFlow);
     if (id == DecisionTable::kFull) {
-        // The flow keeps what it had and stays open: it will be asked again with its next packet.
+        // With its next packet the flow begins anew.
         overflows_.add(1);
-        flow.decided = false;
-        return;
+        flow.epoch = 0;
+        return false;
     }
     const Decision& decision = decisions_[id];
     flow.decision = id;
@@ -64,6 +66,7 @@ void Selector::set_flow_rules(flow::FlowEntry& flow, Rules rules, std::uint64_t 
         flow.late_drop = std::ranges::any_of(
             history, [&](match::RuleIndex r) { return r > rules.back() && !policy_->actions[r].drop; });
     }
+    return true;
 }
 
 bool Selector::flow_rules_of(const net::FlowKey& key) {
@@ -79,8 +82,8 @@ bool Selector::flow_rules_of(const net::FlowKey& key) {
     return awaits_answer;
 }
 
-void Selector::begin_flow(flow::FlowEntry& flow, const net::FlowKey& key, std::uint64_t hash) {
-    flow.policy_version = policy_->version;
+bool Selector::begin_flow(flow::FlowEntry& flow, const net::FlowKey& key, std::uint64_t hash) {
+    flow.epoch = epoch_ & kMaxEpoch;
     flow.decision = flow.history = flow.last_decision = DecisionTable::kEmpty;
     flow.tools = 0;
     flow.late_drop = false;
@@ -88,15 +91,15 @@ void Selector::begin_flow(flow::FlowEntry& flow, const net::FlowKey& key, std::u
     flow.begun_in_reverse = key != flow.key;
     flow.payload_possible = policy_->rules->first_payload_rule() < open_limit(session_) &&
                             policy_->rules->payload_possible(key, *scratch_);
-    set_flow_rules(flow, session_, hash);
+    return set_flow_rules(flow, session_, hash);
 }
 
-void Selector::take_answer(flow::FlowEntry& flow, const net::FlowKey& key, std::uint64_t hash) {
+bool Selector::take_answer(flow::FlowEntry& flow, const net::FlowKey& key, std::uint64_t hash) {
     flow.awaits_answer = false;
     // Every rule that holds for one of the directions has now seen a packet of it.
     unite(decisions_.rules_of(flow.decision), policy_->rules->flow_rules(key, *scratch_), session_);
     cut(session_, policy_->actions);
-    set_flow_rules(flow, session_, hash);
+    return set_flow_rules(flow, session_, hash);
 }
 
 void Selector::ask_packet(const match::PacketView& packet, match::RuleIndex limit, bool payload) {
@@ -118,7 +121,7 @@ void Selector::remember(flow::FlowEntry& flow, std::uint32_t decision) {
     const Rules before = decisions_.rules_of(flow.history);
     unite(before, now, session_);
     if (session_.size() == before.size()) return;
-    const std::uint32_t history = decisions_.intern(session_);
+    const std::uint32_t history = decisions_.intern(session_, DecisionTable::Use::kRecord);
     if (history == DecisionTable::kFull) {
         overflows_.add(1);
         return;
@@ -153,27 +156,32 @@ Verdict Selector::verdict_of_list(const std::vector<match::RuleIndex>& rules, co
                                   std::uint64_t hash, flow::FlowEntry* flow) {
     std::uint64_t tools = policy_->balanced_tools(rules, hash);
     for (const match::RuleIndex rule : rules) tools |= policy_->actions[rule].copy_tools;
-    return verdict_on(rules, decisions_.intern(rules), tools, packet, flow);
+    return verdict_on(rules, decisions_.intern(rules, DecisionTable::Use::kRecord), tools, packet, flow);
+}
+
+Verdict Selector::select_untracked(const match::PacketView& packet, std::uint64_t hash) {
+    if (packet.parsed->has_flow()) {
+        flow_rules_of(packet.parsed->key);
+    } else {
+        session_.clear();
+    }
+    ask_packet(packet, open_limit({}), true);
+    unite(session_, matched_, effective_);
+    cut(effective_, policy_->actions);
+    return verdict_of_list(effective_, packet, hash, nullptr);
 }
 
 Verdict Selector::select(const match::PacketView& packet, std::uint64_t hash, flow::FlowEntry* flow) {
-    if (flow == nullptr) {
-        if (packet.parsed->has_flow()) {
-            flow_rules_of(packet.parsed->key);
-        } else {
-            session_.clear();
-        }
-        ask_packet(packet, open_limit({}), true);
-        unite(session_, matched_, effective_);
-        cut(effective_, policy_->actions);
-        return verdict_of_list(effective_, packet, hash, nullptr);
+    if (flow == nullptr) return select_untracked(packet, hash);
+    const net::FlowKey& key = packet.parsed->key;
+    if (flow->epoch != epoch_ && !begin_flow(*flow, key, hash)) return select_untracked(packet, hash);
+    if (flow->awaits_answer && (key == flow->key) == flow->begun_in_reverse &&
+        !take_answer(*flow, key, hash)) {
+        return select_untracked(packet, hash);
     }
-    if (flow->policy_version != policy_->version) begin_flow(*flow, packet.parsed->key, hash);
-    if (flow->awaits_answer && (packet.parsed->key == flow->key) == flow->begun_in_reverse) {
-        take_answer(*flow, packet.parsed->key, hash);
-    }
-    if (flow->decided)
+    if (flow->decided) {
         return verdict_on(decisions_.rules_of(flow->decision), flow->decision, flow->tools, packet, flow);
+    }
 
     ask_packet(packet, open_limit(decisions_.rules_of(flow->decision)), flow->payload_possible);
     if (matched_.empty()) {
@@ -194,14 +202,13 @@ Verdict Selector::select(const match::PacketView& packet, std::uint64_t hash, fl
     unite(decisions_.rules_of(flow->decision), matched_, session_);
     cut(session_, policy_->actions);
     if (!std::ranges::equal(session_, decisions_.rules_of(flow->decision))) {
-        set_flow_rules(*flow, session_, hash);
+        if (!set_flow_rules(*flow, session_, hash)) flow = nullptr;
     }
-
     return verdict_of_list(effective_, packet, hash, flow);
 }
 
 void Selector::append_forward_rules(const flow::FlowEntry& flow, std::vector<match::RuleIndex>& out) const {
-    if (flow.policy_version != policy_->version) return;
+    if (flow.epoch != epoch_) return;
     for (const match::RuleIndex rule : decisions_.rules_of(flow.history)) {
         if (!policy_->actions[rule].drop) out.push_back(rule);
     }

@@ -28,11 +28,14 @@ struct Verdict {
 /// table look-up.
 class Selector {
   public:
-    explicit Selector(std::shared_ptr<const PolicySnapshot> policy);
+    /// `epoch`: 1 to kMaxEpoch, another than that of any selector which has marked flows that this one will
+    /// meet. `lists`: room of the decision table; 0: by the number of rules.
+    Selector(std::shared_ptr<const PolicySnapshot> policy, std::uint32_t epoch, std::uint32_t lists = 0);
+    static constexpr std::uint32_t kMaxEpoch = (1u << 24) - 1;
 
     /// False when select() will not look at the packet's bytes, so that they need not be contiguous.
     bool needs_bytes(const flow::FlowEntry* flow) const {
-        return flow == nullptr || !flow->decided || flow->policy_version != policy_->version;
+        return flow == nullptr || !flow->decided || flow->epoch != epoch_;
     }
 
     /// The verdict on a packet. `flow`: its entry, or null for a packet without flow, or whose flow found no
@@ -46,9 +49,9 @@ class Selector {
 
     /// Adds counts by rule to `totals`. Any thread.
     void add_to(std::span<DecisionTable::RuleCount> totals) const { decisions_.add_to(totals); }
-    /// Packets whose list of rules found no room in the decision table: forwarded as they should be, but
-    /// their flow's record and flow counts lack rules, and a session or onward match is forgotten after its
-    /// packet. Any thread.
+    /// How often a list of rules found no room in the decision table. The packet got what its rules say, but
+    /// counts by flow and flow records lack rules, and what a payload or a single packet had brought into
+    /// effect for a flow is forgotten. Any thread.
     std::uint64_t decision_overflows() const { return overflows_.get(); }
 
     const PolicySnapshot& policy() const { return *policy_; }
@@ -56,9 +59,11 @@ class Selector {
   private:
     using Rules = std::span<const match::RuleIndex>;
     bool flow_rules_of(const net::FlowKey& key);  ///< into session_; true when some await an answer
-    void take_answer(flow::FlowEntry& flow, const net::FlowKey& key, std::uint64_t hash);
-    void begin_flow(flow::FlowEntry& flow, const net::FlowKey& key, std::uint64_t hash);
-    void set_flow_rules(flow::FlowEntry& flow, Rules rules, std::uint64_t hash);
+    [[nodiscard]] bool take_answer(flow::FlowEntry& flow, const net::FlowKey& key, std::uint64_t hash);
+    [[nodiscard]] bool begin_flow(flow::FlowEntry& flow, const net::FlowKey& key, std::uint64_t hash);
+    /// False when there is no room for the list: then nobody knows the flow any more.
+    [[nodiscard]] bool set_flow_rules(flow::FlowEntry& flow, Rules rules, std::uint64_t hash);
+    Verdict select_untracked(const match::PacketView& packet, std::uint64_t hash);
     match::RuleIndex open_limit(Rules rules) const;
     void ask_packet(const match::PacketView& packet, match::RuleIndex limit, bool payload);
     Verdict verdict_on(Rules rules, std::uint32_t decision, std::uint64_t tools,
@@ -68,6 +73,7 @@ class Selector {
     void remember(flow::FlowEntry& flow, std::uint32_t decision);
 
     std::shared_ptr<const PolicySnapshot> policy_;
+    std::uint32_t epoch_;
     match::MatchScratchPtr scratch_;
     DecisionTable decisions_;
     base::Counter overflows_;

@@ -25,11 +25,10 @@ inline rules::Config config_with_rules(const std::string& rules, const std::stri
     return outcome.config;
 }
 
-inline std::shared_ptr<const select::PolicySnapshot> policy_of(const rules::Config& config,
-                                                               std::uint16_t version = 1) {
+inline std::shared_ptr<const select::PolicySnapshot> policy_of(const rules::Config& config) {
     auto compiled = match::CompiledRules::compile(config.rules, net::LinkType::kEthernet);
     if (!compiled.errors.empty()) throw std::runtime_error(compiled.errors.front().reason);
-    return select::make_policy(config, compiled.rules, version);
+    return select::make_policy(config, compiled.rules);
 }
 
 }  // namespace yagura::test

@@ -62,3 +62,19 @@ TEST_CASE("auto is a plan") {
     REQUIRE(spec.ok());
     CHECK(spec.value().is_auto());
 }
+
+TEST_CASE("lcores without a CPU of their number take those that no other lcore owns") {
+    auto spec = parse_lcores("rx=0;select=5;tx=0");
+    REQUIRE(spec.ok());
+    const LcorePlan plan = LcorePlan::make(*spec, {0, 1});
+    CHECK(plan.lcores[0].cpu == 0);
+    CHECK(plan.lcores[1].cpu == 1);
+    CHECK_FALSE(plan.lcores[0].shares_cpu);
+}
+
+TEST_CASE("the control thread keeps off the CPUs of the lcores where others are left") {
+    auto spec = parse_lcores("rx=0;select=1;tx=0");
+    REQUIRE(spec.ok());
+    CHECK(LcorePlan::make(*spec, {0, 1, 2, 3}).eal_lcores({0, 1, 2, 3}) == "0@0,1@1,127@(2,3)");
+    CHECK(LcorePlan::make(*spec, {0, 1}).eal_lcores({0, 1}) == "0@0,1@1,127@(0,1)");
+}

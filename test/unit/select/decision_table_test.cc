@@ -7,6 +7,7 @@
 #include "support/rules_from_json.h"
 
 using namespace yagura;
+using Use = select::DecisionTable::Use;
 using List = std::vector<match::RuleIndex>;
 
 namespace {
@@ -21,13 +22,13 @@ std::shared_ptr<const select::PolicySnapshot> three_rules() {
 TEST_CASE("equal lists of rules have one id, which says what they come to") {
     const auto policy = three_rules();
     select::DecisionTable table(*policy, 8, 32);
-    CHECK(table.intern(List{}) == select::DecisionTable::kEmpty);
-    const auto both = table.intern(List{0, 1});
-    CHECK(table.intern(List{0, 1}) == both);
+    CHECK(table.intern(List{}, Use::kFlow) == select::DecisionTable::kEmpty);
+    const auto both = table.intern(List{0, 1}, Use::kFlow);
+    CHECK(table.intern(List{0, 1}, Use::kFlow) == both);
     CHECK(table[both].copy_tools == 0b11);
     CHECK(table[both].balances);
     CHECK_FALSE(table[both].drops);
-    const auto dropped = table.intern(List{0, 2});
+    const auto dropped = table.intern(List{0, 2}, Use::kFlow);
     CHECK(dropped != both);
     CHECK(table[dropped].drops);
     CHECK_FALSE(table[dropped].balances);
@@ -37,8 +38,8 @@ TEST_CASE("equal lists of rules have one id, which says what they come to") {
 TEST_CASE("packets counted for a list count for each of its rules") {
     const auto policy = three_rules();
     select::DecisionTable table(*policy, 8, 32);
-    table.count(table.intern(List{0}), 1, 100);
-    table.count(table.intern(List{0, 1}), 2, 50);
+    table.count(table.intern(List{0}, Use::kFlow), 1, 100);
+    table.count(table.intern(List{0, 1}, Use::kFlow), 2, 50);
     table.count(select::DecisionTable::kEmpty, 5, 500);
     table.count_unlisted(List{1}, 7);
     table.count_flow(1);
@@ -53,12 +54,21 @@ TEST_CASE("packets counted for a list count for each of its rules") {
 TEST_CASE("a full table refuses new lists and still knows the old") {
     const auto policy = three_rules();
     select::DecisionTable by_lists(*policy, 2, 32);
-    const auto first = by_lists.intern(List{0});
-    by_lists.intern(List{1});
-    CHECK(by_lists.intern(List{2}) == select::DecisionTable::kFull);
-    CHECK(by_lists.intern(List{0}) == first);
+    const auto first = by_lists.intern(List{0}, Use::kFlow);
+    by_lists.intern(List{1}, Use::kFlow);
+    CHECK(by_lists.intern(List{2}, Use::kFlow) == select::DecisionTable::kFull);
+    CHECK(by_lists.intern(List{0}, Use::kFlow) == first);
 
     select::DecisionTable by_rules(*policy, 8, 3);
-    CHECK(by_rules.intern(List{0, 1}) != select::DecisionTable::kFull);
-    CHECK(by_rules.intern(List{0, 1, 2}) == select::DecisionTable::kFull);
+    CHECK(by_rules.intern(List{0, 1}, Use::kFlow) != select::DecisionTable::kFull);
+    CHECK(by_rules.intern(List{0, 1, 2}, Use::kFlow) == select::DecisionTable::kFull);
+}
+
+TEST_CASE("records leave a quarter of the table to flows") {
+    const auto policy = three_rules();
+    select::DecisionTable table(*policy, 3, 32);
+    CHECK(table.intern(List{0}, Use::kRecord) != select::DecisionTable::kFull);
+    CHECK(table.intern(List{1}, Use::kRecord) != select::DecisionTable::kFull);
+    CHECK(table.intern(List{2}, Use::kRecord) == select::DecisionTable::kFull);
+    CHECK(table.intern(List{2}, Use::kFlow) != select::DecisionTable::kFull);
 }

@@ -17,8 +17,8 @@ namespace {
 /// One policy and one flow, asked packet by packet.
 class Conversation {
   public:
-    explicit Conversation(const std::string& rules)
-        : config(test::config_with_rules(rules)), selector(test::policy_of(config)) {}
+    explicit Conversation(const std::string& rules, std::uint32_t lists = 0)
+        : config(test::config_with_rules(rules)), selector(test::policy_of(config), 1, lists) {}
 
     /// A packet of the client 10.0.0.1:40000 to the server 10.0.0.2:80.
     select::Verdict to_server(const std::string& payload = "", std::uint8_t flags = net::tcp_flag::kAck) {
@@ -43,7 +43,7 @@ class Conversation {
                                      .wire_length = static_cast<std::uint32_t>(frame.size()),
                                      .parsed = &parsed,
                                      .captured = static_cast<std::uint32_t>(frame.size())};
-        if (parsed.has_flow() && tracked && flow.policy_version == 0) flow.key = parsed.key;
+        if (parsed.has_flow() && tracked && flow.epoch == 0) flow.key = parsed.key;
         return selector.select(view, parsed.key.symmetric_hash(0),
                                parsed.has_flow() && tracked ? &flow : nullptr);
     }
@@ -239,7 +239,7 @@ TEST_CASE("a packet whose flow found no room gets what its flow would get from h
     const auto frame =
         PacketBuilder().ethernet().ipv4("10.0.0.1", "10.0.0.2").tcp(40000, 80).payload("x").build();
     CHECK(c.ask(frame, false).tools == (kA | kB));
-    CHECK(c.flow.policy_version == 0);
+    CHECK(c.flow.epoch == 0);
 }
 
 TEST_CASE("malformed packets can be selected, and have a reason of their own otherwise") {
@@ -256,11 +256,46 @@ TEST_CASE("malformed packets can be selected, and have a reason of their own oth
     CHECK(dropped.ask(frame).reason == DropReason::kDropRule);
 }
 
-TEST_CASE("a flow met under another policy is decided anew") {
+TEST_CASE("without room for a list of rules every packet still gets what its rules say") {
+    SECTION("forward") {
+        Conversation c(
+            R"([{"id": 1, "filter": "tcp", "forward": ["a"]}, {"id": 2, "filter": "port 80", "forward": ["b"]}])",
+            1);
+        // Another flow's list takes the only place.
+        c.ask(PacketBuilder().ethernet().ipv4("10.0.0.1", "10.0.0.2").tcp(1, 2).build());
+        REQUIRE(c.selector.decision_overflows() == 0);
+        c.flow = {};
+        CHECK(c.to_server().tools == (kA | kB));
+        CHECK(c.to_client().tools == (kA | kB));
+        CHECK(c.selector.decision_overflows() > 0);
+        CHECK(c.counts()[1].count.packets == 2);
+    }
+    SECTION("drop") {
+        Conversation c(
+            R"([{"id": 1, "filter": "udp", "forward": ["a"]}, {"id": 2, "filter": "port 80", "drop": true},
+                           {"id": 3, "forward": ["b"]}])",
+            1);
+        c.ask(PacketBuilder().ethernet().ipv4("10.0.0.1", "10.0.0.2").udp(1, 2).build());
+        c.flow = {};
+        CHECK(c.to_server().reason == DropReason::kDropRule);
+        CHECK(c.to_client().reason == DropReason::kDropRule);
+    }
+    SECTION("the answer") {
+        Conversation c(R"([{"id": 1, "filter": "tcp", "forward": ["a"]},
+                           {"id": 2, "filter": "src port 80", "scope": "onward", "forward": ["b"]}])",
+                       1);
+        CHECK(c.to_server().tools == kA);
+        CHECK(c.to_client().tools == (kA | kB));
+        CHECK(c.to_client().tools == (kA | kB));
+        CHECK(c.to_server().tools == kA);
+    }
+}
+
+TEST_CASE("a flow met by another selector is decided anew") {
     Conversation c(R"([{"id": 1, "filter": "tcp", "forward": ["a"]}])");
     CHECK(c.to_server().tools == kA);
     const auto config = test::config_with_rules(R"([{"id": 1, "filter": "tcp", "forward": ["b"]}])");
-    select::Selector next(test::policy_of(config, 2));
+    select::Selector next(test::policy_of(config), 2);
     CHECK(next.needs_bytes(&c.flow));
     const auto frame = PacketBuilder().ethernet().ipv4("10.0.0.1", "10.0.0.2").tcp(40000, 80).build();
     const net::ParsedPacket parsed = net::parse(frame, frame.size(), net::LinkType::kEthernet);
