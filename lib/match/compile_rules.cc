@@ -15,7 +15,7 @@ RuleSummary summarize(const rules::Rule& rule, const RuleHeader& header, const F
     RuleSummary summary;
     summary.layer = rule.layer.value_or(rules::Layer::kInner);
     const bool per_flow = is_per_flow(header, filters);
-    summary.per_flow = per_flow && rule.scope != rules::Scope::kPacket && !rule.has_payload();
+    summary.per_flow = per_flow && rule.scope != rules::Scope::kPacket;
     if (header.filter) {
         summary.layer = filters[*header.filter].layer;
         if (filters[*header.filter].kind == FilterKind::kNever) {

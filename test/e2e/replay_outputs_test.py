@@ -187,6 +187,23 @@ class OverwriteTest(yagura_e2e.TestCase):
         self.replay_well(self.CONFIG, self.capture("in.pcap", [tcp_frame()]), out=out)
         self.assertEqual((out / "notes.txt").read_text(), "mine")
 
+    def test_neither_an_input_nor_the_configuration_is_overwritten_by_work_files(self):
+        for name in ("a.pcap.part", "a.pcap.sorted", "flows.jsonl.part", "stats.json.part"):
+            with self.subTest(name):
+                path = self.capture(name, [tcp_frame(b"precious")])
+                before = path.read_bytes()
+                replay = self.replay(self.CONFIG, path, out=self.folder)
+                self.assertEqual(replay.status, USAGE, replay.describe())
+                self.assertIn("is an input", replay.stderr)
+                self.assertEqual(path.read_bytes(), before)
+
+    def test_a_folder_in_the_place_of_an_output_is_found_before_the_start(self):
+        out = self.folder / "out"
+        (out / "a.pcap").mkdir(parents=True)
+        replay = self.replay(self.CONFIG, self.capture("in.pcap", [tcp_frame()]), "--force", out=out)
+        self.assertEqual(replay.status, USAGE, replay.describe())
+        self.assertIn("is not a file", replay.stderr)
+
     def test_an_input_is_never_overwritten(self):
         path = self.capture("a.pcap", [tcp_frame(b"precious")])
         before = path.read_bytes()

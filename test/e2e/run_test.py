@@ -156,6 +156,14 @@ class RunTest(yagura_e2e.TestCase):
                 self.assertGreater(summary.rows["in"][0], 0)
                 self.assertEqual(process.returncode, LOSS if summary.lost else OK, stdout + stderr)
 
+    def test_two_tools_cannot_share_a_file(self):
+        file = self.folder / "out.pcap"
+        config = self.config(self.loop(), f"pcap:{file}", f"pcap:{self.folder}/./out.pcap")
+        process = run_yagura("run", "--config", config, "--duration", "1s")
+        self.assertEqual(process.returncode, USAGE, process.stdout + process.stderr)
+        self.assertIn('"t1"', process.stderr)
+        self.assertIn("another tool's file", process.stderr)
+
     def test_ports_that_cannot_be_opened_are_named(self):
         for network, tool, words in [
             ("net_nonsense0", "loop:", ['"in"', "net_nonsense0"]),

@@ -127,7 +127,7 @@ TEST_CASE("rules are asked as flow, packet or payload rules") {
     CHECK(outcome.rules->first_payload_rule() == 7);
     CHECK(outcome.rules->has_scope_packet_rule());
     CHECK(outcome.rules->size() == 9);
-    const bool per_flow[] = {true, false, false, true, false, false, false, false, true};
+    const bool per_flow[] = {true, false, false, true, false, false, false, true, true};
     for (std::size_t i = 0; i < rules.size(); ++i) {
         INFO(i);
         CHECK(outcome.summaries[i].per_flow == per_flow[i]);
