@@ -48,7 +48,11 @@ Environment read_environment(int argc, const char* const* argv) {
     e.cpus = static_cast<unsigned>(sysconf(_SC_NPROCESSORS_ONLN));
     e.free_hugepages_mib = broker::free_hugepages_mib();
     utsname system;
-    if (uname(&system) == 0) e.kernel = fmt::format("{} {}", system.sysname, system.release);
+    if (uname(&system) == 0) {
+        // What stands behind the version is the builder's name for it.
+        const std::string_view release = system.release;
+        e.kernel = fmt::format("{} {}", system.sysname, release.substr(0, release.find('-')));
+    }
     e.compiler = "g++ " __VERSION__;
     e.build_type = YAGURA_BUILD_TYPE;
     e.dpdk = rte_version();
