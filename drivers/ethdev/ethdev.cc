@@ -7,8 +7,8 @@
 #include <rte_ethdev.h>
 
 #include <algorithm>
-#include <ctime>
 
+#include "base/clock.h"
 #include "port/packet.h"
 
 namespace yagura::ethdev {
@@ -27,12 +27,6 @@ std::uint16_t find(const std::string& device) {
     if (found != kNoPort) return found;
     const std::string name = device.substr(0, device.find(','));
     return rte_eth_dev_get_port_by_name(name.c_str(), &id) == 0 ? id : kNoPort;
-}
-
-std::uint64_t realtime_ns() {
-    timespec now;
-    clock_gettime(CLOCK_REALTIME, &now);
-    return static_cast<std::uint64_t>(now.tv_sec) * 1'000'000'000 + static_cast<std::uint64_t>(now.tv_nsec);
 }
 
 }  // namespace
@@ -118,7 +112,7 @@ std::uint16_t EthdevPort::receive(std::span<rte_mbuf*> burst) {
         pending_count_ = rte_eth_rx_burst(port_, 0, pending_.data(), room);
         if (pending_count_ == 0) return 0;
     }
-    const std::uint64_t now = realtime_ns();
+    const std::uint64_t now = base::realtime_ns();
     order_time_ = std::max(order_time_, now);
     std::uint16_t n = 0;
     while (n < burst.size() && pending_count_ != 0) {

@@ -169,14 +169,10 @@ std::optional<std::chrono::nanoseconds> parse_duration(const std::string& text) 
 ExitStatus run(const RunOptions& options) {
     const LoadedConfig loaded = compile_config(read_config(options.config), net::LinkType::kEthernet);
     if (!loaded.ok()) return fail(ExitStatus::kUsage, error_report(options.config, loaded.errors));
-    rules::LcoreSpec lcores = loaded.config.lcores;
-    if (!options.lcores.empty()) {
-        auto parsed = dataplane::parse_lcores(options.lcores);
-        if (!parsed) return fail(ExitStatus::kUsage, parsed.error().message);
-        lcores = *parsed;
-    }
     const std::vector<unsigned> cpus = dataplane::usable_cpus();
-    dataplane::LcorePlan plan = dataplane::LcorePlan::make(lcores, cpus);
+    const auto planned = plan_lcores(loaded.config.lcores, options.lcores, cpus);
+    if (!planned) return fail(ExitStatus::kUsage, planned.error().message);
+    const dataplane::LcorePlan& plan = *planned;
 
     // What lcores and capture writers may keep must not be missing on the network ports.
     const auto writers = std::ranges::count_if(loaded.config.ports, [](const rules::Port& port) {

@@ -25,6 +25,14 @@ unsigned free_hugepages_mib() {
     return static_cast<unsigned>(kib >> 10);
 }
 
+base::Result<dataplane::LcorePlan> plan_lcores(const rules::LcoreSpec& configured, const std::string& option,
+                                               const std::vector<unsigned>& cpus) {
+    if (option.empty()) return dataplane::LcorePlan::make(configured, cpus);
+    auto parsed = dataplane::parse_lcores(option);
+    if (!parsed) return parsed.error();
+    return dataplane::LcorePlan::make(*parsed, cpus);
+}
+
 base::Result<void> start_eal(const EalOptions& options) {
     std::vector<std::string> arguments{"yagura",
                                        "--no-telemetry",

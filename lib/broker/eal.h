@@ -20,6 +20,11 @@ struct EalOptions {
 /// so that any number of yaguras run side by side.
 base::Result<void> start_eal(const EalOptions& options);
 
+/// The plan of a run: of the command line's --lcores where it is given (not empty), else of the
+/// configuration.
+base::Result<dataplane::LcorePlan> plan_lcores(const rules::LcoreSpec& configured, const std::string& option,
+                                               const std::vector<unsigned>& cpus);
+
 /// Hugepages that are free on this machine, in MiB.
 unsigned free_hugepages_mib();
 

@@ -149,14 +149,10 @@ ExitStatus replay(const ReplayOptions& options) {
     }
     auto captures = assign_captures(options.inputs, outcome.config);
     if (!captures) return fail(ExitStatus::kUsage, captures.error().message);
-    rules::LcoreSpec lcores = outcome.config.lcores;
-    if (!options.lcores.empty()) {
-        auto parsed = dataplane::parse_lcores(options.lcores);
-        if (!parsed) return fail(ExitStatus::kUsage, parsed.error().message);
-        lcores = *parsed;
-    }
     const std::vector<unsigned> cpus = dataplane::usable_cpus();
-    dataplane::LcorePlan plan = dataplane::LcorePlan::make(lcores, cpus);
+    const auto planned = plan_lcores(outcome.config.lcores, options.lcores, cpus);
+    if (!planned) return fail(ExitStatus::kUsage, planned.error().message);
+    const dataplane::LcorePlan& plan = *planned;
 
     const std::uint32_t packets = packets_for(plan);
     if (auto started =

@@ -5,8 +5,8 @@
 
 #include <algorithm>
 #include <cstring>
-#include <ctime>
 
+#include "base/clock.h"
 #include "base/hash.h"
 #include "port/packet.h"
 
@@ -22,12 +22,6 @@ std::uint64_t link_hash(base::Bytes frame, net::LinkType link_type, std::uint64_
     std::memcpy(&a, frame.data(), 6);
     std::memcpy(&b, frame.data() + 6, 6);
     return base::mix((a + b) ^ base::kHashA, (a ^ b) ^ base::kHashB ^ seed);
-}
-
-std::uint64_t realtime_ns() {
-    timespec now;
-    clock_gettime(CLOCK_REALTIME, &now);
-    return static_cast<std::uint64_t>(now.tv_sec) * 1'000'000'000 + static_cast<std::uint64_t>(now.tv_nsec);
 }
 
 }  // namespace
@@ -109,7 +103,7 @@ unsigned RxStage::turn() {
             fragments_.flush(ready_);
             steer_ready();
         } else if (fragments_.waiting_packets() != 0 && options_.pressure == Pressure::kDrop) {
-            fragments_.expire(realtime_ns(), ready_);
+            fragments_.expire(base::realtime_ns(), ready_);
             steer_ready();
         }
     }

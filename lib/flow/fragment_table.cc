@@ -5,18 +5,14 @@
 #include <bit>
 
 #include "base/hash.h"
+#include "net/protocol_numbers.h"
 #include "port/packet.h"
 
 namespace yagura::flow {
 namespace {
 
-constexpr std::uint8_t kTcp = 6;
-constexpr std::uint8_t kUdp = 17;
-constexpr std::uint8_t kDccp = 33;
-constexpr std::uint8_t kSctp = 132;
-constexpr std::uint8_t kUdpLite = 136;
-
 bool has_ports(std::uint8_t proto) {
+    using namespace net::ip_proto;
     return proto == kTcp || proto == kUdp || proto == kSctp || proto == kDccp || proto == kUdpLite;
 }
 
