@@ -37,6 +37,11 @@ broker::ExitStatus check(const std::string& path) {
                    layer_name(summary.layer), summary.per_flow ? "flow" : "packet");
         for (const std::string& warning : summary.warnings) fmt::print("//   warning: {}\n", warning);
     }
+    if (!loaded.compiled->jit_active()) {
+        fmt::print(
+            "// note: no native code on this machine: filters are interpreted, which is several times "
+            "slower\n");
+    }
     return broker::ExitStatus::kOk;
 }
 

@@ -77,7 +77,6 @@ std::unique_ptr<CompiledRules::State> CompiledRules::State::build(std::span<cons
     for (RuleIndex i = 0; i < size; ++i) {
         const RuleHeader& header = state->headers[i];
         const bool per_flow = is_per_flow(header, state->filters);
-        if (rules[i].scope == rules::Scope::kPacket) state->has_scope_packet = true;
         RuleTable* table = &state->packet;
         if (rules[i].has_payload()) {
             state->first_payload = std::min(state->first_payload, i);

@@ -32,9 +32,6 @@ RuleIndex CompiledRules::first_packet_rule() const {
 RuleIndex CompiledRules::first_payload_rule() const {
     return state_->first_payload;
 }
-bool CompiledRules::has_scope_packet_rule() const {
-    return state_->has_scope_packet;
-}
 
 MatchScratchPtr CompiledRules::make_scratch() const {
     return MatchScratchPtr(new MatchScratch(size(), state_->filters.size(), state_->patterns.make_scratch()));

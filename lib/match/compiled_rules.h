@@ -81,7 +81,6 @@ class CompiledRules {
     /// no asking.
     RuleIndex first_packet_rule() const;   ///< size() when there is none
     RuleIndex first_payload_rule() const;  ///< size() when there is none
-    bool has_scope_packet_rule() const;
 
     /// False when no payload rule's header can hold for a packet of this flow in either direction: its
     /// payload needs no scan.

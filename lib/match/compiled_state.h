@@ -39,7 +39,6 @@ struct CompiledRules::State {
     bool payload_always = false;  ///< some payload rule's header may hold for a packet of any flow
     RuleIndex first_packet = 0;
     RuleIndex first_payload = 0;
-    bool has_scope_packet = false;
 };
 
 }  // namespace yagura::match

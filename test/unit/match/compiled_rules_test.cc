@@ -125,7 +125,6 @@ TEST_CASE("rules are asked as flow, packet or payload rules") {
     CHECK(packet_rules(*outcome.rules, kArp) == Found{3, 4, 8});
     CHECK(outcome.rules->first_packet_rule() == 1);
     CHECK(outcome.rules->first_payload_rule() == 7);
-    CHECK(outcome.rules->has_scope_packet_rule());
     CHECK(outcome.rules->size() == 9);
     const bool per_flow[] = {true, false, false, true, false, false, false, true, true};
     for (std::size_t i = 0; i < rules.size(); ++i) {
@@ -136,7 +135,6 @@ TEST_CASE("rules are asked as flow, packet or payload rules") {
     const auto without = compiled({filter_rule("tcp")});
     CHECK(without->first_packet_rule() == 1);
     CHECK(without->first_payload_rule() == 1);
-    CHECK_FALSE(without->has_scope_packet_rule());
 }
 
 TEST_CASE("a flow satisfies a rule when a packet of either direction does") {
