@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -46,10 +47,36 @@ struct ToolGroup {
     bool operator==(const ToolGroup&) const = default;
 };
 
+/// How long a flow may be idle before it ends.
+struct FlowTimeouts {
+    using Nanoseconds = std::chrono::nanoseconds;
+    Nanoseconds tcp_opening = std::chrono::seconds(60);  ///< no answer seen yet
+    Nanoseconds tcp = std::chrono::hours(1);
+    Nanoseconds tcp_closed = std::chrono::seconds(10);  ///< after a reset, or a FIN from both sides
+    Nanoseconds udp = std::chrono::minutes(5);
+    Nanoseconds other = std::chrono::minutes(1);
+    bool operator==(const FlowTimeouts&) const = default;
+};
+
+/// What becomes of the oldest undecided flow when a budget is short.
+enum class WhenShort : std::uint8_t {
+    kDrop,     ///< its open rules count as not matched
+    kForward,  ///< they count as matched
+};
+
 struct Inspect {
-    std::uint64_t stream_depth = 1u << 20;  ///< bytes per direction
-    std::uint64_t hold_bytes = 64u << 10;   ///< bytes of frames per flow
-    std::uint64_t flows = 1u << 20;         ///< flows per appliance
+    static constexpr std::uint64_t kUnlimited = ~std::uint64_t{0};
+
+    std::uint64_t stream_depth = 1u << 20;     ///< bytes per direction
+    std::uint64_t hold_bytes = 64u << 10;      ///< bytes of frames per flow; kUnlimited: spooled to disk
+    std::uint64_t flows = 1u << 20;            ///< flows per appliance
+    std::uint64_t hold_budget = 256u << 20;    ///< bytes: what all flows hold, and segments that wait
+    std::uint64_t stream_budget = 512u << 20;  ///< bytes: the states of all streams
+    std::uint64_t reorder_bytes = 256u << 10;  ///< bytes of a direction that wait for those before them
+    WhenShort when_short = WhenShort::kDrop;
+    bool key_has_vlan = false;    ///< flows that differ in their VLANs alone are told apart
+    bool key_has_tunnel = false;  ///< ... in their tunnel alone
+    FlowTimeouts timeouts;
     bool operator==(const Inspect&) const = default;
 };
 

@@ -23,7 +23,10 @@ enum class Scope : std::uint8_t {
     kPacket,   ///< matching packets alone
 };
 
-/// A payload pattern, as the user wrote it: a literal, or /regex/flags.
+/// Which direction's bytes a pattern is looked for in. The client is who opened the connection.
+enum class Direction : std::uint8_t { kBoth, kToServer, kToClient };
+
+/// A payload pattern, as the user wrote it: a literal, or /regex/flags, and where it may stand.
 struct Pattern {
     std::string text;  ///< as written: the canonical form
     bool regex = false;
@@ -32,11 +35,16 @@ struct Pattern {
     bool dotall = false;
     bool multiline = false;
     bool utf8 = false;
+    Direction direction = Direction::kBoth;
+    /// Counted in bytes of the direction's stream, or of the datagram: a match begins at or after byte
+    /// `offset`, and ends at or before byte `offset + depth`.
+    std::uint64_t offset = 0;
+    std::optional<std::uint64_t> depth;
     bool operator==(const Pattern&) const = default;
 };
 
 /// One rule: header (filter and malformed, both must hold) and payload (any of `payload`, all of
-/// `payload_all`). A rule without any condition selects everything.
+/// `payload_all`, none of `payload_none`). A rule without any condition selects everything.
 struct Rule {
     std::uint64_t id = 0;
     std::string name;
@@ -45,11 +53,12 @@ struct Rule {
     std::optional<bool> malformed;  ///< true: only malformed packets; false: only well-formed ones
     std::vector<Pattern> payload;
     std::vector<Pattern> payload_all;
+    std::vector<Pattern> payload_none;
     bool drop = false;
     std::vector<std::size_t> forward;  ///< indices into Config::tool_groups; empty exactly when drop
     Scope scope = Scope::kSession;
 
-    bool has_payload() const { return !payload.empty() || !payload_all.empty(); }
+    bool has_payload() const { return !payload.empty() || !payload_all.empty() || !payload_none.empty(); }
     bool operator==(const Rule&) const = default;
 };
 
