@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include <algorithm>
+#include <map>
 
 #include "match/compiled_state.h"
 
@@ -66,36 +67,68 @@ CompiledRules::Outcome CompiledRules::compile(std::span<const rules::Rule> rules
     return outcome;
 }
 
+/// For questions to keys: what a key cannot answer may hold for any.
+void CompiledRules::State::add_by_key(RuleTable& table, RuleIndex index, const RuleHeader& header) {
+    if (header.filter &&
+        (filters[*header.filter].per_flow || filters[*header.filter].kind == FilterKind::kNever)) {
+        table.add(index, *header.filter, filters);
+    } else {
+        table.add(index);
+    }
+}
+
+void CompiledRules::State::sort_payload_rules(std::span<const rules::Rule> rules) {
+    std::map<std::pair<std::optional<FilterIndex>, std::optional<bool>>, std::size_t> known;
+    std::vector<std::vector<RuleIndex>> members;
+    for (RuleIndex i = 0; i < rules.size(); ++i) {
+        if (!rules[i].has_payload()) continue;
+        const RuleHeader& header = headers[i];
+        first_payload = std::min(first_payload, i);
+        if (rules[i].scope == rules::Scope::kPacket) {
+            first_packet_payload = std::min(first_packet_payload, i);
+            add_by_key(packet_payload, i, header);
+            continue;
+        }
+        const auto [group, is_new] = known.try_emplace({header.filter, header.malformed}, members.size());
+        if (is_new) {
+            add_by_key(groups, static_cast<GroupIndex>(members.size()), header);
+            members.emplace_back();
+        }
+        members[group->second].push_back(i);
+    }
+    for (const std::vector<RuleIndex>& group : members) {
+        first_rules.push_back(static_cast<std::uint32_t>(group_rules.size()));
+        group_rules.insert(group_rules.end(), group.begin(), group.end());
+    }
+    first_rules.push_back(static_cast<std::uint32_t>(group_rules.size()));
+}
+
 std::unique_ptr<CompiledRules::State> CompiledRules::State::build(std::span<const rules::Rule> rules,
                                                                   net::LinkType link_type, FilterSet filters,
                                                                   PayloadPatterns patterns,
                                                                   std::vector<RuleHeader> headers) {
-    auto state = std::make_unique<State>(
-        State{link_type, std::move(filters), std::move(patterns), std::move(headers), {}, {}, {}});
+    auto state =
+        std::make_unique<State>(link_type, std::move(filters), std::move(patterns), std::move(headers));
     const auto size = static_cast<RuleIndex>(rules.size());
-    state->first_packet = state->first_payload = size;
+    state->first_packet = state->first_payload = state->first_packet_payload = size;
     for (RuleIndex i = 0; i < size; ++i) {
+        if (rules[i].has_payload()) continue;
         const RuleHeader& header = state->headers[i];
-        const bool per_flow = is_per_flow(header, state->filters);
         RuleTable* table = &state->packet;
-        if (rules[i].has_payload()) {
-            state->first_payload = std::min(state->first_payload, i);
-            const bool of_flow = header.filter && state->filters[*header.filter].per_flow;
-            if (!of_flow) state->payload_always = true;
-            table = of_flow ? &state->payload : nullptr;
-        } else if (per_flow && rules[i].scope != rules::Scope::kPacket) {
+        if (is_per_flow(header, state->filters) && rules[i].scope != rules::Scope::kPacket) {
             table = &state->flow;
         } else {
             state->first_packet = std::min(state->first_packet, i);
         }
-        if (table == nullptr) continue;
         if (header.filter) {
             table->add(i, *header.filter, state->filters);
         } else {
             table->add(i);
         }
     }
-    for (RuleTable* table : {&state->flow, &state->packet, &state->payload}) table->seal();
+    state->sort_payload_rules(rules);
+    for (RuleTable* table : {&state->flow, &state->packet, &state->packet_payload, &state->groups})
+        table->seal();
     return state;
 }
 

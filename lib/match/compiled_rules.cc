@@ -33,6 +33,10 @@ RuleIndex CompiledRules::first_payload_rule() const {
     return state_->first_payload;
 }
 
+RuleIndex CompiledRules::first_packet_payload_rule() const {
+    return state_->first_packet_payload;
+}
+
 MatchScratchPtr CompiledRules::make_scratch() const {
     return MatchScratchPtr(new MatchScratch(size(), state_->filters.size(), state_->patterns.make_scratch()));
 }
@@ -63,24 +67,6 @@ std::span<const RuleIndex> CompiledRules::flow_rules(const net::FlowKey& key, Ma
 bool CompiledRules::holds_one_way(RuleIndex flow_rule, const net::FlowKey& key) const {
     const std::optional<FilterIndex> filter = state_->headers[flow_rule].filter;
     return !filter || state_->filters.holds(*filter, KeyQuestion(key));
-}
-
-bool CompiledRules::payload_possible(const net::FlowKey& key, MatchScratch& scratch) const {
-    if (state_->payload_always) return true;
-    const KeyQuestion forth(key);
-    const KeyQuestion back(key.reversed());
-    const RuleTable& table = state_->payload;
-    const auto stop = [](RuleIndex) { return true; };
-    for (const TupleSpace* space : {&table.plain[kInner], &table.key_plain}) {
-        if (space->visit(forth.fields, stop) || space->visit(back.fields, stop)) return true;
-    }
-    scratch.begin();
-    return std::any_of(table.programs.begin(), table.programs.end(), [&](const auto& candidate) {
-        return scratch.remember(candidate.filter, [&] {
-            return state_->filters.holds(candidate.filter, forth) ||
-                   state_->filters.holds(candidate.filter, back);
-        });
-    });
 }
 
 std::span<const RuleIndex> CompiledRules::packet_rules(const PacketView& packet, RuleIndex limit,
@@ -118,28 +104,6 @@ std::span<const RuleIndex> CompiledRules::packet_rules(const PacketView& packet,
     };
     ask(state_->packet);
     if (!packet.parsed->has_flow()) ask(state_->flow);
-    return scratch.found();
-}
-
-std::span<const RuleIndex> CompiledRules::payload_rules(const PacketView& packet, base::Bytes payload,
-                                                        RuleIndex limit, MatchScratch& scratch) const {
-    scratch.begin();
-    const std::span<const RuleIndex> hits = state_->patterns.scan(payload, scratch.payload);
-    if (hits.empty()) return {};
-    PacketQuestion question(packet, state_->link_type);
-    const bool has_flow = packet.parsed->has_flow();
-    const KeyQuestion key(packet.parsed->key);
-    for (const RuleIndex rule : hits) {
-        const RuleHeader& header = state_->headers[rule];
-        if (rule >= limit || !header.malformed_holds(*packet.parsed)) continue;
-        const bool holds = !header.filter || scratch.remember(*header.filter, [&] {
-            // Later fragments carry no ports: they are asked by the key that was learned for them.
-            const FilterIndex filter = *header.filter;
-            return has_flow && state_->filters[filter].per_flow ? state_->filters.holds(filter, key)
-                                                                : state_->filters.holds(filter, question);
-        });
-        if (holds) scratch.add(rule);
-    }
     return scratch.found();
 }
 

@@ -29,16 +29,30 @@ struct CompiledRules::State {
                                         FilterSet filters, PayloadPatterns patterns,
                                         std::vector<RuleHeader> headers);
 
+    State(net::LinkType link, FilterSet all_filters, PayloadPatterns all_patterns,
+          std::vector<RuleHeader> all_headers)
+        : link_type(link),
+          filters(std::move(all_filters)),
+          patterns(std::move(all_patterns)),
+          headers(std::move(all_headers)) {}
+
     net::LinkType link_type;
     FilterSet filters;
     PayloadPatterns patterns;
     std::vector<RuleHeader> headers;  ///< by rule
     RuleTable flow;
     RuleTable packet;
-    RuleTable payload;            ///< only rules whose header depends on the flow
-    bool payload_always = false;  ///< some payload rule's header may hold for a packet of any flow
+    RuleTable packet_payload;  ///< payload rules of scope packet; in `always` those asked of packets
+    RuleTable groups;          ///< groups instead of rules; in `always` those asked of packets
+    std::vector<RuleIndex> group_rules;      ///< those of one group are together
+    std::vector<std::uint32_t> first_rules;  ///< into group_rules, by group, and the end
     RuleIndex first_packet = 0;
     RuleIndex first_payload = 0;
+    RuleIndex first_packet_payload = 0;
+
+  private:
+    void sort_payload_rules(std::span<const rules::Rule> rules);
+    void add_by_key(RuleTable& table, RuleIndex index, const RuleHeader& header);
 };
 
 }  // namespace yagura::match

@@ -20,9 +20,9 @@ struct Place {
 };
 
 /// The different patterns of all rules, and where each stands.
-class PatternList {
+class DistinctPatterns {
   public:
-    explicit PatternList(std::span<const rules::Rule> rules) {
+    explicit DistinctPatterns(std::span<const rules::Rule> rules) {
         for (RuleIndex i = 0; i < rules.size(); ++i) {
             add(rules[i].payload, i, true);
             add(rules[i].payload_all, i, false);
@@ -52,7 +52,7 @@ class PatternList {
 }  // namespace
 
 PayloadPatterns::PayloadPatterns(std::span<const rules::Rule> rules, std::vector<CompileError>& errors) {
-    const PatternList list(rules);
+    const DistinctPatterns list(rules);
     if (list.patterns.empty()) return;
 
     std::vector<std::uint32_t> conditions_of_rule(rules.size());

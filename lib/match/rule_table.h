@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <vector>
 
@@ -37,6 +38,11 @@ struct RuleTable {
         }
         if (space == nullptr) return;
         for (const PlainConjunction& way : filters.ways(index)) space->add(way, rule);
+    }
+    /// No question needs a look at the key or the packet.
+    bool only_always() const {
+        return programs.empty() && byte_programs.empty() && key_plain.empty() &&
+               std::all_of(plain.begin(), plain.end(), [](const TupleSpace& space) { return space.empty(); });
     }
     void seal() {
         for (TupleSpace& space : plain) space.seal();

@@ -90,7 +90,8 @@ bool Selector::begin_flow(flow::FlowEntry& flow, const net::FlowKey& key, std::u
     flow.awaits_answer = flow_rules_of(key);
     flow.begun_in_reverse = key != flow.key;
     flow.payload_possible = policy_->rules->first_payload_rule() < open_limit(session_) &&
-                            policy_->rules->payload_possible(key, *scratch_);
+                            (policy_->rules->packet_payload_possible(key, *scratch_) ||
+                             !policy_->rules->payload_groups(key, *scratch_).empty());
     return set_flow_rules(flow, session_, hash);
 }
 

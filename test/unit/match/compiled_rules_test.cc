@@ -205,7 +205,7 @@ TEST_CASE("payload hits count only where the header holds") {
     CHECK(asked(kWeb) == Found{0, 2, 3, 5});
     // The packet's own direction.
     CHECK(asked(kReply) == Found{});
-    CHECK(all->payload_possible(kWeb.parsed.key, *scratch));
+    CHECK_FALSE(all->payload_groups(kWeb.parsed.key, *scratch).empty());
     // A later fragment has the key that was learned for its first, and is asked by it.
     Sample tail = kFragment;
     tail.parsed.key = kWeb.parsed.key;
@@ -219,16 +219,16 @@ TEST_CASE("a payload needs no scan when no header can hold in either direction")
     const auto rules = compiled({payload_rule("tcp src port 80", {literal("a")}),
                                  payload_rule("tcp port 8080 or tcp port 8081", {literal("b")})});
     const MatchScratchPtr scratch = rules->make_scratch();
-    CHECK(rules->payload_possible(key("10.0.0.1", "10.0.0.2", 80), *scratch));
-    CHECK(rules->payload_possible(key("10.0.0.1", "10.0.0.2", 8081), *scratch));
-    CHECK_FALSE(rules->payload_possible(key("10.0.0.1", "10.0.0.2", 25), *scratch));
+    CHECK_FALSE(rules->payload_groups(key("10.0.0.1", "10.0.0.2", 80), *scratch).empty());
+    CHECK_FALSE(rules->payload_groups(key("10.0.0.1", "10.0.0.2", 8081), *scratch).empty());
+    CHECK(rules->payload_groups(key("10.0.0.1", "10.0.0.2", 25), *scratch).empty());
     for (const char* filter : {"", "len > 100", "vlan"}) {
         INFO(filter);
         const auto open = compiled({payload_rule(filter, {literal("a")})});
-        CHECK(open->payload_possible(key("10.0.0.1", "10.0.0.2", 25), *open->make_scratch()));
+        CHECK_FALSE(open->payload_groups(key("10.0.0.1", "10.0.0.2", 25), *open->make_scratch()).empty());
     }
     const auto none = compiled({filter_rule("tcp")});
-    CHECK_FALSE(none->payload_possible(key("10.0.0.1", "10.0.0.2", 25), *none->make_scratch()));
+    CHECK(none->payload_groups(key("10.0.0.1", "10.0.0.2", 25), *none->make_scratch()).empty());
 }
 
 TEST_CASE("every error is reported with its place, in the order of the rules") {
