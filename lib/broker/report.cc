@@ -9,7 +9,6 @@
 #include <cstdio>
 #include <cstring>
 #include <memory>
-#include <tuple>
 
 namespace yagura::broker {
 namespace {
@@ -158,7 +157,7 @@ base::Result<std::uint64_t> write_flows(const std::string& path, const dataplane
             if (details.packets != 0) selected.push_back({&flow, &details, &selector});
         });
     std::ranges::sort(selected, {}, [](const Selected& s) {
-        return std::tuple(s.details->order_time, s.details->order_file, s.details->order_record);
+        return s.details->first;
     });
 
     const std::string temporary = path + ".part";

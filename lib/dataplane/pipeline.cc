@@ -237,8 +237,8 @@ Stats Pipeline::stats() const {
 void Pipeline::for_each_flow(const FlowCallback& callback) const {
     for (std::size_t i = 0; i < select_.size(); ++i) {
         const flow::FlowTable& flows = select_[i]->flows();
-        for (std::uint32_t f = 0; f < flows.size(); ++f)
-            callback(flows.entry(f), flows.details(f), *selectors_[i]);
+        if (!flows.keeps_details()) continue;
+        flows.for_each([&](std::uint32_t f) { callback(flows.entry(f), flows.details(f), *selectors_[i]); });
     }
 }
 

@@ -52,7 +52,8 @@ class Pipeline {
 
     Stats stats() const;
 
-    /// Calls back for every flow of every select lcore, with the lcore's selector. Only when stopped.
+    /// Calls back for every flow of every select lcore, with the lcore's selector. Only when stopped, and
+    /// with keep_details.
     using FlowCallback =
         std::function<void(const flow::FlowEntry&, const flow::FlowDetails&, const select::Selector&)>;
     void for_each_flow(const FlowCallback& callback) const;

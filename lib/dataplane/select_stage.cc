@@ -5,7 +5,6 @@
 
 #include <algorithm>
 #include <bit>
-#include <tuple>
 
 namespace yagura::dataplane {
 
@@ -13,7 +12,7 @@ SelectStage::SelectStage(Options options, select::Selector* selector)
     : options_(std::move(options)),
       selector_(selector),
       next_selector_(selector),
-      flows_(options_.flows),
+      flows_(options_.flows, {}, options_.keep_details),
       port_counters_(options_.ports),
       tool_counters_(options_.tools.size()),
       buffer_(std::make_unique<port::FrameBuffer>()),
@@ -41,6 +40,7 @@ unsigned SelectStage::turn() {
 void SelectStage::handle(std::span<rte_mbuf* const> burst) {
     for (rte_mbuf* packet : burst) rte_prefetch0(&port::meta(packet));
     for (rte_mbuf* packet : burst) flows_.prefetch(port::meta(packet).flow_hash);
+    for (rte_mbuf* packet : burst) flows_.prefetch_entry(port::meta(packet).flow_hash, options_.keep_details);
 
     struct Arrival {
         base::PortId port;
@@ -76,7 +76,10 @@ std::uint64_t SelectStage::select_one(rte_mbuf* packet) {
     flow::FlowTable::Found found;
     flow::FlowEntry* flow = nullptr;
     if (m.parsed.has_flow()) [[likely]] {
-        found = flows_.find_or_insert(m.parsed.key, m.flow_hash);
+        found = flows_.find_or_insert(m.parsed.key, m.flow_hash,
+                                      {.now_ns = m.order_time,
+                                       .tcp_flags = m.parsed.tcp_flags,
+                                       .has_payload = m.parsed.payload_size != 0});
         if (found.index != flow::FlowTable::kNone) [[likely]] {
             flow = &flows_.entry(found.index);
         } else {
@@ -102,23 +105,18 @@ std::uint64_t SelectStage::select_one(rte_mbuf* packet) {
 void SelectStage::count_flow(flow::FlowDetails& details, const port::PacketMeta& m, std::uint32_t captured,
                              bool inserted, std::uint64_t tools) {
     // In capture order, which is not quite that of arrival: a fragment may have waited for its first one.
-    const std::tuple order(m.order_time, m.order_file, m.order_record);
-    if (inserted || order < std::tuple(details.order_time, details.order_file, details.order_record)) {
+    const auto order = flow::CaptureOrder::of(m.order_time, m.order_file, m.order_record);
+    if (inserted || order < details.first) {
         details.first_ns = m.timestamp_ns;
-        details.order_time = m.order_time;
-        details.order_record = m.order_record;
-        details.order_file = m.order_file;
+        details.first = order;
         details.vlans = m.parsed.vlans;
         details.vlan_count = m.parsed.vlan_count;
         details.tunnel = m.parsed.tunnel;
         details.tunnel_id = m.parsed.tunnel_id;
     }
-    if (inserted ||
-        order >= std::tuple(details.last_order_time, details.last_order_file, details.last_order_record)) {
+    if (inserted || order >= details.last) {
         details.last_ns = m.timestamp_ns;
-        details.last_order_time = m.order_time;
-        details.last_order_record = m.order_record;
-        details.last_order_file = m.order_file;
+        details.last = order;
     }
     ++details.seen_packets;
     details.seen_bytes += captured;

@@ -5,6 +5,7 @@
 #include <compare>
 #include <cstdint>
 #include <string>
+#include <type_traits>
 
 namespace yagura::net {
 
@@ -20,7 +21,8 @@ struct FlowKey {
     std::uint16_t dport = 0;
     std::uint8_t proto = 0;       ///< IP protocol number (IANA), of the transport header for IPv6
     std::uint8_t ip_version = 0;  ///< 4, 6; 0: there is no flow
-    std::uint16_t unused = 0;     ///< always 0, so that keys compare as bytes
+    /// What else tells flows apart: all zero, so that addresses, protocol and ports alone do.
+    std::array<std::uint16_t, 3> domain{};
 
     auto operator<=>(const FlowKey&) const = default;
 
@@ -32,7 +34,7 @@ struct FlowKey {
     /// The same for both directions. A sender who does not know the seed cannot choose keys that collide.
     std::uint64_t symmetric_hash(std::uint64_t seed) const;
 };
-static_assert(sizeof(FlowKey) == 40);
+static_assert(sizeof(FlowKey) == 44 && std::has_unique_object_representations_v<FlowKey>);
 
 /// "192.0.2.1" or "2001:db8::1" (RFC 5952).
 std::string to_string(const IpAddress& address, std::uint8_t ip_version);

@@ -11,20 +11,11 @@
 
 #include "base/bytes.h"
 #include "net/flow_key.h"
+#include "net/protocol_numbers.h"
 
 namespace yagura::net {
 
 using MacAddress = std::array<std::uint8_t, 6>;
-
-/// TCP flag bits (RFC 9293).
-namespace tcp_flag {
-inline constexpr std::uint8_t kFin = 0x01;
-inline constexpr std::uint8_t kSyn = 0x02;
-inline constexpr std::uint8_t kRst = 0x04;
-inline constexpr std::uint8_t kPsh = 0x08;
-inline constexpr std::uint8_t kAck = 0x10;
-inline constexpr std::uint8_t kUrg = 0x20;
-}  // namespace tcp_flag
 
 /// An address from text ("192.0.2.1", "2001:db8::1"); nothing if it is neither IPv4 nor IPv6.
 struct ParsedAddress {

@@ -3,7 +3,7 @@
 
 #include <cstdint>
 
-/// The numbers that name the next header, in host order (IANA, IEEE).
+/// The numbers that name the next header, in host order (IANA, IEEE), and the flags of TCP.
 namespace yagura::net {
 
 namespace ethertype {
@@ -47,6 +47,16 @@ inline constexpr std::uint8_t kUdpLite = 136;
 inline constexpr std::uint8_t kHip = 139;
 inline constexpr std::uint8_t kShim6 = 140;
 }  // namespace ip_proto
+
+/// TCP flag bits (RFC 9293).
+namespace tcp_flag {
+inline constexpr std::uint8_t kFin = 0x01;
+inline constexpr std::uint8_t kSyn = 0x02;
+inline constexpr std::uint8_t kRst = 0x04;
+inline constexpr std::uint8_t kPsh = 0x08;
+inline constexpr std::uint8_t kAck = 0x10;
+inline constexpr std::uint8_t kUrg = 0x20;
+}  // namespace tcp_flag
 
 namespace udp_port {
 inline constexpr std::uint16_t kGtpU = 2152;        ///< 3GPP TS 29.281

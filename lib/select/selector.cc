@@ -45,7 +45,7 @@ match::RuleIndex Selector::open_limit(Rules rules) const {
     return static_cast<match::RuleIndex>(policy_->actions.size());
 }
 
-bool Selector::set_flow_rules(flow::FlowEntry& flow, Rules rules, std::uint64_t hash) {
+bool Selector::set_flow_rules(flow::FlowEntry& flow, Rules rules) {
     const std::uint32_t id = decisions_.intern(rules, DecisionTable::Use::kFlow);
     if (id == DecisionTable::kFull) {
         // With its next packet the flow begins anew.
@@ -55,8 +55,7 @@ bool Selector::set_flow_rules(flow::FlowEntry& flow, Rules rules, std::uint64_t 
     }
     const Decision& decision = decisions_[id];
     flow.decision = id;
-    flow.tools = decision.copy_tools;
-    if (decision.balances) flow.tools |= policy_->balanced_tools(rules, hash);
+    flow.remembered = false;
     const match::RuleIndex limit = open_limit(rules);
     const bool payload_open = flow.payload_possible && policy_->rules->first_payload_rule() < limit;
     flow.decided = !payload_open && !flow.awaits_answer && policy_->rules->first_packet_rule() >= limit;
@@ -82,25 +81,24 @@ bool Selector::flow_rules_of(const net::FlowKey& key) {
     return awaits_answer;
 }
 
-bool Selector::begin_flow(flow::FlowEntry& flow, const net::FlowKey& key, std::uint64_t hash) {
-    flow.epoch = epoch_ & kMaxEpoch;
-    flow.decision = flow.history = flow.last_decision = DecisionTable::kEmpty;
-    flow.tools = 0;
+bool Selector::begin_flow(flow::FlowEntry& flow, const net::FlowKey& key) {
+    flow.epoch = static_cast<std::uint16_t>(epoch_);
+    flow.decision = flow.history = DecisionTable::kEmpty;
     flow.late_drop = false;
     flow.awaits_answer = flow_rules_of(key);
     flow.begun_in_reverse = key != flow.key;
     flow.payload_possible = policy_->rules->first_payload_rule() < open_limit(session_) &&
                             (policy_->rules->packet_payload_possible(key, *scratch_) ||
                              !policy_->rules->payload_groups(key, *scratch_).empty());
-    return set_flow_rules(flow, session_, hash);
+    return set_flow_rules(flow, session_);
 }
 
-bool Selector::take_answer(flow::FlowEntry& flow, const net::FlowKey& key, std::uint64_t hash) {
+bool Selector::take_answer(flow::FlowEntry& flow, const net::FlowKey& key) {
     flow.awaits_answer = false;
     // Every rule that holds for one of the directions has now seen a packet of it.
     unite(decisions_.rules_of(flow.decision), policy_->rules->flow_rules(key, *scratch_), session_);
     cut(session_, policy_->actions);
-    return set_flow_rules(flow, session_, hash);
+    return set_flow_rules(flow, session_);
 }
 
 void Selector::ask_packet(const match::PacketView& packet, match::RuleIndex limit, bool payload) {
@@ -117,7 +115,7 @@ void Selector::ask_packet(const match::PacketView& packet, match::RuleIndex limi
 }
 
 void Selector::remember(flow::FlowEntry& flow, std::uint32_t decision) {
-    flow.last_decision = decision;
+    if (decision == flow.decision) flow.remembered = true;
     const Rules now = decisions_.rules_of(decision);
     const Rules before = decisions_.rules_of(flow.history);
     unite(before, now, session_);
@@ -133,6 +131,12 @@ void Selector::remember(flow::FlowEntry& flow, std::uint32_t decision) {
     flow.history = history;
 }
 
+std::uint64_t Selector::tools_of(std::uint32_t decision, std::uint64_t hash) const {
+    std::uint64_t tools = decisions_[decision].copy_tools;
+    if (decisions_[decision].balances) tools |= policy_->balanced_tools(decisions_.rules_of(decision), hash);
+    return tools;
+}
+
 Verdict Selector::verdict_on(Rules rules, std::uint32_t decision, std::uint64_t tools,
                              const match::PacketView& packet, flow::FlowEntry* flow) {
     if (decision == DecisionTable::kFull) {
@@ -140,7 +144,7 @@ Verdict Selector::verdict_on(Rules rules, std::uint32_t decision, std::uint64_t 
         decisions_.count_unlisted(rules, packet.captured);
     } else {
         decisions_.count(decision, 1, packet.captured);
-        if (flow != nullptr && flow->last_decision != decision) remember(*flow, decision);
+        if (flow != nullptr && (decision != flow->decision || !flow->remembered)) remember(*flow, decision);
     }
     if (tools != 0) return {.tools = tools};
     if (!rules.empty() && policy_->actions[rules.back()].drop) {
@@ -175,18 +179,19 @@ Verdict Selector::select_untracked(const match::PacketView& packet, std::uint64_
 Verdict Selector::select(const match::PacketView& packet, std::uint64_t hash, flow::FlowEntry* flow) {
     if (flow == nullptr) return select_untracked(packet, hash);
     const net::FlowKey& key = packet.parsed->key;
-    if (flow->epoch != epoch_ && !begin_flow(*flow, key, hash)) return select_untracked(packet, hash);
-    if (flow->awaits_answer && (key == flow->key) == flow->begun_in_reverse &&
-        !take_answer(*flow, key, hash)) {
+    if (flow->epoch != epoch_ && !begin_flow(*flow, key)) return select_untracked(packet, hash);
+    if (flow->awaits_answer && (key == flow->key) == flow->begun_in_reverse && !take_answer(*flow, key)) {
         return select_untracked(packet, hash);
     }
     if (flow->decided) {
-        return verdict_on(decisions_.rules_of(flow->decision), flow->decision, flow->tools, packet, flow);
+        return verdict_on(decisions_.rules_of(flow->decision), flow->decision, tools_of(flow->decision, hash),
+                          packet, flow);
     }
 
     ask_packet(packet, open_limit(decisions_.rules_of(flow->decision)), flow->payload_possible);
     if (matched_.empty()) {
-        return verdict_on(decisions_.rules_of(flow->decision), flow->decision, flow->tools, packet, flow);
+        return verdict_on(decisions_.rules_of(flow->decision), flow->decision, tools_of(flow->decision, hash),
+                          packet, flow);
     }
     unite(decisions_.rules_of(flow->decision), matched_, effective_);
     cut(effective_, policy_->actions);
@@ -203,7 +208,7 @@ Verdict Selector::select(const match::PacketView& packet, std::uint64_t hash, fl
     unite(decisions_.rules_of(flow->decision), matched_, session_);
     cut(session_, policy_->actions);
     if (!std::ranges::equal(session_, decisions_.rules_of(flow->decision))) {
-        if (!set_flow_rules(*flow, session_, hash)) flow = nullptr;
+        if (!set_flow_rules(*flow, session_)) flow = nullptr;
     }
     return verdict_of_list(effective_, packet, hash, flow);
 }

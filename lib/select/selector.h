@@ -31,7 +31,7 @@ class Selector {
     /// `epoch`: 1 to kMaxEpoch, another than that of any selector which has marked flows that this one will
     /// meet. `lists`: room of the decision table; 0: by the number of rules.
     Selector(std::shared_ptr<const PolicySnapshot> policy, std::uint32_t epoch, std::uint32_t lists = 0);
-    static constexpr std::uint32_t kMaxEpoch = (1u << 24) - 1;
+    static constexpr std::uint32_t kMaxEpoch = 0xffff;
 
     /// False when select() will not look at the packet's bytes, so that they need not be contiguous.
     bool needs_bytes(const flow::FlowEntry* flow) const {
@@ -59,13 +59,14 @@ class Selector {
   private:
     using Rules = std::span<const match::RuleIndex>;
     bool flow_rules_of(const net::FlowKey& key);  ///< into session_; true when some await an answer
-    [[nodiscard]] bool take_answer(flow::FlowEntry& flow, const net::FlowKey& key, std::uint64_t hash);
-    [[nodiscard]] bool begin_flow(flow::FlowEntry& flow, const net::FlowKey& key, std::uint64_t hash);
+    [[nodiscard]] bool take_answer(flow::FlowEntry& flow, const net::FlowKey& key);
+    [[nodiscard]] bool begin_flow(flow::FlowEntry& flow, const net::FlowKey& key);
     /// False when there is no room for the list: then nobody knows the flow any more.
-    [[nodiscard]] bool set_flow_rules(flow::FlowEntry& flow, Rules rules, std::uint64_t hash);
+    [[nodiscard]] bool set_flow_rules(flow::FlowEntry& flow, Rules rules);
     Verdict select_untracked(const match::PacketView& packet, std::uint64_t hash);
     match::RuleIndex open_limit(Rules rules) const;
     void ask_packet(const match::PacketView& packet, match::RuleIndex limit, bool payload);
+    std::uint64_t tools_of(std::uint32_t decision, std::uint64_t hash) const;
     Verdict verdict_on(Rules rules, std::uint32_t decision, std::uint64_t tools,
                        const match::PacketView& packet, flow::FlowEntry* flow);
     Verdict verdict_of_list(const std::vector<match::RuleIndex>& rules, const match::PacketView& packet,

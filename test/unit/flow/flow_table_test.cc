@@ -22,13 +22,13 @@ FlowKey numbered(std::uint32_t n) {
 }
 
 FlowTable::Found look_up(FlowTable& table, const FlowKey& key) {
-    return table.find_or_insert(key, key.symmetric_hash(1));
+    return table.find_or_insert(key, key.symmetric_hash(1), {});
 }
 
 }  // namespace
 
 TEST_CASE("both directions of a flow share an entry, which says which way a packet goes") {
-    FlowTable table(16);
+    FlowTable table(16, {}, false);
     const FlowKey key = numbered(1);
     const auto first = look_up(table, key);
     REQUIRE(first.index != FlowTable::kNone);
@@ -43,7 +43,7 @@ TEST_CASE("both directions of a flow share an entry, which says which way a pack
 }
 
 TEST_CASE("flows that differ in one field have entries of their own") {
-    FlowTable table(16);
+    FlowTable table(16, {}, false);
     std::set<std::uint32_t> entries;
     FlowKey key = numbered(1);
     entries.insert(look_up(table, key).index);
@@ -60,7 +60,7 @@ TEST_CASE("flows that differ in one field have entries of their own") {
 
 TEST_CASE("the table fills to its capacity, then refuses new flows and keeps the old") {
     const std::uint32_t capacity = GENERATE(1u, 2u, 7u, 1000u, 100'000u);
-    FlowTable table(capacity);
+    FlowTable table(capacity, {}, false);
     for (std::uint32_t n = 0; n < capacity; ++n) REQUIRE(look_up(table, numbered(n)).inserted);
     CHECK(look_up(table, numbered(capacity)).index == FlowTable::kNone);
     CHECK(table.size() == capacity);
@@ -72,14 +72,14 @@ TEST_CASE("the table fills to its capacity, then refuses new flows and keeps the
 }
 
 TEST_CASE("flows with the same hash are told apart, and their number is bounded by two buckets") {
-    FlowTable table(1000);
+    FlowTable table(1000, {}, false);
     std::uint32_t kept = 0;
     for (std::uint32_t n = 0; n < 100; ++n) {
-        const auto found = table.find_or_insert(numbered(n), 42);
+        const auto found = table.find_or_insert(numbered(n), 42, {});
         if (found.index == FlowTable::kNone) continue;
         CHECK(found.index == kept);
         ++kept;
     }
     CHECK(kept == 16);
-    for (std::uint32_t n = 0; n < kept; ++n) CHECK(table.find_or_insert(numbered(n), 42).index == n);
+    for (std::uint32_t n = 0; n < kept; ++n) CHECK(table.find_or_insert(numbered(n), 42, {}).index == n);
 }
