@@ -7,16 +7,24 @@
 namespace yagura::match {
 namespace {
 
-/// The header's answer depends on the flow's key alone.
-bool is_per_flow(const RuleHeader& header, const FilterSet& filters) {
-    return !header.malformed && (!header.filter || filters[*header.filter].per_flow);
+bool is_of_flow(const rules::Rule& rule) {
+    return rule.scope != rules::Scope::kPacket;
 }
 
-RuleSummary summarize(const rules::Rule& rule, const RuleHeader& header, const FilterSet& filters) {
+/// A later rule may have to wait for this one, which may take the flow's packets away.
+bool holds_back_others(std::span<const rules::Rule> rules, std::size_t index) {
+    const auto later = rules.subspan(index + 1);
+    return rules[index].drop && rules[index].has_payload() && is_of_flow(rules[index]) &&
+           std::any_of(later.begin(), later.end(), [](const rules::Rule& rule) { return !rule.drop; });
+}
+
+RuleSummary summarize(std::span<const rules::Rule> rules, std::size_t index, const RuleHeader& header,
+                      const FilterSet& filters) {
+    const rules::Rule& rule = rules[index];
     RuleSummary summary;
     summary.layer = rule.layer.value_or(rules::Layer::kInner);
-    const bool per_flow = is_per_flow(header, filters);
-    summary.per_flow = per_flow && rule.scope != rules::Scope::kPacket;
+    const bool per_flow = header.per_flow(filters);
+    summary.per_flow = per_flow && is_of_flow(rule);
     if (header.filter) {
         summary.layer = filters[*header.filter].layer;
         if (filters[*header.filter].kind == FilterKind::kNever) {
@@ -28,12 +36,38 @@ RuleSummary summarize(const rules::Rule& rule, const RuleHeader& header, const F
             "the header is asked per packet: it selects from the packet that matched on, not the whole "
             "session");
     }
-    if (rule.has_payload() && rule.scope == rules::Scope::kSession) {
+    if (!per_flow && rule.has_payload() && is_of_flow(rule)) {
         summary.warnings.emplace_back(
-            "patterns are looked for in each packet by itself: it selects from the packet with the pattern "
-            "on");
+            "the header is asked per packet: a pattern counts only if the packet that brings its last byte "
+            "satisfies it");
+    }
+    if (!rule.payload_none.empty() && is_of_flow(rule)) {
+        summary.warnings.emplace_back(
+            "payload_none is decided at the end of the flow or of its inspection: until then the flow is "
+            "held, "
+            "and what exceeds \"hold_bytes\" is lost");
+    }
+    if (holds_back_others(rules, index)) {
+        summary.warnings.emplace_back(
+            "it may drop a flow once its payload has been seen, so rules after it that forward wait until "
+            "then: "
+            "flows longer than \"hold_bytes\" lose what exceeds it");
     }
     return summary;
+}
+
+/// Whether some hits count and others not cannot be said of bytes that were not there.
+void check_payload_none(std::span<const rules::Rule> rules, const std::vector<bool>& asked_per_packet,
+                        std::vector<CompileError>& errors) {
+    for (std::size_t i = 0; i < rules.size(); ++i) {
+        if (!asked_per_packet[i] || rules[i].payload_none.empty() || !is_of_flow(rules[i])) continue;
+        errors.push_back(
+            {i, "/payload_none",
+             "the header is asked per packet, so it cannot be said of a whole flow that its payload "
+             "has none of these",
+             "write a filter on addresses, protocol and ports alone and leave out \"malformed\", or "
+             "write \"scope\": \"packet\""});
+    }
 }
 
 }  // namespace
@@ -52,10 +86,13 @@ CompiledRules::Outcome CompiledRules::compile(std::span<const rules::Rule> rules
             headers[i].filter = std::get<FilterIndex>(answer);
         }
     }
-    PayloadPatterns patterns(rules, outcome.errors);
+    std::vector<bool> asked_per_packet(rules.size());
     for (std::size_t i = 0; i < rules.size(); ++i) {
-        outcome.summaries.push_back(summarize(rules[i], headers[i], filters));
+        outcome.summaries.push_back(summarize(rules, i, headers[i], filters));
+        asked_per_packet[i] = !headers[i].per_flow(filters);
     }
+    check_payload_none(rules, asked_per_packet, outcome.errors);
+    PayloadPatterns patterns(rules, asked_per_packet, outcome.errors);
     if (!outcome.errors.empty()) {
         std::stable_sort(outcome.errors.begin(), outcome.errors.end(),
                          [](const CompileError& a, const CompileError& b) { return a.rule < b.rule; });
@@ -115,7 +152,7 @@ std::unique_ptr<CompiledRules::State> CompiledRules::State::build(std::span<cons
         if (rules[i].has_payload()) continue;
         const RuleHeader& header = state->headers[i];
         RuleTable* table = &state->packet;
-        if (is_per_flow(header, state->filters) && rules[i].scope != rules::Scope::kPacket) {
+        if (header.per_flow(state->filters) && rules[i].scope != rules::Scope::kPacket) {
             table = &state->flow;
         } else {
             state->first_packet = std::min(state->first_packet, i);

@@ -201,6 +201,7 @@ class CompiledRules {
     bool jit_active() const;
 
   private:
+    friend class PayloadStates;
     struct State;
     explicit CompiledRules(std::unique_ptr<State> state);
     std::unique_ptr<State> state_;

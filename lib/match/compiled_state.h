@@ -9,19 +9,10 @@
 #include "match/compiled_rules.h"
 #include "match/filter_set.h"
 #include "match/payload_patterns.h"
+#include "match/rule_header.h"
 #include "match/rule_table.h"
 
 namespace yagura::match {
-
-/// The header part of a rule.
-struct RuleHeader {
-    std::optional<FilterIndex> filter;
-    std::optional<bool> malformed;
-
-    bool malformed_holds(const net::ParsedPacket& parsed) const {
-        return !malformed || *malformed == (parsed.malformed != net::Malformed::kNone);
-    }
-};
 
 struct CompiledRules::State {
     /// Sorts rules without errors into their tables.
@@ -49,6 +40,11 @@ struct CompiledRules::State {
     RuleIndex first_packet = 0;
     RuleIndex first_payload = 0;
     RuleIndex first_packet_payload = 0;
+
+    /// The rules that these hits make true.
+    std::span<const RuleIndex> take_hits(std::span<const PatternHit> hits, Bits bits, std::uint64_t origin,
+                                         bool after_gap, const ScanContext& context,
+                                         MatchScratch& scratch) const;
 
   private:
     void sort_payload_rules(std::span<const rules::Rule> rules);

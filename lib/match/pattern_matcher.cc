@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "match/pattern_matcher.h"
 
-#include <hs.h>
-
 #include <algorithm>
 #include <cstdlib>
+#include <mutex>
 #include <new>
-#include <optional>
+#include <utility>
 
 namespace yagura::match {
 namespace {
@@ -14,160 +13,136 @@ namespace {
 /// Patterns that only fail together with others cost one compilation each to find.
 constexpr unsigned kMaxJointErrors = 16;
 
-struct DatabaseDeleter {
-    void operator()(hs_database_t* database) const { hs_free_database(database); }
-};
-using Database = std::unique_ptr<hs_database_t, DatabaseDeleter>;
-
-struct ScratchDeleter {
-    void operator()(hs_scratch_t* scratch) const { hs_free_scratch(scratch); }
-};
-using Scratch = std::unique_ptr<hs_scratch_t, ScratchDeleter>;
-
 struct CompileErrorDeleter {
     void operator()(hs_compile_error_t* error) const { hs_free_compile_error(error); }
 };
 using HsError = std::unique_ptr<hs_compile_error_t, CompileErrorDeleter>;
 
-/// Hyperscan's spelling of a pattern. A literal becomes \xNN throughout, so that no byte means anything.
-struct Expression {
-    explicit Expression(const rules::Pattern& pattern) {
-        if (pattern.regex) {
-            text = pattern.bytes;
-            flags |= (pattern.caseless ? HS_FLAG_CASELESS : 0u) | (pattern.dotall ? HS_FLAG_DOTALL : 0u) |
-                     (pattern.multiline ? HS_FLAG_MULTILINE : 0u) | (pattern.utf8 ? HS_FLAG_UTF8 : 0u);
-            return;
-        }
-        constexpr char kDigits[] = "0123456789abcdef";
-        text.reserve(pattern.bytes.size() * 4);
-        for (const char c : pattern.bytes) {
-            const auto byte = static_cast<unsigned char>(c);
-            text += {'\\', 'x', kDigits[byte >> 4], kDigits[byte & 15]};
-        }
-    }
-    std::string text;
-    // One hit is all that a rule asks for, and spares the rest of a payload full of them.
-    unsigned flags = HS_FLAG_SINGLEMATCH;
-};
+/// Where this thread's next stream goes: Hyperscan takes an allocator for the whole process, not a place.
+thread_local void* stream_memory = nullptr;
 
-std::optional<PatternError> check(PatternIndex index, const Expression& expression) {
-    if (expression.text.find('\0') != std::string::npos) {
-        return PatternError{index, "a regular expression cannot contain a NUL character", "write \\x00"};
-    }
-    hs_expr_info_t* raw_info = nullptr;
-    hs_compile_error_t* raw_error = nullptr;
-    const hs_error_t status =
-        hs_expression_info(expression.text.c_str(), expression.flags, &raw_info, &raw_error);
-    const HsError error(raw_error);
-    if (status != HS_SUCCESS) return PatternError{index, error ? error->message : "out of memory", ""};
-    const bool empty = raw_info->min_width == 0;
-    std::free(raw_info);
-    if (empty) {
-        return PatternError{index, "matches the empty string, so it would hit every payload",
-                            "make it need at least one byte"};
-    }
-    return {};
+void* allocate_stream(std::size_t size) {
+    void* const place = std::exchange(stream_memory, nullptr);
+    return place != nullptr ? place : std::malloc(size);
 }
 
-struct JointOutcome {
+// Streams in places are never closed, so this meets none of them.
+void free_stream(void* memory) {
+    std::free(memory);
+}
+
+const char* chars(base::Bytes data) {
+    return reinterpret_cast<const char*>(data.data());
+}
+unsigned length(base::Bytes data) {
+    return static_cast<unsigned>(data.size());
+}
+
+}  // namespace
+
+PatternScratch::PatternScratch(const hs_scratch_t* prototype, std::size_t patterns)
+    : hits_(patterns * 2), stamps_(patterns * 2) {
+    hs_scratch_t* clone = nullptr;
+    if (prototype != nullptr && hs_clone_scratch(prototype, &clone) != HS_SUCCESS) throw std::bad_alloc();
+    scratch_.reset(clone);
+}
+
+void PatternScratch::begin() {
+    hit_count_ = 0;
+    if (++stamp_ == 0) {
+        std::fill(stamps_.begin(), stamps_.end(), 0u);
+        stamp_ = 1;
+    }
+}
+
+int PatternScratch::on_match(unsigned id, unsigned long long, unsigned long long to, unsigned,
+                             void* context) {
+    auto& scratch = *static_cast<PatternScratch*>(context);
+    if (scratch.stamps_[id] != scratch.stamp_) {
+        scratch.stamps_[id] = scratch.stamp_;
+        scratch.hits_[scratch.hit_count_++] = {id >> 1, (id & 1) != 0, to};
+    }
+    return 0;
+}
+
+/// An expression of a pattern; its id for Hyperscan is pattern * 2 + after_gap.
+struct PatternMatcher::Source {
+    PatternIndex pattern;
+    bool after_gap;
+};
+
+struct PatternMatcher::Joint {
     Database database;
     int expression = -1;  ///< the one at fault; -1: not any one
     std::string reason;
 };
 
-JointOutcome compile_together(std::span<const Expression> expressions, std::span<const PatternIndex> which) {
+PatternMatcher::Joint PatternMatcher::compile_together(std::span<const Wanted> patterns,
+                                                       std::span<const Source> sources, Mode mode) {
     std::vector<const char*> texts;
     std::vector<unsigned> flags;
-    for (const PatternIndex i : which) {
-        texts.push_back(expressions[i].text.c_str());
-        flags.push_back(expressions[i].flags);
+    std::vector<unsigned> ids;
+    std::vector<hs_expr_ext_t> places(sources.size());
+    std::vector<const hs_expr_ext_t*> place_pointers;
+    for (std::size_t i = 0; i < sources.size(); ++i) {
+        const Wanted& wanted = patterns[sources[i].pattern];
+        const Expression& expression =
+            sources[i].after_gap ? *wanted.spelling.after_gap : wanted.spelling.expression;
+        texts.push_back(expression.text.c_str());
+        flags.push_back(expression.flags |
+                        (wanted.single || mode == Mode::kBlocks ? HS_FLAG_SINGLEMATCH : 0u));
+        ids.push_back(sources[i].pattern << 1 | static_cast<unsigned>(sources[i].after_gap));
+        if (expression.min_offset != 0) {
+            places[i].flags |= HS_EXT_FLAG_MIN_OFFSET;
+            places[i].min_offset = expression.min_offset;
+        }
+        if (expression.max_offset) {
+            places[i].flags |= HS_EXT_FLAG_MAX_OFFSET;
+            places[i].max_offset = *expression.max_offset;
+        }
+        place_pointers.push_back(&places[i]);
     }
     hs_database_t* database = nullptr;
     hs_compile_error_t* raw_error = nullptr;
-    const hs_error_t status =
-        hs_compile_multi(texts.data(), flags.data(), which.data(), static_cast<unsigned>(which.size()),
-                         HS_MODE_BLOCK, nullptr, &database, &raw_error);
+    const hs_error_t status = hs_compile_ext_multi(
+        texts.data(), flags.data(), ids.data(), place_pointers.data(), static_cast<unsigned>(sources.size()),
+        mode == Mode::kBlocks ? HS_MODE_BLOCK : HS_MODE_STREAM, nullptr, &database, &raw_error);
     const HsError error(raw_error);
     if (status == HS_SUCCESS) return {Database(database), -1, {}};
     return {nullptr, error ? error->expression : -1, error ? error->message : "out of memory"};
 }
 
-class HyperscanScratch final : public PatternScratch {
-  public:
-    HyperscanScratch(const hs_scratch_t* prototype, std::size_t patterns) : hits(patterns), stamps(patterns) {
-        hs_scratch_t* clone = nullptr;
-        if (hs_clone_scratch(prototype, &clone) != HS_SUCCESS) throw std::bad_alloc();
-        scratch.reset(clone);
-    }
-
-    Scratch scratch;
-    std::vector<PatternIndex> hits;  ///< the first hit_count of them
-    std::size_t hit_count = 0;
-    std::vector<std::uint32_t> stamps;  ///< of the last scan that each pattern was found in
-    std::uint32_t stamp = 0;
-};
-
-int on_match(unsigned id, unsigned long long, unsigned long long, unsigned, void* context) {
-    auto& scratch = *static_cast<HyperscanScratch*>(context);
-    if (scratch.stamps[id] != scratch.stamp) {
-        scratch.stamps[id] = scratch.stamp;
-        scratch.hits[scratch.hit_count++] = id;
-    }
-    return 0;
-}
-
-class HyperscanMatcher final : public PatternMatcher {
-  public:
-    HyperscanMatcher(std::vector<Database> databases, Scratch prototype, std::size_t patterns)
-        : databases_(std::move(databases)), prototype_(std::move(prototype)), patterns_(patterns) {}
-
-    std::unique_ptr<PatternScratch> make_scratch() const override {
-        return std::make_unique<HyperscanScratch>(prototype_.get(), patterns_);
-    }
-
-    std::span<const PatternIndex> scan(base::Bytes data, PatternScratch& base_scratch) const override {
-        auto& scratch = static_cast<HyperscanScratch&>(base_scratch);
-        if (++scratch.stamp == 0) {
-            std::fill(scratch.stamps.begin(), scratch.stamps.end(), 0u);
-            scratch.stamp = 1;
-        }
-        scratch.hit_count = 0;
-        if (data.empty()) return {};
-        // With valid arguments and no callback that stops it, a scan cannot fail.
-        for (const Database& database : databases_) {
-            hs_scan(database.get(), reinterpret_cast<const char*>(data.data()),
-                    static_cast<unsigned>(data.size()), 0, scratch.scratch.get(), on_match, &scratch);
-        }
-        return {scratch.hits.data(), scratch.hit_count};
-    }
-
-  private:
-    std::vector<Database> databases_;
-    Scratch prototype_;
-    std::size_t patterns_;
-};
-
-/// Compiles those patterns together, without those that turn out to be wrong. Null when none is left.
-Database compile_sound(std::span<const Expression> expressions, std::vector<PatternIndex> which,
-                       std::vector<PatternError>& errors) {
-    for (unsigned tries = 0; !which.empty() && tries < kMaxJointErrors; ++tries) {
-        JointOutcome joint = compile_together(expressions, which);
+/// Compiles those expressions together, without those that turn out to be wrong. Null when none is left.
+PatternMatcher::Database PatternMatcher::compile_sound(std::span<const Wanted> patterns,
+                                                       std::vector<Source> sources, Mode mode,
+                                                       std::vector<PatternError>& errors) {
+    const auto is_after_gap = [](const Source& source) { return source.after_gap; };
+    unsigned dropped = 0;
+    for (unsigned tries = 0; !sources.empty() && tries < kMaxJointErrors;) {
+        Joint joint = compile_together(patterns, sources, mode);
         if (joint.database) return std::move(joint.database);
-        if (joint.expression < 0 || static_cast<std::size_t>(joint.expression) >= which.size()) {
-            errors.push_back({which.front(), "the patterns do not compile together: " + joint.reason,
+        if (joint.expression < 0 || static_cast<std::size_t>(joint.expression) >= sources.size()) {
+            errors.push_back({sources.front().pattern,
+                              "the patterns do not compile together: " + joint.reason,
                               "use fewer or simpler patterns"});
             return nullptr;
         }
-        const auto guilty = which.begin() + joint.expression;
-        errors.push_back({*guilty, joint.reason, ""});
-        which.erase(guilty);
+        const auto guilty = sources.begin() + joint.expression;
+        if (!guilty->after_gap) {
+            errors.push_back({guilty->pattern, joint.reason, ""});
+            sources.erase(guilty);
+            ++tries;
+        } else if (++dropped < kMaxJointErrors) {
+            sources.erase(guilty);  // nobody asked for it: the pattern does not count behind a gap
+        } else {
+            std::erase_if(sources, is_after_gap);
+        }
     }
     return nullptr;
 }
 
-}  // namespace
-
-PatternMatcher::Outcome PatternMatcher::compile(std::span<const rules::Pattern> patterns) {
+PatternMatcher::Outcome PatternMatcher::compile(std::span<const Wanted> patterns, Mode mode,
+                                                HsScratch& prototype) {
     Outcome outcome;
     if (hs_valid_platform() != HS_SUCCESS) {
         outcome.errors.push_back({0, "Hyperscan needs a CPU with SSSE3", ""});
@@ -175,36 +150,101 @@ PatternMatcher::Outcome PatternMatcher::compile(std::span<const rules::Pattern> 
     }
     // One database for all flags: split by flags, a scan takes twice as long. But what Hyperscan finds in
     // bytes that are not valid UTF-8 is undefined for a database with a UTF-8 pattern, so those stand apart.
-    std::vector<Expression> expressions;
-    expressions.reserve(patterns.size());
-    std::vector<PatternIndex> of_bytes;
-    std::vector<PatternIndex> of_utf8;
+    std::vector<Source> of_bytes;
+    std::vector<Source> of_utf8;
     for (PatternIndex i = 0; i < patterns.size(); ++i) {
-        expressions.emplace_back(patterns[i]);
-        if (std::optional<PatternError> error = check(i, expressions.back())) {
-            outcome.errors.push_back(std::move(*error));
-        } else {
-            (patterns[i].utf8 ? of_utf8 : of_bytes).push_back(i);
-        }
+        if (patterns[i].spelling.expression.text.empty()) continue;
+        std::vector<Source>& sources = patterns[i].spelling.utf8 ? of_utf8 : of_bytes;
+        sources.push_back({i, false});
+        if (mode == Mode::kStreams && patterns[i].spelling.after_gap) sources.push_back({i, true});
     }
+    auto matcher = std::make_unique<PatternMatcher>();
     // Compiled even when some are wrong already: the user shall see all faults in one run.
-    std::vector<Database> databases;
-    for (std::vector<PatternIndex>* which : {&of_bytes, &of_utf8}) {
-        Database database = compile_sound(expressions, std::move(*which), outcome.errors);
-        if (database) databases.push_back(std::move(database));
+    for (std::vector<Source>* sources : {&of_bytes, &of_utf8}) {
+        Database database = compile_sound(patterns, std::move(*sources), mode, outcome.errors);
+        if (database) matcher->databases_.push_back(std::move(database));
     }
     if (!outcome.errors.empty()) {
         std::sort(outcome.errors.begin(), outcome.errors.end(),
                   [](const PatternError& a, const PatternError& b) { return a.pattern < b.pattern; });
         return outcome;
     }
-    hs_scratch_t* prototype = nullptr;
-    for (const Database& database : databases) {
-        if (hs_alloc_scratch(database.get(), &prototype) != HS_SUCCESS) throw std::bad_alloc();
+    for (const Database& database : matcher->databases_) {
+        hs_scratch_t* grown = prototype.release();
+        const hs_error_t status = hs_alloc_scratch(database.get(), &grown);
+        prototype.reset(grown);
+        if (status != HS_SUCCESS) throw std::bad_alloc();
+        if (mode == Mode::kBlocks) continue;
+        std::size_t size = 0;
+        hs_stream_size(database.get(), &size);
+        matcher->stream_sizes_.push_back((size + 7) / 8 * 8);
     }
-    outcome.matcher =
-        std::make_unique<HyperscanMatcher>(std::move(databases), Scratch(prototype), patterns.size());
+    if (mode == Mode::kStreams) {
+        static std::once_flag once;
+        std::call_once(once, [] { hs_set_stream_allocator(allocate_stream, free_stream); });
+    }
+    outcome.matcher = std::move(matcher);
     return outcome;
+}
+
+// With valid arguments and no callback that stops it, a scan cannot fail.
+
+std::span<const PatternHit> PatternMatcher::scan(base::Bytes data, PatternScratch& scratch) const {
+    scratch.begin();
+    if (data.empty()) return {};
+    for (const Database& database : databases_) {
+        hs_scan(database.get(), chars(data), length(data), 0, scratch.scratch_.get(),
+                PatternScratch::on_match, &scratch);
+    }
+    return {scratch.hits_.data(), scratch.hit_count_};
+}
+
+std::size_t PatternMatcher::stream_bytes() const {
+    std::size_t sum = 0;
+    for (const std::size_t size : stream_sizes_) sum += size;
+    return sum;
+}
+
+/// hs_open_stream() returns what its allocator gave, so that a stream's address is its memory's.
+template <class Visit>
+void PatternMatcher::for_streams(void* memory, Visit&& visit) const {
+    auto* place = static_cast<std::uint8_t*>(memory);
+    for (std::size_t i = 0; i < databases_.size(); ++i) {
+        visit(databases_[i].get(), static_cast<hs_stream_t*>(static_cast<void*>(place)));
+        place += stream_sizes_[i];
+    }
+}
+
+void PatternMatcher::open_stream(void* memory) const {
+    for_streams(memory, [](const hs_database_t* database, hs_stream_t* place) {
+        stream_memory = place;
+        hs_stream_t* opened = nullptr;
+        hs_open_stream(database, 0, &opened);
+    });
+}
+
+void PatternMatcher::reset_stream(void* memory) const {
+    for_streams(memory, [](const hs_database_t*, hs_stream_t* stream) {
+        hs_reset_stream(stream, 0, nullptr, nullptr, nullptr);
+    });
+}
+
+std::span<const PatternHit> PatternMatcher::scan_stream(void* memory, base::Bytes data,
+                                                        PatternScratch& scratch) const {
+    scratch.begin();
+    for_streams(memory, [&](const hs_database_t*, hs_stream_t* stream) {
+        hs_scan_stream(stream, chars(data), length(data), 0, scratch.scratch_.get(), PatternScratch::on_match,
+                       &scratch);
+    });
+    return {scratch.hits_.data(), scratch.hit_count_};
+}
+
+std::span<const PatternHit> PatternMatcher::end_stream(void* memory, PatternScratch& scratch) const {
+    scratch.begin();
+    for_streams(memory, [&](const hs_database_t*, hs_stream_t* stream) {
+        hs_reset_stream(stream, 0, scratch.scratch_.get(), PatternScratch::on_match, &scratch);
+    });
+    return {scratch.hits_.data(), scratch.hit_count_};
 }
 
 }  // namespace yagura::match

@@ -4,6 +4,7 @@
 #include <fmt/core.h>
 
 #include <algorithm>
+#include <array>
 #include <map>
 #include <string>
 #include <tuple>
@@ -12,106 +13,127 @@
 namespace yagura::match {
 namespace {
 
-/// Where a pattern stands.
-struct Place {
-    RuleIndex rule;
-    bool any;
-    std::size_t entry;
-};
+constexpr std::size_t kLists = 3;
+constexpr std::array<const char*, kLists> kListNames = {"payload", "payload_all", "payload_none"};
 
-/// The different patterns of all rules, and where each stands.
-class DistinctPatterns {
-  public:
-    explicit DistinctPatterns(std::span<const rules::Rule> rules) {
-        for (RuleIndex i = 0; i < rules.size(); ++i) {
-            add(rules[i].payload, i, true);
-            add(rules[i].payload_all, i, false);
-        }
+const std::vector<rules::Pattern>& list_of(const rules::Rule& rule, PatternList list) {
+    return list == PatternList::kAny   ? rule.payload
+           : list == PatternList::kAll ? rule.payload_all
+                                       : rule.payload_none;
+}
+
+std::vector<RuleIndex> payload_rules_of(std::span<const rules::Rule> rules, bool scope_packet) {
+    std::vector<RuleIndex> members;
+    for (RuleIndex i = 0; i < rules.size(); ++i) {
+        const bool is_packet = rules[i].scope == rules::Scope::kPacket;
+        if (rules[i].has_payload() && is_packet == scope_packet) members.push_back(i);
     }
+    return members;
+}
 
-    std::vector<rules::Pattern> patterns;
-    std::vector<std::vector<Place>> places;  ///< by pattern
-
-  private:
-    void add(const std::vector<rules::Pattern>& list, RuleIndex rule, bool any) {
-        for (std::size_t entry = 0; entry < list.size(); ++entry) {
-            const rules::Pattern& p = list[entry];
-            const auto [known, is_new] = index_.try_emplace(
-                std::tuple(p.bytes, p.regex, p.caseless, p.dotall, p.multiline, p.utf8), patterns.size());
-            if (is_new) {
-                patterns.push_back(p);
-                places.emplace_back();
-            }
-            places[known->second].push_back({rule, any, entry});
-        }
-    }
-
-    std::map<std::tuple<std::string, bool, bool, bool, bool, bool>, std::size_t> index_;
-};
+/// What makes patterns one for Hyperscan.
+auto identity(const rules::Pattern& p) {
+    return std::tuple(p.bytes, p.regex, p.caseless, p.dotall, p.multiline, p.utf8, p.offset, p.depth);
+}
 
 }  // namespace
 
-PayloadPatterns::PayloadPatterns(std::span<const rules::Rule> rules, std::vector<CompileError>& errors) {
-    const DistinctPatterns list(rules);
-    if (list.patterns.empty()) return;
+CompileError PayloadConditions::error_at(const Place& place, const std::string& below,
+                                         const std::string& reason, const std::string& fix) {
+    return {place.rule,
+            fmt::format("/{}/{}{}", kListNames[static_cast<std::size_t>(place.list)], place.entry, below),
+            reason, fix};
+}
 
-    std::vector<std::uint32_t> conditions_of_rule(rules.size());
-    for (RuleIndex i = 0; i < rules.size(); ++i) {
-        if (!rules[i].has_payload()) continue;
-        conditions_of_rule[i] = static_cast<std::uint32_t>(conditions_.size());
-        conditions_.push_back({i, rules[i].payload.empty() ? 0u : 1u});
+PayloadConditions::PayloadConditions(std::span<const rules::Rule> rules, std::span<const RuleIndex> members,
+                                     const std::vector<bool>& asked_per_packet,
+                                     std::vector<CompileError>& errors) {
+    std::map<decltype(identity(rules[0].payload[0])), std::size_t> known;
+    std::vector<std::vector<PatternUse>> by_pattern;
+    std::vector<const rules::Pattern*> patterns;
+    for (const RuleIndex i : members) {
+        const rules::Rule& rule = rules[i];
+        const auto index = static_cast<std::uint32_t>(rules_.size());
+        const std::uint32_t first = bits_ + 1;
+        std::uint32_t next = first + (rule.payload.empty() ? 0 : 1);
+        for (const PatternList list : {PatternList::kAny, PatternList::kAll, PatternList::kNone}) {
+            const std::vector<rules::Pattern>& entries = list_of(rule, list);
+            for (std::uint32_t entry = 0; entry < entries.size(); ++entry) {
+                const rules::Pattern& p = entries[entry];
+                const auto [found, is_new] = known.try_emplace(identity(p), patterns.size());
+                if (is_new) {
+                    patterns.push_back(&p);
+                    places_.emplace_back();
+                    by_pattern.emplace_back();
+                }
+                places_[found->second].push_back({i, list, entry});
+                std::vector<PatternUse>& those = by_pattern[found->second];
+                // An entry that is written twice counts once. This rule's uses are the last ones.
+                const auto others = std::find_if(those.rbegin(), those.rend(),
+                                                 [&](const PatternUse& use) { return use.rule != index; });
+                const bool twice = std::any_of(those.rbegin(), others, [&](const PatternUse& use) {
+                    return use.list == list && use.direction == p.direction;
+                });
+                if (twice) continue;
+                those.push_back(
+                    {index, list == PatternList::kAll ? next++ : first, entry, list, p.direction});
+            }
+        }
+        const bool at_end = !rule.payload_none.empty();
+        const bool one_hit = !at_end && next - first == 1;
+        const std::uint32_t conditions = one_hit ? 0 : next - first;
+        if (at_end) at_end_.push_back(index);
+        rules_.push_back({i, bits_, conditions, at_end});
+        bits_ += 1 + conditions;
     }
-    for (const std::vector<Place>& places : list.places) {
+    wanted_.resize(patterns.size());
+    for (std::size_t i = 0; i < patterns.size(); ++i) {
         first_use_.push_back(static_cast<std::uint32_t>(uses_.size()));
-        // Places ascend by rule, `payload` before `payload_all`; an entry that is written twice counts once.
-        for (std::size_t i = 0; i < places.size(); ++i) {
-            const Place& place = places[i];
-            if (i > 0 && places[i - 1].rule == place.rule && places[i - 1].any == place.any) continue;
-            const std::uint32_t conditions = conditions_of_rule[place.rule];
-            uses_.push_back({conditions, place.any});
-            if (!place.any) ++conditions_[conditions].count;
+        uses_.insert(uses_.end(), by_pattern[i].begin(), by_pattern[i].end());
+        wanted_[i].single = std::none_of(places_[i].begin(), places_[i].end(),
+                                         [&](const Place& place) { return asked_per_packet[place.rule]; });
+        auto spelling = spell(*patterns[i]);
+        if (const auto* error = std::get_if<SpellingError>(&spelling)) {
+            for (const Place& place : places_[i]) {
+                errors.push_back(error_at(place, error->place, error->reason, error->fix));
+            }
+        } else {
+            wanted_[i].spelling = std::get<Spelling>(std::move(spelling));
         }
     }
     first_use_.push_back(static_cast<std::uint32_t>(uses_.size()));
+}
 
-    PatternMatcher::Outcome outcome = PatternMatcher::compile(list.patterns);
+std::unique_ptr<PatternMatcher> PayloadConditions::compile(PatternMatcher::Mode mode, HsScratch& prototype,
+                                                           std::vector<CompileError>& errors) const {
+    if (wanted_.empty()) return nullptr;
+    PatternMatcher::Outcome outcome = PatternMatcher::compile(wanted_, mode, prototype);
     for (const PatternError& error : outcome.errors) {
-        for (const Place& place : list.places[error.pattern]) {
-            errors.push_back({place.rule,
-                              fmt::format("/{}/{}", place.any ? "payload" : "payload_all", place.entry),
-                              error.reason, error.fix});
+        for (const Place& place : places_[error.pattern]) {
+            errors.push_back(error_at(place, "", error.reason, error.fix));
         }
     }
-    matcher_ = std::move(outcome.matcher);
+    return std::move(outcome.matcher);
+}
+
+PayloadPatterns::PayloadPatterns(std::span<const rules::Rule> rules,
+                                 const std::vector<bool>& asked_per_packet, std::vector<CompileError>& errors)
+    : flow(rules, payload_rules_of(rules, false), asked_per_packet, errors),
+      packet(rules, payload_rules_of(rules, true), asked_per_packet, errors) {
+    // All that is wrong with patterns shows in one run; what does not compile as a stream is not tried in
+    // blocks.
+    const std::size_t before = errors.size();
+    streams = flow.compile(PatternMatcher::Mode::kStreams, prototype, errors);
+    packets = packet.compile(PatternMatcher::Mode::kBlocks, prototype, errors);
+    if (errors.size() == before) datagrams = flow.compile(PatternMatcher::Mode::kBlocks, prototype, errors);
 }
 
 PayloadScratch PayloadPatterns::make_scratch() const {
     PayloadScratch scratch;
-    if (matcher_) scratch.patterns = matcher_->make_scratch();
-    scratch.states.resize(conditions_.size());
-    scratch.found.reserve(conditions_.size());
+    scratch.patterns =
+        PatternScratch(prototype.get(), std::max(flow.pattern_count(), packet.pattern_count()));
+    scratch.bits.resize(std::max(flow.words(), packet.words()));
     return scratch;
-}
-
-std::span<const RuleIndex> PayloadPatterns::scan(base::Bytes data, PayloadScratch& scratch) const {
-    scratch.found.clear();
-    if (!matcher_) return {};
-    if (++scratch.stamp == 0) {
-        std::fill(scratch.states.begin(), scratch.states.end(), PayloadScratch::RuleState{});
-        scratch.stamp = 1;
-    }
-    for (const PatternIndex pattern : matcher_->scan(data, *scratch.patterns)) {
-        for (std::uint32_t i = first_use_[pattern]; i < first_use_[pattern + 1]; ++i) {
-            const Use& use = uses_[i];
-            PayloadScratch::RuleState& state = scratch.states[use.conditions];
-            if (state.stamp != scratch.stamp) {
-                state = {scratch.stamp, conditions_[use.conditions].count, false};
-            }
-            if (use.any && std::exchange(state.any_hit, true)) continue;
-            if (--state.missing == 0) scratch.found.push_back(conditions_[use.conditions].rule);
-        }
-    }
-    return scratch.found;
 }
 
 }  // namespace yagura::match

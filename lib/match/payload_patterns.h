@@ -6,54 +6,106 @@
 #include <span>
 #include <vector>
 
+#include "match/bits.h"
 #include "match/compiled_rules.h"
 #include "match/pattern_matcher.h"
 
 namespace yagura::match {
 
-/// Working memory of one thread.
-struct PayloadScratch {
-    struct RuleState {
-        std::uint32_t stamp = 0;    ///< of the scan that the rest is of
-        std::uint32_t missing = 0;  ///< conditions that are not met yet
-        bool any_hit = false;
-    };
-    std::unique_ptr<PatternScratch> patterns;
-    std::vector<RuleState> states;  ///< one per payload rule
-    std::vector<RuleIndex> found;   ///< capacity for every payload rule
-    std::uint32_t stamp = 0;
+/// The payload part of one rule: bits in a set that is kept for each flow, or for one packet. The first says
+/// that nothing can change any more (the rule was reported, or a pattern of `payload_none` has hit); then one
+/// for `payload` as a whole and one for each of `payload_all`, unless a single hit says it all.
+struct PayloadRule {
+    RuleIndex rule;
+    std::uint32_t done;        ///< bit; the conditions' bits follow
+    std::uint32_t conditions;  ///< how many have bits
+    bool at_end;               ///< has `payload_none`: true at the end at the earliest
 };
 
-/// The payload part of rules: which of them have their patterns in a block of bytes.
-class PayloadPatterns {
+/// A place where a pattern stands.
+struct PatternUse {
+    std::uint32_t rule;       ///< index of a PayloadRule
+    std::uint32_t condition;  ///< bit, if the rule's conditions have bits and the list is not kNone
+    std::uint32_t entry;
+    PatternList list;
+    rules::Direction direction;
+};
+
+/// The payload parts of some rules: their different patterns, and for which rules each counts. Patterns that
+/// differ by direction alone are one.
+class PayloadConditions {
   public:
-    /// Identical patterns of several rules are compiled once. Appends what does not compile to `errors`;
-    /// with errors, scan() must not be called.
-    PayloadPatterns(std::span<const rules::Rule> rules, std::vector<CompileError>& errors);
+    /// `members`: which of `rules`, ascending. `asked_per_packet`: by rule; whether a hit may count in one
+    /// packet and not in the next. Patterns that cannot be are appended to `errors`.
+    PayloadConditions(std::span<const rules::Rule> rules, std::span<const RuleIndex> members,
+                      const std::vector<bool>& asked_per_packet, std::vector<CompileError>& errors);
 
-    bool empty() const { return conditions_.empty(); }
-    PayloadScratch make_scratch() const;
+    bool empty() const { return rules_.empty(); }
+    std::size_t pattern_count() const { return wanted_.size(); }
+    std::size_t use_count() const { return uses_.size(); }
+    /// Of the set of bits.
+    std::size_t words() const { return (bits_ + 63) / 64; }
+    std::span<const PayloadRule> rules() const { return rules_; }
+    /// Those with `payload_none`: indices into rules().
+    std::span<const std::uint32_t> at_end() const { return at_end_; }
+    std::span<const PatternUse> uses(PatternIndex pattern) const {
+        return {uses_.data() + first_use_[pattern], first_use_[pattern + 1] - first_use_[pattern]};
+    }
+    /// Whether a rule with `payload_none` is true, now that nothing more comes.
+    bool holds_at_end(const PayloadRule& rule, Bits bits) const {
+        return !bits.test(rule.done) && bits.all(rule.done + 1, rule.conditions);
+    }
+    /// Whether a hit counts, in a stream that has lost bytes or has not.
+    bool counts(const PatternHit& hit, bool after_gap) const {
+        const Spelling& spelling = wanted_[hit.pattern].spelling;
+        return hit.after_gap == (after_gap && spelling.looks_back) && !(after_gap && spelling.positional);
+    }
 
-    /// The rules of which one of `payload` and all of `payload_all` are in the data, in no order. Storage of
-    /// the scratch.
-    std::span<const RuleIndex> scan(base::Bytes data, PayloadScratch& scratch) const;
+    /// Null when there are no patterns, and with errors, which are appended. Patterns that are wrong already
+    /// are left out.
+    std::unique_ptr<PatternMatcher> compile(PatternMatcher::Mode mode, HsScratch& prototype,
+                                            std::vector<CompileError>& errors) const;
 
   private:
-    /// What a rule waits for: one hit for `payload` as a whole, and one for each of `payload_all`.
-    struct Conditions {
+    struct Place {
         RuleIndex rule;
-        std::uint32_t count;
+        PatternList list;
+        std::uint32_t entry;
     };
-    /// A rule that a pattern counts for.
-    struct Use {
-        std::uint32_t conditions;  ///< index
-        bool any;                  ///< of `payload`
-    };
+    static CompileError error_at(const Place& place, const std::string& below, const std::string& reason,
+                                 const std::string& fix);
 
-    std::vector<Conditions> conditions_;
-    std::vector<Use> uses_;                 ///< those of one pattern are together
-    std::vector<std::uint32_t> first_use_;  ///< by pattern, and the end
-    std::unique_ptr<PatternMatcher> matcher_;
+    std::vector<PayloadRule> rules_;
+    std::vector<std::uint32_t> at_end_;
+    std::vector<PatternMatcher::Wanted> wanted_;  ///< by pattern
+    std::vector<std::vector<Place>> places_;      ///< by pattern
+    std::vector<PatternUse> uses_;                ///< those of one pattern are together
+    std::vector<std::uint32_t> first_use_;        ///< by pattern, and the end
+    std::uint32_t bits_ = 0;
+};
+
+/// Working memory of one thread.
+struct PayloadScratch {
+    PatternScratch patterns;
+    std::vector<std::uint64_t> bits;  ///< of a packet by itself; zero between questions
+    std::vector<PayloadHit> hits;     ///< of the last scan, when `trace`; capacity for all
+    bool trace = false;
+};
+
+/// The patterns of all rules, compiled for each way in which they are looked for.
+struct PayloadPatterns {
+    /// With errors, which are appended, nothing must be asked.
+    PayloadPatterns(std::span<const rules::Rule> rules, const std::vector<bool>& asked_per_packet,
+                    std::vector<CompileError>& errors);
+    PayloadScratch make_scratch() const;
+
+    PayloadConditions flow;    ///< rules of scope session and onward
+    PayloadConditions packet;  ///< rules of scope packet
+    HsScratch prototype;
+    // Null where there are no patterns.
+    std::unique_ptr<PatternMatcher> streams;    ///< of `flow`
+    std::unique_ptr<PatternMatcher> datagrams;  ///< of `flow`
+    std::unique_ptr<PatternMatcher> packets;    ///< of `packet`
 };
 
 }  // namespace yagura::match

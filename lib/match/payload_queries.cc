@@ -1,8 +1,12 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include <algorithm>
+#include <optional>
+#include <tuple>
 
 #include "match/compiled_state.h"
 #include "match/match_scratch.h"
+#include "match/payload_evaluation.h"
+#include "match/payload_states.h"
 
 namespace yagura::match {
 namespace {
@@ -34,6 +38,19 @@ std::span<const RuleIndex> possible(const RuleTable& table, const FilterSet& fil
     return scratch.found();
 }
 
+void begin(MatchScratch& scratch) {
+    scratch.begin();
+    scratch.payload.hits.clear();
+}
+
+std::span<const RuleIndex> finish(MatchScratch& scratch) {
+    std::vector<PayloadHit>& hits = scratch.payload.hits;
+    std::sort(hits.begin(), hits.end(), [](const PayloadHit& a, const PayloadHit& b) {
+        return std::tie(a.end, a.rule, a.list, a.entry) < std::tie(b.end, b.rule, b.list, b.entry);
+    });
+    return scratch.found();
+}
+
 }  // namespace
 
 GroupIndex CompiledRules::group_count() const {
@@ -55,26 +72,118 @@ bool CompiledRules::packet_payload_possible(const net::FlowKey& key, MatchScratc
 }
 
 std::span<const RuleIndex> CompiledRules::payload_rules(const PacketView& packet, base::Bytes payload,
-                                                        RuleIndex limit, MatchScratch& scratch, PayloadRules,
-                                                        rules::Direction) const {
-    scratch.begin();
-    const std::span<const RuleIndex> hits = state_->patterns.scan(payload, scratch.payload);
-    if (hits.empty()) return {};
-    PacketQuestion question(packet, state_->link_type);
-    const bool has_flow = packet.parsed->has_flow();
-    const KeyQuestion key(packet.parsed->key);
-    for (const RuleIndex rule : hits) {
-        const RuleHeader& header = state_->headers[rule];
-        if (rule >= limit || !header.malformed_holds(*packet.parsed)) continue;
-        const bool holds = !header.filter || scratch.remember(*header.filter, [&] {
-            // Later fragments carry no ports: they are asked by the key that was learned for them.
-            const FilterIndex filter = *header.filter;
-            return has_flow && state_->filters[filter].per_flow ? state_->filters.holds(filter, key)
-                                                                : state_->filters.holds(filter, question);
+                                                        RuleIndex limit, MatchScratch& scratch,
+                                                        PayloadRules which, rules::Direction to) const {
+    const PayloadPatterns& patterns = state_->patterns;
+    begin(scratch);
+    // Later fragments carry no ports: they are asked by the key that was learned for them.
+    const net::FlowKey* const key = packet.parsed->has_flow() ? &packet.parsed->key : nullptr;
+    HeaderQuestion headers(state_->headers, state_->filters, state_->link_type, key, &packet, scratch);
+    const auto ask = [&](const PayloadConditions& conditions, const PatternMatcher* matcher) {
+        if (matcher == nullptr) return;
+        PayloadEvaluation(conditions, headers, scratch, {to, limit})
+            .take_all(matcher->scan(payload, scratch.payload.patterns));
+    };
+    if (which == PayloadRules::kAll) ask(patterns.flow, patterns.datagrams.get());
+    ask(patterns.packet, patterns.packets.get());
+    return finish(scratch);
+}
+
+std::span<const RuleIndex> CompiledRules::scan_stream(PayloadStates& states, StateIndex state,
+                                                      unsigned direction, base::Bytes bytes,
+                                                      const ScanContext& context,
+                                                      MatchScratch& scratch) const {
+    begin(scratch);
+    if (bytes.empty()) return {};
+    PayloadStates::Slot& slot = states.slot(state);
+    PayloadStates::Slot::Direction& stream = slot.directions[direction];
+    const PatternMatcher& matcher = *state_->patterns.streams;
+    void* const memory = states.stream(slot, direction);
+    if (!stream.open) {
+        if (stream.made) {
+            matcher.reset_stream(memory);
+        } else {
+            matcher.open_stream(memory);
+        }
+        stream.made = stream.open = true;
+        slot.origin[direction] = context.position;
+    }
+    const auto hits = matcher.scan_stream(memory, bytes, scratch.payload.patterns);
+    return state_->take_hits(hits, states.bits(slot), slot.origin[direction], stream.gap, context, scratch);
+}
+
+std::span<const RuleIndex> CompiledRules::scan_datagram(PayloadStates& states, StateIndex state,
+                                                        base::Bytes bytes, const ScanContext& context,
+                                                        MatchScratch& scratch) const {
+    begin(scratch);
+    const auto hits = state_->patterns.datagrams->scan(bytes, scratch.payload.patterns);
+    return state_->take_hits(hits, states.bits(states.slot(state)), context.position, false, context,
+                             scratch);
+}
+
+void CompiledRules::stream_gap(PayloadStates& states, StateIndex state, unsigned direction) const {
+    PayloadStates::Slot::Direction& stream = states.slot(state).directions[direction];
+    stream.open = false;
+    stream.gap = true;
+}
+
+std::span<const RuleIndex> CompiledRules::end_stream(PayloadStates& states, StateIndex state,
+                                                     unsigned direction, const ScanContext& context,
+                                                     MatchScratch& scratch) const {
+    begin(scratch);
+    PayloadStates::Slot& slot = states.slot(state);
+    PayloadStates::Slot::Direction& stream = slot.directions[direction];
+    if (!stream.open) return {};
+    stream.open = false;
+    const auto hits =
+        state_->patterns.streams->end_stream(states.stream(slot, direction), scratch.payload.patterns);
+    return state_->take_hits(hits, states.bits(slot), slot.origin[direction], stream.gap, context, scratch);
+}
+
+std::span<const RuleIndex> CompiledRules::conclude(PayloadStates& states, StateIndex state,
+                                                   const net::FlowKey& key, MatchScratch& scratch) const {
+    begin(scratch);
+    const PayloadConditions& conditions = state_->patterns.flow;
+    Bits bits = states.bits(states.slot(state));
+    std::optional<KeyQuestion> forth;
+    std::optional<KeyQuestion> back;
+    for (const std::uint32_t index : conditions.at_end()) {
+        const PayloadRule& rule = conditions.rules()[index];
+        if (!conditions.holds_at_end(rule, bits)) continue;
+        const std::optional<FilterIndex> filter = state_->headers[rule.rule].filter;
+        const bool holds = !filter || scratch.remember(*filter, [&] {
+            if (!forth) {
+                forth.emplace(key);
+                back.emplace(key.reversed());
+            }
+            return state_->filters.holds(*filter, *forth) || state_->filters.holds(*filter, *back);
         });
-        if (holds) scratch.add(rule);
+        bits.set(rule.done);
+        if (holds) scratch.add(rule.rule);
     }
     return scratch.found();
+}
+
+void CompiledRules::set_trace(MatchScratch& scratch, bool on) const {
+    scratch.payload.hits.clear();
+    scratch.payload.trace = on;
+    const PayloadPatterns& patterns = state_->patterns;
+    if (on) scratch.payload.hits.reserve(patterns.flow.use_count() + patterns.packet.use_count());
+}
+
+std::span<const PayloadHit> CompiledRules::hits(const MatchScratch& scratch) {
+    return scratch.payload.hits;
+}
+
+std::span<const RuleIndex> CompiledRules::State::take_hits(std::span<const PatternHit> hits, Bits bits,
+                                                           std::uint64_t origin, bool after_gap,
+                                                           const ScanContext& context,
+                                                           MatchScratch& scratch) const {
+    if (hits.empty()) return {};
+    HeaderQuestion question(headers, filters, link_type, &context.key, context.packet, scratch);
+    PayloadEvaluation(patterns.flow, question, scratch, {context.to, context.limit, origin, after_gap})
+        .take(hits, bits);
+    return finish(scratch);
 }
 
 }  // namespace yagura::match

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
 
 #include "base/zeroed_array.h"
+#include "match/bits.h"
 #include "match/compiled_rules.h"
 
 namespace yagura::match {
@@ -32,12 +34,31 @@ class PayloadStates {
 
   private:
     friend class CompiledRules;
-    struct Slot;
-    Slot& slot(StateIndex state);
+    /// What a place begins with. The set of bits follows, then the streams of direction 0 and of direction 1.
+    struct Slot {
+        std::array<std::uint64_t, 2> origin;  ///< where in the direction its stream began, or began afresh
+        StateIndex next_free;
+        struct Direction {
+            bool made : 1;  ///< the stream's memory holds a stream, of this flow or one before
+            bool open : 1;  ///< it has seen bytes
+            bool gap : 1;   ///< bytes were lost
+        };
+        std::array<Direction, 2> directions;
+        bool used;
+    };
+    Slot& slot(StateIndex state) {
+        return *reinterpret_cast<Slot*>(memory_.data() + std::size_t{state} * stride_);
+    }
+    std::uint64_t* words(Slot& slot) const { return reinterpret_cast<std::uint64_t*>(&slot + 1); }
+    Bits bits(Slot& slot) const { return Bits(words(slot)); }
+    void* stream(Slot& slot, unsigned direction) const {
+        return words(slot) + words_ + direction * stream_bytes_ / sizeof(std::uint64_t);
+    }
 
     std::shared_ptr<const CompiledRules> rules_;
-    std::size_t stride_;
-    std::size_t condition_words_;
+    std::size_t stride_;        ///< bytes of a place
+    std::size_t words_;         ///< of the set of bits
+    std::size_t stream_bytes_;  ///< of one direction
     std::uint32_t capacity_ = 0;
     std::uint32_t used_ = 0;
     std::uint32_t touched_ = 0;     ///< places below have been used before

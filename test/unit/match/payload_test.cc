@@ -3,7 +3,7 @@
 #include <catch2/catch.hpp>
 #include <string_view>
 
-#include "match/payload_patterns.h"
+#include "net/packet_builder.h"
 #include "rule_builders.h"
 
 using namespace yagura;
@@ -16,14 +16,36 @@ base::Bytes bytes(std::string_view text) {
     return {reinterpret_cast<const std::uint8_t*>(text.data()), text.size()};
 }
 
+const Sample kPacket(
+    net::PacketBuilder().ethernet().ipv4("192.0.2.1", "192.0.2.2").tcp(40000, 80).payload("x").build());
+
+/// The rules that hold for a payload by itself.
+class Asked {
+  public:
+    explicit Asked(std::vector<rules::Rule> rules) {
+        CompiledRules::Outcome outcome = CompiledRules::compile(rules, net::LinkType::kEthernet);
+        for (const CompileError& error : outcome.errors) FAIL(error.place << ": " << error.reason);
+        rules_ = std::move(outcome.rules);
+        scratch_ = rules_->make_scratch();
+    }
+    Found operator()(std::string_view data, PayloadRules which = PayloadRules::kAll,
+                     rules::Direction to = rules::Direction::kToServer) {
+        const auto limit = static_cast<RuleIndex>(rules_->size());
+        const auto ask = [&] {
+            return found(rules_->payload_rules(kPacket.view(), bytes(data), limit, *scratch_, which, to));
+        };
+        // Twice: what a question leaves behind means nothing to the next.
+        ask();
+        return ask();
+    }
+
+  private:
+    std::shared_ptr<const CompiledRules> rules_;
+    MatchScratchPtr scratch_;
+};
+
 bool hits(const rules::Rule& rule, std::string_view data) {
-    std::vector<CompileError> errors;
-    const PayloadPatterns patterns(std::span(&rule, 1), errors);
-    for (const CompileError& error : errors) FAIL(error.place << ": " << error.reason);
-    PayloadScratch scratch = patterns.make_scratch();
-    // Twice: what a scan leaves behind means nothing to the next.
-    patterns.scan(bytes(data), scratch);
-    return !patterns.scan(bytes(data), scratch).empty();
+    return !Asked({rule})(data).empty();
 }
 
 using namespace std::string_view_literals;
@@ -103,14 +125,7 @@ TEST_CASE("rules share a pattern, and one does not disturb the other") {
         payload_rule("", {}, {literal("a"), literal("b")}),
         payload_rule("", {regex("a")}),
         payload_rule("", {regex("\\xc3\\xa9|\\x{e8}", "8")}, {literal("x")})};
-    std::vector<CompileError> errors;
-    const PayloadPatterns patterns(rules, errors);
-    PayloadScratch scratch = patterns.make_scratch();
-    const auto scan = [&](std::string_view data) {
-        Found rules_found = found(patterns.scan(bytes(data), scratch));
-        std::sort(rules_found.begin(), rules_found.end());
-        return rules_found;
-    };
+    Asked scan(rules);
     CHECK(scan("xax") == Found{0, 2, 4});
     CHECK(scan("xbx") == Found{2});
     CHECK(scan("xx") == Found{});
@@ -131,8 +146,7 @@ TEST_CASE("each pattern that does not compile is named, all in one run") {
         payload_rule("", {regex("\\xff\\xfe", "8")}),
         payload_rule("", {regex("(a)\\1")}),
     };
-    std::vector<CompileError> errors;
-    const PayloadPatterns patterns(rules, errors);
+    const std::vector<CompileError> errors = CompiledRules::compile(rules, net::LinkType::kEthernet).errors;
     std::vector<std::string> places;
     for (const CompileError& error : errors) {
         CHECK_FALSE(error.reason.empty());
@@ -145,4 +159,54 @@ TEST_CASE("each pattern that does not compile is named, all in one run") {
                                     [](const CompileError& e) { return e.place == "/payload_all/0"; });
     REQUIRE(empty != errors.end());
     CHECK(empty->reason.find("empty string") != std::string::npos);
+}
+
+TEST_CASE("payload_none, directions and places, within one payload") {
+    const auto none = [](std::vector<rules::Pattern> patterns, std::vector<rules::Pattern> any = {}) {
+        rules::Rule rule = payload_rule("", std::move(any));
+        rule.payload_none = std::move(patterns);
+        return rule;
+    };
+    constexpr auto kServer = rules::Direction::kToServer;
+    constexpr auto kClient = rules::Direction::kToClient;
+    const struct {
+        const char* what;
+        rules::Rule rule;
+        std::string_view data;
+        bool to_server;
+        bool to_client;
+    } rows[] = {
+        {"none of one", none({literal("a")}), "b", true, true},
+        {"one of one", none({literal("a")}), "ba", false, false},
+        {"none, of no payload", none({literal("a")}), "", true, true},
+        {"one of two", none({literal("a"), literal("b")}), "xb", false, false},
+        {"any and none", none({literal("a")}, {literal("b")}), "b", true, true},
+        {"any and one that must not be", none({literal("a")}, {literal("b")}), "ab", false, false},
+        {"none, but not any", none({literal("a")}, {literal("b")}), "x", false, false},
+        {"the same in both", none({literal("a")}, {literal("a")}), "a", false, false},
+        {"to the server", payload_rule("", {towards(kServer, literal("a"))}), "a", true, false},
+        {"to the client", payload_rule("", {towards(kClient, literal("a"))}), "a", false, true},
+        {"to either, written twice",
+         payload_rule("", {towards(kClient, literal("a")), towards(kServer, literal("a"))}), "a", true, true},
+        {"to both, and a packet goes one way",
+         payload_rule("", {}, {towards(kClient, literal("a")), towards(kServer, literal("a"))}), "a", false,
+         false},
+        {"none that goes the other way", none({towards(kClient, literal("a"))}), "a", true, false},
+        {"at its place", payload_rule("", {placed(literal("bc"), 1, 2)}), "abc", true, true},
+        {"too early", payload_rule("", {placed(literal("bc"), 1, 2)}), "bcd", false, false},
+        {"too late", payload_rule("", {placed(literal("bc"), 1, 2)}), "aabc", false, false},
+    };
+    for (const auto& row : rows) {
+        INFO(row.what);
+        for (const rules::Scope scope : {rules::Scope::kSession, rules::Scope::kPacket}) {
+            rules::Rule rule = row.rule;
+            rule.scope = scope;
+            Asked ask({rule});
+            CHECK(ask(row.data, PayloadRules::kAll, kServer) == (row.to_server ? Found{0} : Found{}));
+            CHECK(ask(row.data, PayloadRules::kAll, kClient) == (row.to_client ? Found{0} : Found{}));
+            const bool of_packet = scope == rules::Scope::kPacket;
+            CHECK(ask(row.data, PayloadRules::kOfScopePacket, kServer) ==
+                  (of_packet && row.to_server ? Found{0} : Found{}));
+        }
+    }
 }

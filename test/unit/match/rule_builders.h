@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -32,6 +33,18 @@ inline rules::Pattern regex(std::string expression, const std::string& flags = "
     pattern.dotall = flags.find('s') != std::string::npos;
     pattern.multiline = flags.find('m') != std::string::npos;
     pattern.utf8 = flags.find('8') != std::string::npos;
+    return pattern;
+}
+
+inline rules::Pattern towards(rules::Direction direction, rules::Pattern pattern) {
+    pattern.direction = direction;
+    return pattern;
+}
+
+inline rules::Pattern placed(rules::Pattern pattern, std::uint64_t offset,
+                             std::optional<std::uint64_t> depth = {}) {
+    pattern.offset = offset;
+    pattern.depth = depth;
     return pattern;
 }
 
