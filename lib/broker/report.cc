@@ -156,9 +156,7 @@ base::Result<std::uint64_t> write_flows(const std::string& path, const dataplane
         [&](const flow::FlowEntry& flow, const flow::FlowDetails& details, const select::Selector& selector) {
             if (details.packets != 0) selected.push_back({&flow, &details, &selector});
         });
-    std::ranges::sort(selected, {}, [](const Selected& s) {
-        return s.details->first;
-    });
+    std::ranges::sort(selected, {}, [](const Selected& s) { return s.details->first; });
 
     const std::string temporary = path + ".part";
     File file(std::fopen(temporary.c_str(), "wb"));

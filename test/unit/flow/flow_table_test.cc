@@ -3,23 +3,15 @@
 
 #include <catch2/catch.hpp>
 #include <set>
+#include <vector>
+
+#include "flow_keys.h"
 
 using yagura::flow::FlowTable;
 using yagura::net::FlowKey;
+using yagura::test::numbered;
 
 namespace {
-
-FlowKey numbered(std::uint32_t n) {
-    FlowKey key;
-    key.ip_version = 4;
-    key.proto = 6;
-    key.src = {10, static_cast<std::uint8_t>(n >> 16), static_cast<std::uint8_t>(n >> 8),
-               static_cast<std::uint8_t>(n)};
-    key.dst = {192, 0, 2, 1};
-    key.sport = 40000;
-    key.dport = 80;
-    return key;
-}
 
 FlowTable::Found look_up(FlowTable& table, const FlowKey& key) {
     return table.find_or_insert(key, key.symmetric_hash(1), {});
@@ -50,12 +42,15 @@ TEST_CASE("flows that differ in one field have entries of their own") {
     for (auto change :
          {+[](FlowKey& k) { k.src[15] = 1; }, +[](FlowKey& k) { k.dst[0] ^= 1; },
           +[](FlowKey& k) { ++k.sport; }, +[](FlowKey& k) { ++k.dport; }, +[](FlowKey& k) { k.proto = 17; },
-          +[](FlowKey& k) { k.ip_version = 6; }, +[](FlowKey& k) { std::swap(k.sport, k.dport); }}) {
+          +[](FlowKey& k) { k.ip_version = 6; }, +[](FlowKey& k) { std::swap(k.sport, k.dport); },
+          +[](FlowKey& k) { k.domain[0] = 1; }, +[](FlowKey& k) { k.domain[2] = 1; }}) {
         FlowKey other = key;
         change(other);
-        entries.insert(look_up(table, other).index);
+        const std::uint32_t index = look_up(table, other).index;
+        CHECK(look_up(table, other.reversed()).index == index);
+        entries.insert(index);
     }
-    CHECK(entries.size() == 8);
+    CHECK(entries.size() == 10);
 }
 
 TEST_CASE("the table fills to its capacity, then refuses new flows and keeps the old") {
@@ -82,4 +77,82 @@ TEST_CASE("flows with the same hash are told apart, and their number is bounded 
     }
     CHECK(kept == 16);
     for (std::uint32_t n = 0; n < kept; ++n) CHECK(table.find_or_insert(numbered(n), 42, {}).index == n);
+}
+
+TEST_CASE("the place of an erased flow is used again, and nothing of the old one is left") {
+    FlowTable table(4, {}, true);
+    for (std::uint32_t n = 0; n < 4; ++n) look_up(table, numbered(n));
+    const std::uint32_t index = look_up(table, numbered(2)).index;
+    table.entry(index).decision = 7;
+    table.entry(index).incomplete = true;
+    table.details(index).bytes = 9;
+    table.erase(index);
+    CHECK(table.size() == 3);
+    CHECK_FALSE(table.entry(index).used);
+
+    const auto found = look_up(table, numbered(9));
+    CHECK(found.inserted);
+    CHECK(found.index == index);
+    CHECK(table.entry(index).key == numbered(9));
+    CHECK(table.entry(index).decision == 0);
+    CHECK_FALSE(table.entry(index).incomplete);
+    CHECK(table.details(index).bytes == 0);
+    CHECK(look_up(table, numbered(2)).index == FlowTable::kNone);
+    CHECK(table.size() == 4);
+}
+
+TEST_CASE("erasing from a full pair of buckets, in any order, leaves the others to be found") {
+    const std::uint64_t hash = GENERATE(42ull, 0x8000'0000'0000'0000ull, 0xffff'ffff'ffff'ffffull);
+    const std::uint32_t step = GENERATE(1u, 3u, 5u, 7u, 15u);
+    FlowTable table(1000, {}, false);
+    std::vector<std::uint32_t> indices;
+    for (std::uint32_t n = 0; n < 16; ++n) {
+        indices.push_back(table.find_or_insert(numbered(n), hash, {}).index);
+    }
+    REQUIRE(table.find_or_insert(numbered(16), hash, {}).index == FlowTable::kNone);
+    std::set<std::uint32_t> gone;
+    for (std::uint32_t k = 0; k < 16; ++k) {
+        const std::uint32_t n = (k + 1) * step % 16;
+        table.erase(indices[n]);
+        gone.insert(n);
+        for (std::uint32_t other = 0; other < 16; ++other) {
+            if (gone.contains(other)) continue;
+            const auto found = table.find_or_insert(numbered(other), hash, {});
+            REQUIRE(found.index == indices[other]);
+            REQUIRE_FALSE(found.inserted);
+        }
+    }
+    CHECK(table.size() == 0);
+    for (std::uint32_t n = 0; n < 16; ++n) {
+        CHECK(table.find_or_insert(numbered(100 + n), hash, {}).inserted);
+    }
+}
+
+TEST_CASE("every flow is called back once, and may be erased by the callback") {
+    FlowTable table(100, {}, false);
+    for (std::uint32_t n = 0; n < 100; ++n) look_up(table, numbered(n));
+    std::set<std::uint32_t> seen;
+    table.for_each([&](std::uint32_t i) {
+        CHECK(seen.insert(i).second);
+        if (i % 2 == 0) table.erase(i);
+    });
+    CHECK(seen.size() == 100);
+    CHECK(table.size() == 50);
+    seen.clear();
+    table.for_each([&](std::uint32_t i) { seen.insert(i); });
+    CHECK(seen.size() == 50);
+}
+
+TEST_CASE("the prefetches may be asked for anything, and change nothing") {
+    const bool details = GENERATE(false, true);
+    FlowTable table(64, {}, details);
+    for (std::uint32_t n = 0; n < 64; ++n) {
+        const FlowKey key = numbered(n);
+        for (int twice = 0; twice < 2; ++twice) {
+            table.prefetch(key.symmetric_hash(1));
+            table.prefetch_entry(key.symmetric_hash(1), true);
+            CHECK(look_up(table, key).inserted == (twice == 0));
+        }
+    }
+    CHECK(table.size() == 64);
 }
