@@ -4,6 +4,7 @@
 
 #include "app/yagura/commands.h"
 #include "broker/appliance.h"
+#include "rules/config.h"
 
 namespace yagura::app {
 
@@ -17,7 +18,7 @@ void add_run(CLI::App& app, broker::ExitStatus& status) {
                      "End after this time: 500ms, 5s, 2m, 1h (default: at SIGINT or SIGTERM)")
         ->type_name("TIME")
         ->check([](const std::string& text) {
-            return broker::parse_duration(text)
+            return rules::parse_duration(text)
                        ? std::string()
                        : "\"" + text + "\" is not a time; write for instance 500ms, 5s or 2m";
         });
@@ -26,7 +27,7 @@ void add_run(CLI::App& app, broker::ExitStatus& status) {
                      "auto, or which stage runs on which lcores: 'rx=0;select=1,2;tx=0'")
         ->type_name("PLAN");
     command->callback([options, duration, &status] {
-        if (!duration->empty()) options->duration = broker::parse_duration(*duration);
+        if (!duration->empty()) options->duration = rules::parse_duration(*duration);
         status = broker::run(*options);
     });
 }

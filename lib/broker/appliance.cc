@@ -6,7 +6,6 @@
 #include <time.h>
 
 #include <algorithm>
-#include <charconv>
 #include <filesystem>
 #include <memory>
 #include <set>
@@ -145,29 +144,13 @@ void wait_for_end(const dataplane::Pipeline& pipeline, const RunOptions& options
 
 }  // namespace
 
-std::optional<std::chrono::nanoseconds> parse_duration(const std::string& text) {
-    double number = 0;
-    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
-    const std::string_view unit(end, static_cast<std::size_t>(text.data() + text.size() - end));
-    double seconds = 0;
-    if (unit == "ms") {
-        seconds = number / 1000;
-    } else if (unit == "s") {
-        seconds = number;
-    } else if (unit == "m") {
-        seconds = number * 60;
-    } else if (unit == "h") {
-        seconds = number * 3600;
-    } else {
-        return std::nullopt;
-    }
-    // 0 < duration <= 100 years, which nanoseconds in 64 bits can hold.
-    if (error != std::errc{} || !(seconds > 0) || seconds > 3.2e9) return std::nullopt;
-    return std::chrono::nanoseconds(static_cast<std::int64_t>(seconds * 1e9));
-}
-
 ExitStatus run(const RunOptions& options) {
-    const LoadedConfig loaded = compile_config(read_config(options.config), net::LinkType::kEthernet);
+    LoadedConfig loaded = compile_config(read_config(options.config), net::LinkType::kEthernet);
+    if (loaded.config.inspect.hold_bytes == rules::Inspect::kUnlimited) {
+        loaded.errors.push_back({"/inspect/hold_bytes",
+                                 "\"unlimited\" needs the disk, and is for yagura replay",
+                                 "write how much of a flow memory may hold: \"64KiB\""});
+    }
     if (!loaded.ok()) return fail(ExitStatus::kUsage, error_report(options.config, loaded.errors));
     const std::vector<unsigned> cpus = dataplane::usable_cpus();
     const auto planned = plan_lcores(loaded.config.lcores, options.lcores, cpus);

@@ -15,9 +15,6 @@ struct RunOptions {
     std::optional<std::chrono::nanoseconds> duration;  ///< none: until SIGINT or SIGTERM
 };
 
-/// "5s", "500ms", "2m", "1h".
-std::optional<std::chrono::nanoseconds> parse_duration(const std::string& text);
-
 /// Opens the ports of the configuration and runs the pipeline on them: until the time is over, a signal
 /// comes, or all network ports have ended. Then drains, prints the summary to stdout, and ends with a
 /// balanced ledger. Once in a process.

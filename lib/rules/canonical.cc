@@ -78,8 +78,20 @@ std::string numbers_json(std::span<const unsigned> numbers) {
     return list_json(numbers, [](unsigned number) { return std::to_string(number); });
 }
 
+std::string pattern_json(const Pattern& pattern) {
+    const Pattern usual;
+    std::string place;
+    if (pattern.direction != usual.direction) {
+        place += ", \"direction\": " + string_json(word_of(kDirections, pattern.direction));
+    }
+    if (pattern.offset != usual.offset) place += ", \"offset\": " + std::to_string(pattern.offset);
+    if (pattern.depth) place += ", \"depth\": " + std::to_string(*pattern.depth);
+    const std::string text = string_json(pattern.text);
+    return place.empty() ? text : "{\"pattern\": " + text + place + "}";
+}
+
 std::string patterns_json(std::span<const Pattern> patterns) {
-    return list_json(patterns, [](const Pattern& pattern) { return string_json(pattern.text); });
+    return list_json(patterns, pattern_json);
 }
 
 void write_lcores(Writer& out, const LcoreSpec& lcores) {
@@ -135,6 +147,7 @@ void write_rule(Writer& out, const Rule& rule, const Config& config) {
     if (rule.malformed) out.member("malformed", *rule.malformed ? "true" : "false");
     if (!rule.payload.empty()) out.member("payload", patterns_json(rule.payload));
     if (!rule.payload_all.empty()) out.member("payload_all", patterns_json(rule.payload_all));
+    if (!rule.payload_none.empty()) out.member("payload_none", patterns_json(rule.payload_none));
     if (rule.drop) out.member("drop", "true");
     if (!rule.forward.empty()) {
         out.member("forward", list_json(rule.forward, [&config](std::size_t group) {
@@ -155,14 +168,47 @@ void write_rules(Writer& out, const Config& config) {
     out.close(']');
 }
 
+void write_timeouts(Writer& out, const FlowTimeouts& timeouts) {
+    const FlowTimeouts usual;
+    out.key("timeouts");
+    out.open('{');
+    for (std::size_t i = 0; i < kTimeouts.size(); ++i) {
+        const auto timeout = kTimeouts[i];
+        if (timeouts.*timeout != usual.*timeout) {
+            out.member(kTimeoutKeys[i].name, duration_json(timeouts.*timeout));
+        }
+    }
+    out.close('}');
+}
+
 void write_inspect(Writer& out, const Inspect& inspect) {
     const Inspect usual;
     out.key("inspect");
     out.open('{');
     if (inspect.stream_depth != usual.stream_depth)
         out.member("stream_depth", size_json(inspect.stream_depth));
-    if (inspect.hold_bytes != usual.hold_bytes) out.member("hold_bytes", size_json(inspect.hold_bytes));
+    if (inspect.hold_bytes == Inspect::kUnlimited) {
+        out.member("hold_bytes", string_json(kUnlimitedWord));
+    } else if (inspect.hold_bytes != usual.hold_bytes) {
+        out.member("hold_bytes", size_json(inspect.hold_bytes));
+    }
     if (inspect.flows != usual.flows) out.member("flows", std::to_string(inspect.flows));
+    if (inspect.hold_budget != usual.hold_budget) out.member("hold_budget", size_json(inspect.hold_budget));
+    if (inspect.stream_budget != usual.stream_budget) {
+        out.member("stream_budget", size_json(inspect.stream_budget));
+    }
+    if (inspect.reorder_bytes != usual.reorder_bytes) {
+        out.member("reorder_bytes", size_json(inspect.reorder_bytes));
+    }
+    if (inspect.when_short != usual.when_short) {
+        out.member("when_short", string_json(word_of(kShortages, inspect.when_short)));
+    }
+    std::vector<std::string_view> key_parts;
+    for (const auto& [word, part] : kFlowKeyParts) {
+        if (inspect.*part) key_parts.push_back(word);
+    }
+    if (!key_parts.empty()) out.member("flow_key", list_json(key_parts, string_json));
+    if (inspect.timeouts != usual.timeouts) write_timeouts(out, inspect.timeouts);
     out.close('}');
 }
 

@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "rules/fields.h"
+#include "rules/inspect_reader.h"
 #include "rules/json_document.h"
 #include "rules/keys.h"
 #include "rules/report.h"
@@ -38,7 +39,9 @@ class ConfigReader {
         if (fields->array("rules") != nullptr) {
             config_.rules = read_rules(*fields->find("rules"), fields->place("rules"), names_, errors_);
         }
-        if (const Json* inspect = fields->find("inspect")) read_inspect(*inspect, fields->place("inspect"));
+        if (const Json* inspect = fields->find("inspect")) {
+            config_.inspect = read_inspect(*inspect, fields->place("inspect"), errors_);
+        }
         return std::move(config_);
     }
 
@@ -248,51 +251,6 @@ class ConfigReader {
             if (port.role != PortRole::kTool) continue;
             config_.tool_groups.push_back({port.name, GroupMode::kCopy, {base::ToolId(tool++)}, true});
         }
-    }
-
-    void read_inspect(const Json& value, const Place& place) {
-        const auto fields =
-            Fields::open(value, place, kInspectKeys, "an object", kDocumentKeys[4].example, errors_);
-        if (!fields) return;
-        Inspect& inspect = config_.inspect;
-        inspect.stream_depth =
-            read_size(*fields, "stream_depth", 1, kMaxStreamDepth).value_or(inspect.stream_depth);
-        inspect.hold_bytes = read_size(*fields, "hold_bytes", 0, kMaxHoldBytes).value_or(inspect.hold_bytes);
-        if (const Json* flows = fields->find("flows")) {
-            inspect.flows =
-                read_whole_number(*flows, fields->place("flows"), "a number of flows", 1, kMaxFlows, errors_)
-                    .value_or(inspect.flows);
-        }
-    }
-
-    std::optional<std::uint64_t> read_size(const Fields& fields, std::string_view key, std::uint64_t low,
-                                           std::uint64_t high) {
-        const Json* value = fields.find(key);
-        if (value == nullptr) return std::nullopt;
-        std::optional<std::uint64_t> size;
-        if (const auto* text = value->get_ptr<const std::string*>()) {
-            size = parse_size(*text);
-        } else if (value->is_number_unsigned()) {
-            size = value->get<std::uint64_t>();
-        } else if (!value->is_number()) {
-            fields.wrong_type(key);
-            return std::nullopt;
-        }
-        if (!size) {
-            errors_.add(fields.place(key), fmt::format("{} is not a size", shown(*value)),
-                        fmt::format("only sizes are accepted: {}", kSizeForms));
-            return std::nullopt;
-        }
-        if (*size >= low && *size <= high) return size;
-        errors_.add(fields.place(key), fmt::format("{} is out of range", shown(*value)),
-                    fmt::format("from {} to {}", size_json(low), size_json(high)));
-        return std::nullopt;
-    }
-
-    /// A string or a number, for a reason.
-    static std::string shown(const Json& value) {
-        const auto* text = value.get_ptr<const std::string*>();
-        return text != nullptr ? in_quotes(*text) : value.dump();
     }
 
     ErrorList& errors_;

@@ -128,5 +128,8 @@ std::string canonical_json(const Config& config);
 std::optional<std::uint64_t> parse_size(std::string_view text);
 /// "1Gbps", "250Mbps", "10kbps" -> bits per second, decimal units; a bare number is bits per second.
 std::optional<std::uint64_t> parse_rate(std::string_view text);
+/// "500ms", "2.5s", "5m", "1h", "7d": above zero, at most 100 years. What is finer than a nanosecond is cut
+/// off.
+std::optional<std::chrono::nanoseconds> parse_duration(std::string_view text);
 
 }  // namespace yagura::rules

@@ -38,6 +38,11 @@ void report_type(const Json& value, const Place& place, std::string_view expecte
                example.empty() ? std::string() : fmt::format("for example {}", example));
 }
 
+std::string shown(const Json& value) {
+    const auto* text = value.get_ptr<const std::string*>();
+    return text != nullptr ? in_quotes(*text) : value.dump();
+}
+
 std::optional<std::uint64_t> read_whole_number(const Json& value, const Place& place,
                                                std::string_view meaning, std::uint64_t low,
                                                std::uint64_t high, ErrorList& errors) {

@@ -20,6 +20,9 @@ std::string_view type_of(const Json& value);
 void report_type(const Json& value, const Place& place, std::string_view expected, std::string_view example,
                  ErrorList& errors);
 
+/// A string in quotes, or the JSON of anything else, for a reason.
+std::string shown(const Json& value);
+
 /// A whole number in [low, high]; otherwise reports and gives nothing. `meaning`: "an lcore number".
 std::optional<std::uint64_t> read_whole_number(const Json& value, const Place& place,
                                                std::string_view meaning, std::uint64_t low,

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <array>
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <span>
@@ -50,16 +51,34 @@ inline constexpr std::array kRuleKeys{
     KeySpec{"filter", "a string", R"("tcp port 80")"},
     KeySpec{"layer", R"("inner", "outer" or "frame")", R"("outer")"},
     KeySpec{"malformed", "true or false", "true"},
-    KeySpec{"payload", "an array of strings", R"(["/union\\s+select/i"])"},
-    KeySpec{"payload_all", "an array of strings", R"(["POST ", "/passwo?rd=/i"])"},
+    KeySpec{"payload", "an array of patterns", R"(["/union\\s+select/i"])"},
+    KeySpec{"payload_all", "an array of patterns", R"(["POST ", "/passwo?rd=/i"])"},
+    KeySpec{"payload_none", "an array of patterns", R"(["Authorization: "])"},
     KeySpec{"drop", "true or false", "true"},
     KeySpec{"forward", "an array of tool groups and tool ports", R"(["ids"])"},
     KeySpec{"scope", R"("session", "onward" or "packet")", R"("packet")"},
 };
+inline constexpr std::array kPatternKeys{
+    KeySpec{"pattern", "a string", R"("/union\\s+select/i")", true},
+    KeySpec{"direction", R"("both", "to_server" or "to_client")", R"("to_server")"},
+    KeySpec{"offset", "a whole number", "4"},
+    KeySpec{"depth", "a whole number", "64"},
+};
 inline constexpr std::array kInspectKeys{
     KeySpec{"stream_depth", "a size", R"("1MiB")"},
-    KeySpec{"hold_bytes", "a size", R"("64KiB")"},
+    KeySpec{"hold_bytes", "a size or \"unlimited\"", R"("64KiB")"},
     KeySpec{"flows", "a whole number", "1048576"},
+    KeySpec{"hold_budget", "a size", R"("256MiB")"},
+    KeySpec{"stream_budget", "a size", R"("512MiB")"},
+    KeySpec{"reorder_bytes", "a size", R"("256KiB")"},
+    KeySpec{"when_short", R"("drop" or "forward")", R"("forward")"},
+    KeySpec{"flow_key", R"(an array of "vlan" and "tunnel")", R"(["vlan"])"},
+    KeySpec{"timeouts", "an object", R"({"tcp": "30m", "udp": "1m"})"},
+};
+inline constexpr std::array kTimeoutKeys{
+    KeySpec{"tcp_opening", "a duration", R"("60s")"}, KeySpec{"tcp", "a duration", R"("1h")"},
+    KeySpec{"tcp_closed", "a duration", R"("10s")"},  KeySpec{"udp", "a duration", R"("5m")"},
+    KeySpec{"other", "a duration", R"("1m")"},
 };
 
 template <class Value>
@@ -74,6 +93,20 @@ inline constexpr std::array kLayers{Word<Layer>{"inner", Layer::kInner}, Word<La
 inline constexpr std::array kScopes{Word<Scope>{"session", Scope::kSession},
                                     Word<Scope>{"onward", Scope::kOnward},
                                     Word<Scope>{"packet", Scope::kPacket}};
+inline constexpr std::array kDirections{Word<Direction>{"both", Direction::kBoth},
+                                        Word<Direction>{"to_server", Direction::kToServer},
+                                        Word<Direction>{"to_client", Direction::kToClient}};
+inline constexpr std::array kShortages{Word<WhenShort>{"drop", WhenShort::kDrop},
+                                       Word<WhenShort>{"forward", WhenShort::kForward}};
+/// What may tell flows apart besides addresses, protocol and ports: a word, and the value it sets.
+inline constexpr std::array kFlowKeyParts{Word<bool Inspect::*>{"vlan", &Inspect::key_has_vlan},
+                                          Word<bool Inspect::*>{"tunnel", &Inspect::key_has_tunnel}};
+inline constexpr std::string_view kUnlimitedWord = "unlimited";
+
+/// The timeouts in the order of kTimeoutKeys.
+inline constexpr std::array<FlowTimeouts::Nanoseconds FlowTimeouts::*, kTimeoutKeys.size()> kTimeouts{
+    &FlowTimeouts::tcp_opening, &FlowTimeouts::tcp, &FlowTimeouts::tcp_closed, &FlowTimeouts::udp,
+    &FlowTimeouts::other};
 
 /// The word of a value; every value is in its table.
 template <class Words>
@@ -90,7 +123,14 @@ inline constexpr std::size_t kMaxNameBytes = 64;
 inline constexpr std::uint64_t kMaxStreamDepth = std::uint64_t{1} << 40;
 inline constexpr std::uint64_t kMaxHoldBytes = std::uint64_t{1} << 30;
 inline constexpr std::uint64_t kMaxFlows = std::uint64_t{1} << 28;
+inline constexpr std::uint64_t kMinBudget = std::uint64_t{1} << 20;  ///< of hold_budget and stream_budget
+inline constexpr std::uint64_t kMaxBudget = std::uint64_t{1} << 40;
+inline constexpr std::uint64_t kMaxReorderBytes = std::uint64_t{1} << 30;
+inline constexpr std::uint64_t kMaxPatternPlace = kMaxStreamDepth;  ///< of offset and depth
+inline constexpr std::chrono::nanoseconds kMinTimeout = std::chrono::milliseconds(1);
+inline constexpr std::chrono::nanoseconds kMaxTimeout = std::chrono::hours(24 * 365);
 // Budgets are products of these; none may overflow.
 static_assert(kMaxHoldBytes <= UINT64_MAX / kMaxFlows);
+static_assert(kMaxPatternPlace <= UINT64_MAX / 2);  // offset + depth
 
 }  // namespace yagura::rules

@@ -3,7 +3,9 @@
 
 #include <fmt/format.h>
 
+#include "rules/fields.h"
 #include "rules/json_document.h"
+#include "rules/keys.h"
 
 namespace yagura::rules {
 namespace {
@@ -94,6 +96,33 @@ Pattern read_pattern(std::string_view text, const Place& place, ErrorList& error
         pattern.bytes = text;
     }
     if (pattern.bytes.empty()) pattern.bytes = "?";  // an error was reported; see the declaration
+    return pattern;
+}
+
+Pattern read_pattern_entry(const Json& value, const Place& place, ErrorList& errors) {
+    if (const auto* text = value.get_ptr<const std::string*>()) return read_pattern(*text, place, errors);
+    Pattern pattern{.text = "?", .bytes = "?"};
+    const auto fields = Fields::open(value, place, kPatternKeys, "a pattern (a string or an object)",
+                                     R"("/union\\s+select/i")", errors);
+    if (!fields) return pattern;
+    if (const auto text = fields->string("pattern")) {
+        pattern = read_pattern(*text, fields->place("pattern"), errors);
+    }
+    pattern.direction = fields->choice("direction", kDirections).value_or(pattern.direction);
+    const auto number = [&](std::string_view key, std::string_view meaning, std::uint64_t low) {
+        const Json* given = fields->find(key);
+        return given == nullptr
+                   ? std::nullopt
+                   : read_whole_number(*given, fields->place(key), meaning, low, kMaxPatternPlace, errors);
+    };
+    pattern.offset = number("offset", "an offset", 0).value_or(0);
+    pattern.depth = number("depth", "a depth", 1);
+    if (!pattern.regex && pattern.depth && *pattern.depth < pattern.bytes.size()) {
+        errors.add(
+            fields->place("depth"),
+            fmt::format("{} bytes do not find room in a depth of {}", pattern.bytes.size(), *pattern.depth),
+            fmt::format("at least {}, the length of the pattern", pattern.bytes.size()));
+    }
     return pattern;
 }
 

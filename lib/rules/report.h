@@ -40,6 +40,8 @@ class ErrorList {
 
     void add(const Place& place, std::string reason, std::string fix = {});
     void add_at(std::string pointer, std::string reason, std::string fix = {});
+    /// How many there are so far, kept or not.
+    std::size_t count() const { return errors_.size() + unkept_; }
     /// True when nothing more is kept: an expensive explanation need not be made.
     bool full() const { return errors_.size() >= kMaxErrors; }
     /// Everything kept, and a last line that counts what was not.

@@ -4,7 +4,9 @@
 #include <fmt/format.h>
 
 #include <limits>
+#include <map>
 #include <optional>
+#include <tuple>
 #include <utility>
 
 #include "rules/fields.h"
@@ -26,8 +28,11 @@ class RuleReader {
         if (!fields) return rule;
         read_id(*fields, index, rule);
         read_header(*fields, rule);
+        const std::size_t before = errors_.count();
         rule.payload = read_patterns(*fields, "payload");
         rule.payload_all = read_patterns(*fields, "payload_all");
+        rule.payload_none = read_patterns(*fields, "payload_none");
+        if (errors_.count() == before) check_contradiction(*fields, rule);
         read_action(*fields, place, index, rule);
         rule.scope = fields->choice("scope", kScopes).value_or(rule.scope);
         return rule;
@@ -73,30 +78,65 @@ class RuleReader {
         rule.malformed = fields.boolean("malformed");
     }
 
-    /// A single string is taken for an array of one.
+    /// A single pattern is taken for an array of one.
     std::vector<Pattern> read_patterns(const Fields& fields, std::string_view key) {
         std::vector<Pattern> patterns;
         const Json* value = fields.find(key);
         if (value == nullptr) return patterns;
         const Place place = fields.place(key);
-        if (const auto* text = value->get_ptr<const std::string*>()) {
-            patterns.push_back(read_pattern(*text, place, errors_));
+        const auto* items = value->get_ptr<const Json::array_t*>();
+        if (items == nullptr) {
+            if (value->is_string() || value->is_object()) {
+                patterns.push_back(read_pattern_entry(*value, place, errors_));
+            } else {
+                fields.wrong_type(key);
+            }
             return patterns;
         }
-        const auto* items = fields.array(key);
-        if (items == nullptr) return patterns;
         if (items->empty()) errors_.add(place, "is empty", "leave the key out: every payload will do");
         patterns.reserve(items->size());
         for (std::size_t i = 0; i < items->size(); ++i) {
-            const Place entry(place, i);
-            if (const auto* text = (*items)[i].get_ptr<const std::string*>()) {
-                patterns.push_back(read_pattern(*text, entry, errors_));
-            } else {
-                report_type((*items)[i], entry, "a pattern (a string)", R"("/union\\s+select/i")", errors_);
-                patterns.push_back(Pattern{.text = "?", .bytes = "?"});  // keeps the place
-            }
+            patterns.push_back(read_pattern_entry((*items)[i], {place, i}, errors_));
         }
         return patterns;
+    }
+
+    /// A pattern that must be found and must not be found: the rule can never match. Seen where the text is
+    /// the same and the forbidden one may stand in the same places, or anywhere.
+    void check_contradiction(const Fields& fields, const Rule& rule) {
+        if (rule.payload_none.empty()) return;
+        using Identity = std::tuple<std::string_view, Direction, std::uint64_t, std::optional<std::uint64_t>>;
+        const auto identity = [](const Pattern& pattern) {
+            return Identity(pattern.text, pattern.direction, pattern.offset, pattern.depth);
+        };
+        std::map<Identity, std::size_t> forbidden;
+        for (std::size_t i = 0; i < rule.payload_none.size(); ++i) {
+            forbidden.emplace(identity(rule.payload_none[i]), i);
+        }
+        const auto forbidden_by = [&](const Pattern& pattern) -> std::optional<std::size_t> {
+            for (const Identity& same :
+                 {identity(pattern), Identity(pattern.text, Direction::kBoth, 0, std::nullopt)}) {
+                if (const auto found = forbidden.find(same); found != forbidden.end()) return found->second;
+            }
+            return std::nullopt;
+        };
+        const auto report = [&](std::size_t entry, std::string_view key, std::string_view reason) {
+            const Place list = fields.place("payload_none");
+            const Place item(list, entry);
+            errors_.add(fields.find("payload_none")->is_array() ? item : list,
+                        fmt::format("{} is in {} too{}: the rule can never match",
+                                    in_quotes(rule.payload_none[entry].text), key, reason),
+                        "leave it out of one of the two");
+        };
+        for (const Pattern& pattern : rule.payload_all) {
+            if (const auto entry = forbidden_by(pattern)) return report(*entry, "payload_all", "");
+        }
+        std::optional<std::size_t> last;
+        for (const Pattern& pattern : rule.payload) {
+            last = forbidden_by(pattern);
+            if (!last) return;
+        }
+        if (last) report(*last, "payload", ", as is all that stands there");
     }
 
     void read_action(const Fields& fields, const Place& place, std::size_t index, Rule& rule) {

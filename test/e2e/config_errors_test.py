@@ -32,9 +32,12 @@ BAD = """{
     {"id": 7, "forward": ["a"], "drop": true},
     {"id": 8},
     {"id": 9, "forward": []},
-    {"id": 10, "filter": 80, "forward": ["a"], "scope": "flow"}
+    {"id": 10, "filter": 80, "forward": ["a"], "scope": "flow"},
+    {"id": 11, "payload_none": [{"pattern": "abc", "depth": 2}, {"offset": 1}], "drop": true},
+    {"id": 12, "payload_all": "x", "payload_none": ["y", "x"], "drop": true}
   ],
-  "inspect": {"flows": 0, "stream_depth": "deep"}
+  "inspect": {"flows": 0, "stream_depth": "deep", "hold_bytes": "2MiB", "hold_budget": "1MiB", "when_short": "stop",
+              "flow_key": ["vni"], "timeouts": {"tcp": "long", "icmp": "1s"}}
 }
 """
 
@@ -62,7 +65,15 @@ ERRORS = {
     "/rules/8/forward": "is empty",
     "/rules/9/filter": "expected a string",
     "/rules/9/scope": "flow",
+    "/rules/10/payload_none/0/depth": "3 bytes",
+    "/rules/10/payload_none/1": '"pattern" is missing',
+    "/rules/11/payload_none/1": "can never match",
     "/inspect/flows": "from 1",
+    "/inspect/hold_budget": "less than hold_bytes",
+    "/inspect/when_short": '"stop"',
+    "/inspect/flow_key/0": '"vni"',
+    "/inspect/timeouts/tcp": "not a duration",
+    "/inspect/timeouts/icmp": "unknown key",
     "/inspect/stream_depth": "not a size",
 }
 
@@ -84,12 +95,17 @@ GOOD = """// Everything that a configuration can say.
     {"id": 10, "filter": "tcp port 80", "forward": ["pair"], "scope": "onward"},
     {"id": 20, "filter": "tcp[tcpflags] & tcp-syn != 0", "forward": ["m"], "scope": "packet"},
     {"id": 30, "filter": "udp", "layer": "outer", "payload": ["/nee+dle/i", "caf\\u00e9"], "forward": ["both"]},
-    {"id": 40, "payload_all": ["a", "b"], "forward": ["m"]},
+    {"id": 40, "payload_all": ["a", "b"], "forward": ["m"],
+     "payload_none": [{"pattern": "zz", "direction": "to_client", "offset": 1, "depth": 9}, "/y{3}/"]},
     {"id": 50, "filter": "vlan 5", "forward": ["z"]},
     {"id": 60, "malformed": true, "forward": ["m"], "scope": "packet"},
     {"id": 70, "filter": "tcp[tcpflags] & tcp-rst != 0", "forward": ["m"]}
   ],
-  "inspect": {"stream_depth": "2MiB", "hold_bytes": 65536, "flows": 1000}
+  "inspect": {
+    "stream_depth": "2MiB", "hold_bytes": 65536, "flows": 1000, "hold_budget": "1GiB", "stream_budget": "8MiB",
+    "reorder_bytes": "1MiB", "when_short": "forward", "flow_key": ["tunnel"],
+    "timeouts": {"tcp": "30m", "udp": "1500ms"}
+  }
 }
 """
 
@@ -154,6 +170,16 @@ class BadConfigurationTest(yagura_e2e.TestCase):
         self.assertEqual(replay.status, USAGE, replay.describe())
         self.assertIn("/rules/0/filter", replay.stderr)
         self.assertFalse(replay.folder.exists())
+
+
+    def test_run_refuses_what_needs_the_disk(self):
+        config = yagura_e2e.configuration(["a"], [{"forward": ["a"]}], inspect={"hold_bytes": "unlimited"})
+        path = self.write_config(config)
+        self.assertEqual(run_yagura("check", "--config", path).returncode, OK)
+        process = run_yagura("run", "--config", path, "--duration", "1s")
+        self.assertEqual(process.returncode, USAGE, process.stdout + process.stderr)
+        self.assertIn("/inspect/hold_bytes", process.stderr)
+        self.assertIn("yagura replay", process.stderr)
 
 
 class GoodConfigurationTest(yagura_e2e.TestCase):

@@ -89,7 +89,7 @@ class WrongUsageTest(yagura_e2e.TestCase):
 
     def test_durations_that_are_none(self):
         config = self.write_config(configuration(["a"], [{"forward": ["a"]}]))
-        for value in ("5", "0s", "-1s", "soon", "1e99h", "nan s"):
+        for value in ("5", "0s", "-1s", "soon", "1e99h", "nan s", "40000d"):
             with self.subTest(value):
                 self.assertIn("--duration", self.refused("run", "--config", config, "--duration", value))
 

@@ -76,6 +76,11 @@ def config_seeds():
         'groups': small % b'"tool_groups":{"g":{"members":["t"],"mode":"balance"}},"rules":[{"id":1,"forward":["g"]}]',
         'drop': small % b'"rules":[{"id":1,"filter":"arp","layer":"frame","drop":true}]',
         'payload': small % b'"rules":[{"id":1,"payload_all":["a","/b\\\\x00/is"],"forward":["t"],"scope":"onward"}]',
+        'places': small % (b'"rules":[{"id":1,"payload_all":{"pattern":"ab","direction":"to_server","offset":4,"depth":9},'
+                           b'"payload_none":["c",{"pattern":"/d/","direction":"to_client"}],"drop":true}]'),
+        'inspect': small % (b'"inspect":{"hold_bytes":"unlimited","hold_budget":"1GiB","stream_budget":"2MiB",'
+                            b'"reorder_bytes":0,"when_short":"forward","flow_key":["vlan","tunnel"],'
+                            b'"timeouts":{"tcp_opening":"1.5s","tcp":7200,"tcp_closed":"1ms","udp":"1d","other":"2m"}}'),
         'budgets': small % b'"lcores":{"rx":[0],"select":[1,2],"tx":[0]},"inspect":{"stream_depth":"1MiB","flows":9}',
     }
 

@@ -22,8 +22,13 @@ void check_round_trip(const Config& config) {
 TEST_CASE("the canonical form is written so") {
     const std::string given = with(R"(
         "rules": [{"scope": "session", "forward": ["rec0", "ids"], "payload": "/a\\/b/i", "filter": "tcp", "id": 7},
-                  {"drop": true, "id": 3, "layer": "inner", "filter": "udp", "name": "q\"", "malformed": false}],
-        "inspect": {"flows": 1048576, "hold_bytes": "65536", "stream_depth": 2097152},
+                  {"drop": true, "id": 3, "layer": "inner", "filter": "udp", "name": "q\"", "malformed": false},
+                  {"id": 4, "payload_none": ["x", {"depth": 9, "pattern": "/y/", "direction": "both"}], "drop": true,
+                   "payload_all": {"offset": 1, "direction": "to_server", "pattern": "z", "depth": 2}}],
+        "inspect": {"timeouts": {"other": "60s", "tcp_closed": 90, "tcp": "24h", "udp": "1.5s"}, "flows": 1048576,
+                    "flow_key": ["tunnel", "vlan"], "when_short": "forward", "reorder_bytes": 0,
+                    "stream_budget": "1024MiB", "hold_budget": 1048576, "hold_bytes": "unlimited",
+                    "stream_depth": 2097152},
         "lcores": {"tx": [3], "select": [1, 2], "rx": [0]})");
     const std::string expected = R"({
   "lcores": {
@@ -72,10 +77,27 @@ TEST_CASE("the canonical form is written so") {
       "layer": "inner",
       "malformed": false,
       "drop": true
+    },
+    {
+      "id": 4,
+      "payload_all": [{"pattern": "z", "direction": "to_server", "offset": 1, "depth": 2}],
+      "payload_none": ["x", {"pattern": "/y/", "depth": 9}],
+      "drop": true
     }
   ],
   "inspect": {
-    "stream_depth": "2MiB"
+    "stream_depth": "2MiB",
+    "hold_bytes": "unlimited",
+    "hold_budget": "1MiB",
+    "stream_budget": "1GiB",
+    "reorder_bytes": 0,
+    "when_short": "forward",
+    "flow_key": ["vlan", "tunnel"],
+    "timeouts": {
+      "tcp": "1d",
+      "tcp_closed": "90s",
+      "udp": "1500ms"
+    }
   }
 }
 )";
@@ -85,7 +107,10 @@ TEST_CASE("the canonical form is written so") {
 TEST_CASE("what is as by default is left out") {
     const std::string text = canonical_json(must_parse(
         R"({"lcores": "auto", "ports": {"n": {"role": "network", "device": "x"}}, "tool_groups": {}, "rules": [],
-            "inspect": {"stream_depth": "1024KiB", "hold_bytes": 65536, "flows": 1048576}})"));
+            "inspect": {"stream_depth": "1024KiB", "hold_bytes": 65536, "flows": 1048576, "hold_budget": "256MiB",
+                        "stream_budget": "512MiB", "reorder_bytes": "256KiB", "when_short": "drop", "flow_key": [],
+                        "timeouts": {"tcp_opening": "1m", "tcp": 3600, "tcp_closed": "10000ms", "udp": "5m",
+                                     "other": "60s"}}})"));
     CHECK(text == R"({
   "ports": {
     "n": {
@@ -132,6 +157,11 @@ TEST_CASE("random configurations come back from their canonical form") {
                                .caseless = true,
                                .dotall = true});
             }
+            Pattern& pattern = out.back();
+            if (below(2) == 0) continue;
+            pattern.direction = kDirections[below(3)].second;
+            if (below(2) == 0) pattern.offset = number(kMaxPatternPlace);
+            if (below(2) == 0) pattern.depth = 7 + number(kMaxPatternPlace - 7);
         }
     };
     for (int round = 0; round < 500; ++round) {
@@ -170,6 +200,11 @@ TEST_CASE("random configurations come back from their canonical form") {
             if (below(3) == 0) rule.malformed = below(2) == 0;
             patterns(rule.payload);
             patterns(rule.payload_all);
+            if (below(2) == 0) {
+                // Of letters that the others do not have: nothing is both asked for and forbidden.
+                const std::string bytes = "y" + text("yz", 6);
+                rule.payload_none.push_back({.text = bytes, .bytes = bytes});
+            }
             rule.drop = below(3) == 0;
             for (std::size_t g = 0; !rule.drop && g < config.tool_groups.size(); ++g) {
                 if (g == 0 || below(2) == 0) rule.forward.insert(rule.forward.begin(), g);
@@ -178,8 +213,20 @@ TEST_CASE("random configurations come back from their canonical form") {
             config.rules.push_back(rule);
         }
         if (below(2) == 0) config.lcores = {{0, 5}, {1}, {126, 0}};
-        if (below(2) == 0)
-            config.inspect = {number(kMaxStreamDepth), number(kMaxHoldBytes), number(kMaxFlows)};
+        if (below(2) == 0) {
+            Inspect& inspect = config.inspect;
+            inspect = {number(kMaxStreamDepth), number(kMaxHoldBytes), number(kMaxFlows)};
+            inspect.hold_budget = std::max(inspect.hold_bytes, kMinBudget) + number(kMaxHoldBytes);
+            inspect.stream_budget = kMinBudget + number(kMaxHoldBytes);
+            inspect.reorder_bytes = number(kMaxReorderBytes);
+            if (below(3) == 0) inspect.hold_bytes = Inspect::kUnlimited;
+            inspect.when_short = kShortages[below(2)].second;
+            for (const auto& [word, part] : kFlowKeyParts) inspect.*part = below(2) == 0;
+            for (const auto timeout : kTimeouts) {
+                if (below(2) == 0)
+                    inspect.timeouts.*timeout = std::chrono::milliseconds(number(31'536'000'000));
+            }
+        }
         check_round_trip(config);
     }
 }

@@ -56,7 +56,8 @@ TEST_CASE("a rule's words become its values") {
     const Config config = must_parse(with(R"("rules": [
         {"id": 18446744073709551615, "forward": ["rec0", "ids", "ids0", "rec"]},
         {"id": 20, "name": "\u6ad3 \"web\"", "filter": " tcp port 80\n", "layer": "frame", "malformed": false,
-         "payload": ["a", "/b/i"], "payload_all": "c", "forward": ["ids"], "scope": "packet", "drop": false},
+         "payload": ["a", "/b/i"], "payload_all": "c", "forward": ["ids"], "scope": "packet", "drop": false,
+         "payload_none": {"pattern": "d", "direction": "to_client", "offset": 2, "depth": 5}},
         {"id": 3, "malformed": true, "drop": true, "scope": "onward"}])"));
     REQUIRE(config.rules.size() == 3);
 
@@ -75,6 +76,8 @@ TEST_CASE("a rule's words become its values") {
     web.payload = {{.text = "a", .bytes = "a"},
                    {.text = "/b/i", .regex = true, .bytes = "b", .caseless = true}};
     web.payload_all = {{.text = "c", .bytes = "c"}};
+    web.payload_none = {
+        {.text = "d", .bytes = "d", .direction = Direction::kToClient, .offset = 2, .depth = 5}};
     web.forward = {0};
     web.scope = Scope::kPacket;
     CHECK(config.rules[1] == web);
@@ -96,9 +99,32 @@ TEST_CASE("an lcore may run several stages") {
 TEST_CASE("inspect takes sizes as words and as numbers, up to its bounds") {
     CHECK(must_parse(with(R"("inspect": {"stream_depth": "10MB", "hold_bytes": 0, "flows": 1})")).inspect ==
           Inspect{10'000'000, 0, 1});
-    CHECK(must_parse(
-              with(R"("inspect": {"stream_depth": "1024GiB", "hold_bytes": "1GiB", "flows": 268435456})"))
-              .inspect == Inspect{std::uint64_t{1} << 40, 1u << 30, 1u << 28});
+    CHECK(must_parse(with(R"("inspect": {"stream_depth": "1024GiB", "hold_bytes": "1GiB", "flows": 268435456,
+              "hold_budget": "1024GiB", "stream_budget": "1024GiB", "reorder_bytes": "1GiB"})"))
+              .inspect == Inspect{std::uint64_t{1} << 40, 1u << 30, 1u << 28, std::uint64_t{1} << 40,
+                                  std::uint64_t{1} << 40, 1u << 30});
+    CHECK(must_parse(with(R"("inspect": {"stream_depth": 1, "hold_bytes": "1MiB", "flows": 1,
+              "hold_budget": 1048576, "stream_budget": "1MiB", "reorder_bytes": 0})"))
+              .inspect == Inspect{1, 1u << 20, 1, 1u << 20, 1u << 20, 0});
+}
+
+TEST_CASE("the words of inspect become its values") {
+    const auto inspect = [](std::string_view members) {
+        return must_parse(with("\"inspect\": {" + std::string(members) + "}")).inspect;
+    };
+    CHECK(inspect("") == Inspect{});
+    CHECK(inspect(R"("when_short": "drop", "flow_key": [], "timeouts": {})") == Inspect{});
+    CHECK(inspect(R"("when_short": "forward")").when_short == WhenShort::kForward);
+    // Without a bound of its own, one flow may hold more than memory may.
+    CHECK(inspect(R"("hold_bytes": "unlimited", "hold_budget": "1MiB")").hold_bytes == Inspect::kUnlimited);
+    CHECK_FALSE(inspect(R"("flow_key": ["tunnel"])").key_has_vlan);
+    CHECK(inspect(R"("flow_key": ["tunnel"])").key_has_tunnel);
+    CHECK(inspect(R"("flow_key": ["vlan"])").key_has_vlan);
+    using namespace std::chrono_literals;
+    CHECK(inspect(R"("timeouts": {"tcp_opening": 31536000, "tcp": "2h", "tcp_closed": "1ms", "udp": "0.25s",
+                                  "other": 7})")
+              .timeouts == FlowTimeouts{365 * 24h, 2h, 1ms, 250ms, 7s});
+    CHECK(inspect(R"("timeouts": {"udp": "1d"})").timeouts == FlowTimeouts{.udp = 24h});
 }
 
 TEST_CASE("names of 64 bytes and with every allowed letter are right") {

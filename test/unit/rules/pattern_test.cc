@@ -5,6 +5,7 @@
 #include <string>
 
 #include "rules/json_document.h"
+#include "rules/keys.h"
 
 namespace yagura::rules {
 namespace {
@@ -86,6 +87,34 @@ TEST_CASE("an entry that is neither is an error that says what to write") {
         CHECK(errors[0].pointer == "/payload");
         CHECK_THAT(errors[0].reason, Catch::Contains(row.reason));
         CHECK_THAT(errors[0].fix, Catch::Contains(row.fix));
+    }
+}
+
+TEST_CASE("an entry may say where the pattern may stand") {
+    Pattern placed = regex("/ab?/i", "ab?", "i");
+    placed.direction = Direction::kToClient;
+    placed.offset = kMaxPatternPlace;
+    placed.depth = 1;  // of a regex, nobody asks for how long it is
+    Pattern short_of_room = literal("abc");
+    short_of_room.direction = Direction::kToServer;
+    short_of_room.depth = 3;
+    struct Row {
+        const char* json;
+        Pattern pattern;
+    };
+    const Row rows[] = {
+        {R"("abc")", literal("abc")},
+        {R"({"pattern": "abc"})", literal("abc")},
+        {R"({"pattern": "abc", "direction": "both", "offset": 0})", literal("abc")},
+        {R"({"depth": 3, "direction": "to_server", "pattern": "abc"})", short_of_room},
+        {R"({"pattern": "/ab?/i", "direction": "to_client", "offset": 1099511627776, "depth": 1})", placed},
+    };
+    for (const Row& row : rows) {
+        CAPTURE(row.json);
+        ErrorList errors;
+        const Json json = Json::parse(row.json);
+        CHECK(read_pattern_entry(json, {}, errors) == row.pattern);
+        CHECK(errors.take().empty());
     }
 }
 

@@ -29,9 +29,14 @@ struct ObjectRow {
     KeyTable keys;
 };
 const ObjectRow kObjects[] = {
-    {"", kDocumentKeys},        {"/$defs/lcores", kLcoreKeys},
-    {"/$defs/port", kPortKeys}, {"/$defs/tool_group", kToolGroupKeys},
-    {"/$defs/rule", kRuleKeys}, {"/$defs/inspect", kInspectKeys},
+    {"", kDocumentKeys},
+    {"/$defs/lcores", kLcoreKeys},
+    {"/$defs/port", kPortKeys},
+    {"/$defs/tool_group", kToolGroupKeys},
+    {"/$defs/rule", kRuleKeys},
+    {"/$defs/inspect", kInspectKeys},
+    {"/$defs/pattern_object", kPatternKeys},
+    {"/$defs/timeouts", kTimeoutKeys},
 };
 
 TEST_CASE("the schema has the reader's keys, in its order, and no others") {
@@ -84,6 +89,15 @@ TEST_CASE("the schema has the reader's words, bounds and defaults") {
     check_words("/$defs/tool_group/properties/mode/enum", kModes);
     check_words("/$defs/rule/properties/layer/enum", kLayers);
     check_words("/$defs/rule/properties/scope/enum", kScopes);
+    check_words("/$defs/pattern_object/properties/direction/enum", kDirections);
+    check_words("/$defs/inspect/properties/when_short/enum", kShortages);
+    check_words("/$defs/inspect/properties/flow_key/items/enum", kFlowKeyParts);
+    CHECK(at("/$defs/inspect/properties/hold_bytes/oneOf/1/const") == Json(kUnlimitedWord));
+    CHECK(at("/$defs/pattern_object/properties/direction/default") ==
+          Json(word_of(kDirections, Pattern{}.direction)));
+    CHECK(at("/$defs/pattern_object/properties/offset/default") == Json(Pattern{}.offset));
+    CHECK(at("/$defs/pattern_object/properties/offset/maximum") == Json(kMaxPatternPlace));
+    CHECK(at("/$defs/pattern_object/properties/depth/maximum") == Json(kMaxPatternPlace));
     CHECK(at("/$defs/tool_group/properties/mode/default") == Json(word_of(kModes, ToolGroup{}.mode)));
     CHECK(at("/$defs/rule/properties/scope/default") == Json(word_of(kScopes, Rule{}.scope)));
     CHECK(at("/$defs/lcore_list/items/maximum") == Json(kLcoreLimit - 1));
@@ -92,10 +106,23 @@ TEST_CASE("the schema has the reader's words, bounds and defaults") {
     CHECK(at("/$defs/rule/properties/id/maximum") == Json(UINT64_MAX));
     const Inspect usual;
     CHECK(at("/$defs/inspect/properties/flows/default") == Json(usual.flows));
-    CHECK(parse_size(at("/$defs/inspect/properties/stream_depth/default").get<std::string>()) ==
-          usual.stream_depth);
-    CHECK(parse_size(at("/$defs/inspect/properties/hold_bytes/default").get<std::string>()) ==
-          usual.hold_bytes);
+    const std::pair<const char*, std::uint64_t> sizes[] = {
+        {"stream_depth", usual.stream_depth},   {"hold_bytes", usual.hold_bytes},
+        {"hold_budget", usual.hold_budget},     {"stream_budget", usual.stream_budget},
+        {"reorder_bytes", usual.reorder_bytes},
+    };
+    for (const auto& [key, value] : sizes) {
+        CAPTURE(key);
+        CHECK(parse_size(at(fmt::format("/$defs/inspect/properties/{}/default", key)).get<std::string>()) ==
+              value);
+    }
+    CHECK(at("/$defs/inspect/properties/when_short/default") == Json(word_of(kShortages, usual.when_short)));
+    for (std::size_t i = 0; i < kTimeouts.size(); ++i) {
+        CAPTURE(kTimeoutKeys[i].name);
+        const Json& value = at(fmt::format("/$defs/timeouts/properties/{}/default", kTimeoutKeys[i].name));
+        CHECK(parse_duration(value.get<std::string>()) == usual.timeouts.*kTimeouts[i]);
+    }
+    CHECK(at("/$defs/duration/oneOf/0/maximum") == Json(kMaxTimeout / std::chrono::seconds(1)));
     CHECK_THAT(at("/$defs/name/pattern").get<std::string>(),
                Catch::Contains(std::to_string(kMaxNameBytes - 1)));
 }
@@ -117,6 +144,19 @@ TEST_CASE("the examples in errors are JSON, and right in their place") {
             rule += fmt::format("{}\"{}\": {}", rule.empty() ? "" : ", ", other.name, other.example);
         }
         CHECK(must_parse(with(fmt::format("\"rules\": [{{{}}}]", rule))).rules.size() == 1);
+    }
+    std::string pattern;
+    for (const KeySpec& key : kPatternKeys) {
+        pattern += fmt::format("{}\"{}\": {}", pattern.empty() ? "" : ", ", key.name, key.example);
+    }
+    must_parse(with_rule_keys(fmt::format("\"payload\": [{{{}}}]", pattern)));
+    for (const KeySpec& key : kInspectKeys) {
+        CAPTURE(key.name);
+        must_parse(with(fmt::format("\"inspect\": {{\"{}\": {}}}", key.name, key.example)));
+    }
+    for (const KeySpec& key : kTimeoutKeys) {
+        CAPTURE(key.name);
+        must_parse(with(fmt::format("\"inspect\": {{\"timeouts\": {{\"{}\": {}}}}}", key.name, key.example)));
     }
 }
 

@@ -2,6 +2,7 @@
 #include "rules/units.h"
 
 #include <catch2/catch.hpp>
+#include <chrono>
 #include <optional>
 #include <string>
 
@@ -75,6 +76,72 @@ TEST_CASE("a rate is a whole number with a decimal unit") {
     }
 }
 
+TEST_CASE("a duration is a number with a unit of time") {
+    using std::chrono::nanoseconds;
+    struct DurationRow {
+        const char* text;
+        std::optional<std::int64_t> value;  ///< nanoseconds
+    };
+    constexpr std::int64_t kSecond = 1'000'000'000;
+    const DurationRow rows[] = {
+        {"500ms", kSecond / 2},
+        {"1ms", 1'000'000},
+        {"30s", 30 * kSecond},
+        {"030s", 30 * kSecond},
+        {"5m", 300 * kSecond},
+        {"1h", 3600 * kSecond},
+        {"365d", 365 * 86'400 * kSecond},
+        {"2.5s", 5 * kSecond / 2},
+        {"0.29s", 290'000'000},
+        {"300.7d", 25'980'480 * kSecond},
+        {"0.000001ms", 1},
+        {"0.0000001ms", std::nullopt},  // nothing is left of it
+        {"1.0000000009s", kSecond},     // finer than a nanosecond
+        {"3200000000s", 3'200'000'000 * kSecond},
+        {"3200000001s", std::nullopt},
+        {"3200000000.5s", std::nullopt},
+        {"9223372036854775807d", std::nullopt},
+        {"99999999999999999999s", std::nullopt},
+        {"0s", std::nullopt},
+        {"0.0h", std::nullopt},
+        {"", std::nullopt},
+        {"s", std::nullopt},
+        {"5", std::nullopt},
+        {"-1s", std::nullopt},
+        {"+1s", std::nullopt},
+        {"1.s", std::nullopt},
+        {".5s", std::nullopt},
+        {"1.5.5s", std::nullopt},
+        {"1,5s", std::nullopt},
+        {"1 s", std::nullopt},
+        {"1s ", std::nullopt},
+        {"1e3s", std::nullopt},
+        {"nan s", std::nullopt},
+        {"infs", std::nullopt},
+        {"1S", std::nullopt},
+        {"1min", std::nullopt},
+        {"1us", std::nullopt},
+    };
+    for (const DurationRow& row : rows) {
+        CAPTURE(row.text);
+        const auto duration = parse_duration(row.text);
+        REQUIRE(duration.has_value() == row.value.has_value());
+        if (duration) CHECK(duration->count() == *row.value);
+    }
+}
+
+TEST_CASE("durations are printed in the largest unit that states them exactly") {
+    using namespace std::chrono_literals;
+    CHECK(duration_json(1ms) == "\"1ms\"");
+    CHECK(duration_json(1500ms) == "\"1500ms\"");
+    CHECK(duration_json(60s) == "\"1m\"");
+    CHECK(duration_json(90s) == "\"90s\"");
+    CHECK(duration_json(5400s) == "\"90m\"");
+    CHECK(duration_json(3600s) == "\"1h\"");
+    CHECK(duration_json(25h) == "\"25h\"");
+    CHECK(duration_json(365 * 24h) == "\"365d\"");
+}
+
 TEST_CASE("sizes and rates are printed in the largest unit that states them exactly") {
     CHECK(size_json(0) == "0");
     CHECK(size_json(1023) == "1023");
@@ -103,6 +170,9 @@ TEST_CASE("what is printed is read back as the same number") {
             const auto bare = [](std::string json) {
                 return json.front() == '"' ? json.substr(1, json.size() - 2) : json;
             };
+            // Up to 34 years.
+            const std::chrono::milliseconds time(1 + (sample >> 24));
+            REQUIRE(parse_duration(bare(duration_json(time))) == time);
             REQUIRE(parse_size(bare(size_json(sample))) == sample);
             REQUIRE(parse_rate(bare(rate_json(sample))) == sample);
         }
