@@ -130,7 +130,8 @@ class Stages {
            std::shared_ptr<const select::PolicySnapshot> policy, unsigned burst, std::uint32_t flows)
         : to_select_(std::move(to_select)),
           to_tool_(std::move(to_tool)),
-          selector_(std::move(policy), 1),
+          store_(std::uint64_t{1} << 20),
+          selector_(std::move(policy), {}, store_),
           rx_({.queue = &source,
                .link_type = net::LinkType::kEthernet,
                .outputs = {to_select_.get()},
@@ -139,18 +140,26 @@ class Stages {
                .pressure = dataplane::Pressure::kDrop,
                .hash_seed = 1,
                .fragments = {}}),
-          select_({.inputs = {to_select_.get()},
-                   .tools = {to_tool_.get()},
+          select_({.feeders = {&rx_},
+                   .inputs = {to_select_.get()},
                    .ports = 1,
                    .burst = burst,
                    .pressure = dataplane::Pressure::kDrop,
                    .flows = flows,
-                   .keep_details = true},
-                  &selector_),
+                   .timeouts = {},
+                   .hold_bytes = 0,
+                   .keep_details = false,
+                   .log = nullptr},
+                  {.tools = {to_tool_.get()},
+                   .pressure = dataplane::Pressure::kDrop,
+                   .burst = burst,
+                   .release_pool = nullptr},
+                  store_, &selector_),
           tx_({{.id = base::ToolId(0), .queue = &sink, .inputs = {to_tool_.get()}}}, burst) {}
 
     std::unique_ptr<dataplane::PacketRing> to_select_;
     std::unique_ptr<dataplane::PacketRing> to_tool_;
+    flow::BlockStore store_;
     select::Selector selector_;
     dataplane::RxStage rx_;
     dataplane::SelectStage select_;

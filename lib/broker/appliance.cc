@@ -28,6 +28,8 @@ namespace {
 constexpr std::string_view kLoop = "loop:";
 constexpr std::string_view kPcap = "pcap:";
 constexpr std::uint32_t kPackets = 65535;
+/// Packets that were held, on their way to the tools.
+constexpr std::uint32_t kReleased = 16383;
 
 ExitStatus fail(ExitStatus status, const std::string& message) {
     fmt::print(stderr, "yagura run: {}{}", message, message.ends_with('\n') ? "" : "\n");
@@ -161,10 +163,11 @@ ExitStatus run(const RunOptions& options) {
     const auto writers = std::ranges::count_if(loaded.config.ports, [](const rules::Port& port) {
         return port.role == rules::PortRole::kTool && port.device.starts_with(kPcap);
     });
-    const std::uint32_t packets = kPackets +
-                                  static_cast<std::uint32_t>(plan.lcores.size()) * port::kPoolCachePerLcore +
-                                  static_cast<std::uint32_t>(writers) * pcap::LiveFileOptions{}.capacity;
-    const unsigned pool_mib = port::pool_memory_mib(packets);
+    const std::uint32_t kept = static_cast<std::uint32_t>(plan.lcores.size()) * port::kPoolCachePerLcore +
+                               static_cast<std::uint32_t>(writers) * pcap::LiveFileOptions{}.capacity;
+    const std::uint32_t packets = kPackets + kept;
+    const std::uint32_t released = kReleased + kept;
+    const unsigned pool_mib = port::pool_memory_mib(packets) + port::pool_memory_mib(released);
     const unsigned free_mib = free_hugepages_mib();
     EalOptions eal{.lcores = plan.eal_lcores(cpus),
                    .memory_mib = pool_mib,
@@ -182,6 +185,8 @@ ExitStatus run(const RunOptions& options) {
     if (auto started = start_eal(eal); !started) return fail(ExitStatus::kUsage, started.error().message);
     auto pool = port::PacketPool::create("packets", packets);
     if (!pool) return fail(ExitStatus::kUsage, pool.error().message);
+    auto release_pool = port::PacketPool::create("released", released);
+    if (!release_pool) return fail(ExitStatus::kUsage, release_pool.error().message);
 
     auto ports = std::make_unique<Ports>();
     if (auto opened = ports->open(loaded.config, (*pool)->get()); !opened) {
@@ -194,8 +199,10 @@ ExitStatus run(const RunOptions& options) {
                                      .ports = ports->sources.size(),
                                      .policy = select::make_policy(loaded.config, loaded.compiled),
                                      .pressure = dataplane::Pressure::kDrop,
-                                     .flows = static_cast<std::uint32_t>(loaded.config.inspect.flows),
-                                     .hash_seed = random_seed()});
+                                     .inspect = loaded.config.inspect,
+                                     .hash_seed = random_seed(),
+                                     .keep_details = false,
+                                     .release_pool = (*release_pool)->get()});
     if (!pipeline) return fail(ExitStatus::kUsage, pipeline.error().message);
 
     catch_interrupts();
@@ -216,7 +223,7 @@ ExitStatus run(const RunOptions& options) {
     const dataplane::Stats stats = (*pipeline)->stats();
     pipeline->reset();
     ports.reset();
-    const bool balanced = stats.balanced() && (*pool)->whole();
+    const bool balanced = stats.balanced() && (*pool)->whole() && (*release_pool)->whole();
     fmt::print("{}", summary(stats, loaded.config, balanced));
     fmt::print(stderr, "{}", exhaustion_warnings(stats, loaded.config));
     if (!balanced || stats.lost() != 0) status = ExitStatus::kLoss;

@@ -11,6 +11,8 @@
 #include <filesystem>
 
 #include "broker/eal.h"
+#include "broker/file_writer.h"
+#include "broker/flow_records.h"
 #include "broker/interrupt.h"
 #include "broker/policy_loader.h"
 #include "broker/replay_inputs.h"
@@ -32,6 +34,11 @@ constexpr unsigned kRingSize = 2048;
 /// large packets use up the rest the source waits: nothing is lost.
 std::uint32_t packets_for(const dataplane::LcorePlan& plan) {
     return 32'767 + static_cast<std::uint32_t>(plan.lcores.size()) * port::kPoolCachePerLcore;
+}
+
+/// Packets that were held, on their way to the tools: room for the largest, and what lcores keep.
+std::uint32_t released_for(const dataplane::LcorePlan& plan) {
+    return 4'095 + static_cast<std::uint32_t>(plan.lcores.size()) * port::kPoolCachePerLcore;
 }
 
 ExitStatus fail(ExitStatus status, const std::string& message) {
@@ -155,13 +162,15 @@ ExitStatus replay(const ReplayOptions& options) {
     const dataplane::LcorePlan& plan = *planned;
 
     const std::uint32_t packets = packets_for(plan);
-    if (auto started =
-            start_eal({.lcores = plan.eal_lcores(cpus), .memory_mib = port::pool_memory_mib(packets)});
-        !started) {
+    const std::uint32_t released = released_for(plan);
+    const unsigned memory = port::pool_memory_mib(packets) + port::pool_memory_mib(released);
+    if (auto started = start_eal({.lcores = plan.eal_lcores(cpus), .memory_mib = memory}); !started) {
         return fail(ExitStatus::kUsage, started.error().message);
     }
     auto pool = port::PacketPool::create("packets", packets);
     if (!pool) return fail(ExitStatus::kUsage, pool.error().message);
+    auto release_pool = port::PacketPool::create("released", released);
+    if (!release_pool) return fail(ExitStatus::kUsage, release_pool.error().message);
 
     allow_many_files();
     auto source = pcap::CaptureSource::open(*captures, (*pool)->get());
@@ -178,16 +187,24 @@ ExitStatus replay(const ReplayOptions& options) {
     const fs::path folder(options.out);
 
     std::vector<std::unique_ptr<pcap::ToolFile>> files;
-    dataplane::PipelineOptions pipeline_options{
-        .plan = plan,
-        .sources = {source->get()},
-        .ports = loaded.config.network_ports().size(),
-        .link_type = (*source)->link_type(),
-        .policy = select::make_policy(loaded.config, loaded.compiled),
-        .pressure = dataplane::Pressure::kPushBack,
-        .burst = options.burst,
-        .ring_size = kRingSize,
-        .flows = static_cast<std::uint32_t>(loaded.config.inspect.flows)};
+    dataplane::PipelineOptions pipeline_options{.plan = plan,
+                                                .sources = {source->get()},
+                                                .ports = loaded.config.network_ports().size(),
+                                                .link_type = (*source)->link_type(),
+                                                .policy = select::make_policy(loaded.config, loaded.compiled),
+                                                .pressure = dataplane::Pressure::kPushBack,
+                                                .burst = options.burst,
+                                                .ring_size = kRingSize,
+                                                .inspect = loaded.config.inspect,
+                                                .release_pool = (*release_pool)->get(),
+                                                .spool_folder = folder};
+    std::vector<std::unique_ptr<FlowSpool>> spools;
+    for (std::size_t i = 0; i < plan.select.size(); ++i) {
+        auto spool = FlowSpool::create(folder, loaded.config);
+        if (!spool) return fail(ExitStatus::kLoss, spool.error().message);
+        spools.push_back(std::move(spool).value());
+        pipeline_options.flow_logs.push_back(spools.back().get());
+    }
     for (const rules::Port* tool : loaded.config.tool_ports()) {
         auto file = pcap::ToolFile::create(folder / (tool->name + ".pcap"), (*source)->link_type());
         if (!file) return fail(ExitStatus::kLoss, file.error().message);
@@ -222,8 +239,8 @@ ExitStatus replay(const ReplayOptions& options) {
         if (auto closed = file->close(); !closed) status = fail(ExitStatus::kLoss, closed.error().message);
     }
     const dataplane::Stats stats = (*pipeline)->stats();
-    const bool balanced = stats.balanced() && (*pool)->whole();
-    auto flows = write_flows(folder / "flows.jsonl", **pipeline, loaded.config);
+    const bool balanced = stats.balanced() && (*pool)->whole() && (*release_pool)->whole();
+    auto flows = write_flows(folder / "flows.jsonl", spools);
     if (!flows) status = fail(ExitStatus::kLoss, flows.error().message);
     Json json = stats_json(stats, loaded.config, balanced);
     json["run"] = run_json(options, plan, stats, seconds);

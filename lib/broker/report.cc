@@ -21,6 +21,8 @@ constexpr std::string_view shed_reason_name(port::ShedReason reason) {
             return "tool_full";
         case port::ShedReason::kWriteError:
             return "write_error";
+        case port::ShedReason::kNoBuffer:
+            return "no_buffer";
         case port::ShedReason::kCount:
             break;
     }
@@ -45,60 +47,6 @@ Json sheds_json(const dataplane::ToolStats& tool) {
         sheds[std::string(shed_reason_name(static_cast<port::ShedReason>(r)))] = to_json(tool.shed[r]);
     }
     return sheds;
-}
-
-std::string seconds(std::uint64_t ns) {
-    return fmt::format("{}.{:09}", ns / 1'000'000'000, ns % 1'000'000'000);
-}
-
-/// A record of flows.jsonl.
-Json flow_json(const flow::FlowEntry& flow, const flow::FlowDetails& details,
-               const std::vector<match::RuleIndex>& matched, const rules::Config& config,
-               const std::vector<const rules::Port*>& tools) {
-    Json json;
-    json["first"] = seconds(details.first_ns);
-    json["last"] = seconds(details.last_ns);
-    json["proto"] = net::protocol_name(flow.key.proto);
-    json["src"] = net::to_string(flow.key.src, flow.key.ip_version);
-    json["sport"] = flow.key.sport;
-    json["dst"] = net::to_string(flow.key.dst, flow.key.ip_version);
-    json["dport"] = flow.key.dport;
-    json["vlans"] = Json::array();
-    for (std::size_t i = 0; i < details.vlan_count; ++i) json["vlans"].push_back(details.vlans[i]);
-    json["tunnel"] = nullptr;
-    if (details.tunnel != net::Tunnel::kNone) {
-        json["tunnel"] = {{"type", net::tunnel_name(details.tunnel)}, {"id", details.tunnel_id}};
-    }
-    json["rules"] = Json::array();
-    for (const match::RuleIndex rule : matched) json["rules"].push_back(config.rules[rule].id);
-    json["tools"] = Json::array();
-    for (std::uint64_t mask = details.tools; mask != 0; mask &= mask - 1) {
-        json["tools"].push_back(tools[static_cast<std::size_t>(std::countr_zero(mask))]->name);
-    }
-    json["packets"] = details.packets;
-    json["bytes"] = details.bytes;
-    json["seen"] = to_json({details.seen_packets, details.seen_bytes});
-    return json;
-}
-
-struct Close {
-    void operator()(std::FILE* file) const { std::fclose(file); }
-};
-using File = std::unique_ptr<std::FILE, Close>;
-
-base::Error file_error(const std::string& path) {
-    return {fmt::format("{}: cannot be written: {}", path, std::strerror(errno))};
-}
-
-/// fclose() reports what the last write could not.
-base::Result<void> close_into_place(File file, const std::string& temporary, const std::string& path) {
-    const bool written = std::ferror(file.get()) == 0;
-    if (std::fclose(file.release()) != 0 || !written || std::rename(temporary.c_str(), path.c_str()) != 0) {
-        base::Error error = file_error(path);
-        std::remove(temporary.c_str());
-        return error;
-    }
-    return {};
 }
 
 }  // namespace
@@ -137,48 +85,22 @@ Json stats_json(const dataplane::Stats& stats, const rules::Config& config, bool
         json["rules"][std::to_string(config.rules[i].id)] = {
             {"packets", rule.count.packets}, {"bytes", rule.count.bytes}, {"flows", rule.flows}};
     }
+    const dataplane::StreamStats& streams = stats.streams;
+    json["streams"] = {{"scanned_bytes", streams.scanned_bytes}, {"depth_reached", streams.depth_reached},
+                       {"out_of_order", streams.out_of_order},   {"retransmissions", streams.retransmissions},
+                       {"overlaps", streams.overlaps},           {"gaps", streams.gaps},
+                       {"gap_bytes", streams.gap_bytes},         {"before_start", streams.before_start},
+                       {"after_end", streams.after_end},         {"out_of_window", streams.out_of_window}};
     // What ran out, if anything: where one of these is not 0, the result may depend on the number of lcores.
     json["exhausted"] = {{"flow_table", stats.untracked},
+                         {"flow_table_evictions", stats.evicted},
+                         {"inspection", stats.let_go},
+                         {"inspections", stats.uninspected},
+                         {"hold_budget", stats.hold_refused},
+                         {"incomplete_sessions", stats.incomplete},
                          {"decision_table", stats.decision_overflows},
                          {"fragments_unmatched", stats.fragments_unmatched}};
     return json;
-}
-
-base::Result<std::uint64_t> write_flows(const std::string& path, const dataplane::Pipeline& pipeline,
-                                        const rules::Config& config) {
-    struct Selected {
-        const flow::FlowEntry* flow;
-        const flow::FlowDetails* details;
-        const select::Selector* selector;
-    };
-    std::vector<Selected> selected;
-    pipeline.for_each_flow(
-        [&](const flow::FlowEntry& flow, const flow::FlowDetails& details, const select::Selector& selector) {
-            if (details.packets != 0) selected.push_back({&flow, &details, &selector});
-        });
-    std::ranges::sort(selected, {}, [](const Selected& s) { return s.details->first; });
-
-    const std::string temporary = path + ".part";
-    File file(std::fopen(temporary.c_str(), "wb"));
-    if (!file) return file_error(path);
-    const auto tools = config.tool_ports();
-    std::vector<match::RuleIndex> matched;
-    for (const Selected& s : selected) {
-        matched.clear();
-        s.selector->append_forward_rules(*s.flow, matched);
-        const std::string line = flow_json(*s.flow, *s.details, matched, config, tools).dump() + "\n";
-        std::fwrite(line.data(), 1, line.size(), file.get());
-    }
-    if (auto closed = close_into_place(std::move(file), temporary, path); !closed) return closed.error();
-    return selected.size();
-}
-
-base::Result<void> write_file(const std::string& path, const std::string& text) {
-    const std::string temporary = path + ".part";
-    File file(std::fopen(temporary.c_str(), "wb"));
-    if (!file) return file_error(path);
-    std::fwrite(text.data(), 1, text.size(), file.get());
-    return close_into_place(std::move(file), temporary, path);
 }
 
 std::string summary(const dataplane::Stats& stats, const rules::Config& config, bool balanced) {

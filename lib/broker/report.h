@@ -19,14 +19,6 @@ Json to_json(const base::Count& count);
 /// stats.json without its "run" member. `balanced`: as found by the caller, who knows the pool too.
 Json stats_json(const dataplane::Stats& stats, const rules::Config& config, bool balanced);
 
-/// Writes one line for every flow of the stopped pipeline of which a packet was selected, in the order of
-/// their first packets. Returns how many.
-base::Result<std::uint64_t> write_flows(const std::string& path, const dataplane::Pipeline& pipeline,
-                                        const rules::Config& config);
-
-/// Writes a small file whole: under another name first, then in its place.
-base::Result<void> write_file(const std::string& path, const std::string& text);
-
 /// What each tool got, and what became of each port's packets: a table for a person.
 std::string summary(const dataplane::Stats& stats, const rules::Config& config, bool balanced);
 

@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <chrono>
 #include <new>
 
 namespace yagura::dataplane {
@@ -14,13 +15,21 @@ void free_all(PacketRing& ring) {
     while (const unsigned n = ring.take(burst)) rte_pktmbuf_free_bulk(burst.data(), n);
 }
 
+/// Of a store in a file: what its index can address. The disk is the limit.
+constexpr std::uint64_t kSpoolLimit = std::uint64_t{1} << 40;
+
+std::uint64_t nanoseconds(std::chrono::nanoseconds duration) {
+    return static_cast<std::uint64_t>(duration.count());
+}
+
 }  // namespace
 
 base::Result<std::unique_ptr<Pipeline>> Pipeline::create(PipelineOptions options) {
-    const std::uint32_t flows = options.flows;
+    const std::uint64_t flows = options.inspect.flows;
     try {
         std::unique_ptr<Pipeline> pipeline(new Pipeline(std::move(options)));
         if (auto made = pipeline->make_rings(); !made) return made.error();
+        if (auto made = pipeline->make_stores(); !made) return made.error();
         pipeline->make_stages();
         if (auto made = pipeline->make_threads(); !made) return made.error();
         return pipeline;
@@ -51,6 +60,41 @@ base::Result<void> Pipeline::make_rings() {
     return {};
 }
 
+base::Result<void> Pipeline::make_stores() {
+    if (options_.policy->rules->group_count() != 0 && options_.release_pool == nullptr) {
+        return base::Error{"payload rules need a pool for the packets that are released"};
+    }
+    const std::size_t selects = tool_rings_.size();
+    for (std::size_t i = 0; i < selects; ++i) {
+        if (options_.inspect.hold_bytes != rules::Inspect::kUnlimited) {
+            stores_.push_back(std::make_unique<flow::BlockStore>(options_.inspect.hold_budget / selects));
+            continue;
+        }
+        auto store = flow::BlockStore::in_file(options_.spool_folder, kSpoolLimit);
+        if (!store) return store.error();
+        stores_.push_back(std::move(store).value());
+    }
+    return {};
+}
+
+std::unique_ptr<select::Selector> Pipeline::make_selector(std::size_t select) const {
+    const std::size_t selects = tool_rings_.size();
+    const rules::Inspect& inspect = options_.inspect;
+    const select::Selector::Options options{
+        .epoch = epoch_,
+        .inspect = {.stream_depth = inspect.stream_depth,
+                    .reorder_bytes = static_cast<std::uint32_t>(inspect.reorder_bytes),
+                    .stream_budget = inspect.stream_budget / selects,
+                    .flows = flows_per_select()},
+        .when_short = inspect.when_short};
+    return std::make_unique<select::Selector>(options_.policy, options, *stores_[select]);
+}
+
+std::uint32_t Pipeline::flows_per_select() const {
+    const std::size_t selects = tool_rings_.size();
+    return static_cast<std::uint32_t>((options_.inspect.flows + selects - 1) / selects);
+}
+
 void Pipeline::make_stages() {
     const std::size_t selects = tool_rings_.size();
     const auto raw = [](const std::vector<std::unique_ptr<PacketRing>>& rings) {
@@ -71,17 +115,30 @@ void Pipeline::make_stages() {
     for (std::size_t i = 0; i < selects; ++i) {
         std::vector<PacketRing*> inputs;
         for (const auto& rings : select_rings_) inputs.push_back(rings[i].get());
-        selectors_.push_back(std::make_unique<select::Selector>(options_.policy, epoch_));
+        selectors_.push_back(make_selector(i));
+        const auto& timeouts = options_.inspect.timeouts;
+        std::vector<const RxStage*> feeders;
+        for (const auto& rx : rx_) feeders.push_back(rx.get());
         select_.push_back(std::make_unique<SelectStage>(
-            SelectStage::Options{
-                .inputs = std::move(inputs),
-                .tools = raw(tool_rings_[i]),
-                .ports = options_.ports,
-                .burst = options_.burst,
-                .pressure = options_.pressure,
-                .flows = static_cast<std::uint32_t>((options_.flows + selects - 1) / selects),
-                .keep_details = options_.keep_details},
-            selectors_.back().get()));
+            SelectStage::Options{.feeders = std::move(feeders),
+                                 .inputs = std::move(inputs),
+                                 .ports = options_.ports,
+                                 .burst = options_.burst,
+                                 .pressure = options_.pressure,
+                                 .flows = flows_per_select(),
+                                 .timeouts = {.tcp_opening = nanoseconds(timeouts.tcp_opening),
+                                              .tcp = nanoseconds(timeouts.tcp),
+                                              .tcp_closed = nanoseconds(timeouts.tcp_closed),
+                                              .udp = nanoseconds(timeouts.udp),
+                                              .other = nanoseconds(timeouts.other)},
+                                 .hold_bytes = options_.inspect.hold_bytes,
+                                 .keep_details = options_.keep_details,
+                                 .log = options_.flow_logs.empty() ? nullptr : options_.flow_logs[i]},
+            ToolOutlet::Options{.tools = raw(tool_rings_[i]),
+                                .pressure = options_.pressure,
+                                .burst = options_.burst,
+                                .release_pool = options_.release_pool},
+            *stores_[i], selectors_.back().get()));
     }
     std::vector<std::vector<TxStage::Tool>> tools(std::min(options_.plan.tx.size(), options_.tools.size()));
     for (std::size_t tool = 0; tool < options_.tools.size(); ++tool) {
@@ -139,6 +196,7 @@ void Pipeline::stop_sources() {
 
 bool Pipeline::drained() const {
     if (!std::ranges::all_of(rx_, [](const auto& rx) { return rx->done(); })) return false;
+    if (!std::ranges::all_of(select_, [](const auto& select) { return select->finished(); })) return false;
     const Stats now = stats();
     const bool quiet =
         std::ranges::all_of(now.ports, [](const PortStats& p) { return p.in_flight == base::Count{}; });
@@ -153,15 +211,14 @@ void Pipeline::stop() {
 
 void Pipeline::swap_policy(std::shared_ptr<const select::PolicySnapshot> policy) {
     std::vector<std::unique_ptr<select::Selector>> fresh;
-    // After 16 million policies a flow that was idle over all of them could be taken for one of the new ones.
+    // After 65 thousand policies a flow that was idle over all of them could be taken for one of the new
+    // ones.
     epoch_ = epoch_ == select::Selector::kMaxEpoch ? 1 : epoch_ + 1;
-    for (std::size_t i = 0; i < select_.size(); ++i) {
-        fresh.push_back(std::make_unique<select::Selector>(policy, epoch_));
-    }
+    options_.policy = std::move(policy);
+    for (std::size_t i = 0; i < select_.size(); ++i) fresh.push_back(make_selector(i));
     for (std::size_t i = 0; i < select_.size(); ++i) select_[i]->publish(fresh[i].get());
     quiescent_->synchronize();
     selectors_ = std::move(fresh);
-    options_.policy = std::move(policy);
 }
 
 Stats Pipeline::stats() const {
@@ -173,10 +230,12 @@ Stats Pipeline::stats() const {
         // Downstream first: then a packet that moves meanwhile counts as in flight, not as one too many.
         base::Count taken;
         for (const auto& select : select_) {
-            const SelectStage::PortCounters& counters = select->counters(id);
+            const SelectPortCounters& counters = select->counters(id);
+            const base::Count unparked = counters.unparked.get();
             port.forwarded += counters.forwarded.get();
             for (std::size_t r = 0; r < port.dropped.size(); ++r)
                 port.dropped[r] += counters.dropped[r].get();
+            port.held += counters.parked.get() - unparked;
             taken += counters.taken.get();
         }
         base::Count handed;
@@ -203,17 +262,24 @@ Stats Pipeline::stats() const {
     }
     for (std::size_t i = 0; i < options_.tools.size(); ++i) {
         for (const auto& select : select_) {
-            const SelectStage::ToolCounters& counters =
-                select->counters(base::ToolId{static_cast<std::uint8_t>(i)});
+            const base::ToolId id{static_cast<std::uint8_t>(i)};
+            const ToolOutlet::ToolCounters& counters = select->counters(id);
             stats.tools[i].shed[static_cast<std::size_t>(port::ShedReason::kRingFull)] += counters.shed.get();
+            stats.tools[i].shed[static_cast<std::size_t>(port::ShedReason::kNoBuffer)] +=
+                counters.unreleased.get();
             stats.tools[i].offered += counters.offered.get();
-            stats.tools[i].flows += counters.flows.get();
         }
     }
     std::vector<select::DecisionTable::RuleCount> rules(options_.policy->actions.size());
     for (const auto& selector : selectors_) {
         selector->add_to(rules);
         stats.decision_overflows += selector->decision_overflows();
+        stats.uninspected += selector->uninspected();
+        stats.incomplete += selector->incomplete();
+        stats.inspected += selector->inspections().count();
+        stats.streams.add(selector->inspector().counters());
+        for (std::size_t i = 0; i < stats.tools.size(); ++i)
+            stats.tools[i].flows += selector->tool_flows(base::ToolId{static_cast<std::uint8_t>(i)});
     }
     for (const auto& rule : rules) stats.rules.push_back({rule.count, rule.flows});
     for (const auto& thread : threads_) {
@@ -227,19 +293,17 @@ Stats Pipeline::stats() const {
         for (const auto& ring : rings) stats.on_tool_rings += ring->count();
     }
     for (const auto& select : select_) {
-        stats.untracked += select->untracked();
+        const SelectStage::FlowCounters& flows = select->flow_counters();
+        stats.untracked += flows.untracked.get();
+        stats.let_go += flows.let_go.get();
+        stats.hold_refused += flows.hold_refused.get();
         stats.flows += select->flows().size();
+        stats.evicted += select->flows().evicted();
+        stats.held_blocks += select->store().blocks_used();
+        stats.held_blocks_peak += select->store().blocks_peak();
     }
     for (const auto& rx : rx_) stats.fragments_unmatched += rx->fragments().unmatched();
     return stats;
-}
-
-void Pipeline::for_each_flow(const FlowCallback& callback) const {
-    for (std::size_t i = 0; i < select_.size(); ++i) {
-        const flow::FlowTable& flows = select_[i]->flows();
-        if (!flows.keeps_details()) continue;
-        flows.for_each([&](std::uint32_t f) { callback(flows.entry(f), flows.details(f), *selectors_[i]); });
-    }
 }
 
 }  // namespace yagura::dataplane

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
-#include <functional>
 #include <memory>
+#include <string>
 #include <vector>
 
 #include "dataplane/lcore_plan.h"
@@ -11,6 +11,7 @@
 #include "dataplane/select_stage.h"
 #include "dataplane/stats.h"
 #include "dataplane/tx_stage.h"
+#include "rules/config.h"
 
 namespace yagura::dataplane {
 
@@ -22,12 +23,17 @@ struct PipelineOptions {
     net::LinkType link_type = net::LinkType::kEthernet;
     std::shared_ptr<const select::PolicySnapshot> policy;
     Pressure pressure = Pressure::kDrop;
-    unsigned burst = 32;             ///< 1 to kMaxBurst
-    unsigned ring_size = 4096;       ///< power of two, at least twice the waiting fragments
-    std::uint32_t flows = 1u << 20;  ///< of all select lcores together
+    unsigned burst = 32;        ///< 1 to kMaxBurst
+    unsigned ring_size = 4096;  ///< power of two, at least twice the waiting fragments
+    rules::Inspect inspect;     ///< budgets of all select lcores together
     std::uint64_t hash_seed = 0;
     bool keep_details = true;  ///< of flows
     flow::FragmentLimits fragments;
+    /// Packets that were held are released in mbufs of this pool, which nothing else may take from. Needed
+    /// when the policy has payload rules, or may get some.
+    rte_mempool* release_pool = nullptr;
+    std::string spool_folder;         ///< for what is held, when inspect.hold_bytes is unlimited
+    std::vector<FlowLog*> flow_logs;  ///< by place in plan.select; empty: none
 };
 
 /// The stages, the rings between them, and the threads that run them. Sources and tools stay with the caller
@@ -41,7 +47,7 @@ class Pipeline {
     base::Result<void> start();
     /// No more packets are taken from the sources; what is inside goes on.
     void stop_sources();
-    /// Every source has ended, and every packet has reached its end.
+    /// Every source has ended, every flow too, and every packet has reached its end.
     bool drained() const;
     /// Ends the threads, after their current turn.
     void stop();
@@ -52,16 +58,13 @@ class Pipeline {
 
     Stats stats() const;
 
-    /// Calls back for every flow of every select lcore, with the lcore's selector. Only when stopped, and
-    /// with keep_details.
-    using FlowCallback =
-        std::function<void(const flow::FlowEntry&, const flow::FlowDetails&, const select::Selector&)>;
-    void for_each_flow(const FlowCallback& callback) const;
-
   private:
     explicit Pipeline(PipelineOptions options) : options_(std::move(options)) {}
     base::Result<void> make_rings();
+    base::Result<void> make_stores();
     void make_stages();
+    std::unique_ptr<select::Selector> make_selector(std::size_t select) const;
+    std::uint32_t flows_per_select() const;
     base::Result<void> make_threads();
 
     PipelineOptions options_;
@@ -69,6 +72,7 @@ class Pipeline {
     std::uint32_t epoch_ = 1;                                             ///< of the selectors
     std::vector<std::vector<std::unique_ptr<PacketRing>>> select_rings_;  ///< [rx stage][select stage]
     std::vector<std::vector<std::unique_ptr<PacketRing>>> tool_rings_;    ///< [select stage][tool]
+    std::vector<std::unique_ptr<flow::BlockStore>> stores_;               ///< by select stage
     std::vector<std::unique_ptr<select::Selector>> selectors_;            ///< by select stage
     std::vector<std::unique_ptr<RxStage>> rx_;
     std::vector<std::unique_ptr<SelectStage>> select_;

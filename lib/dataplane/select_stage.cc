@@ -4,106 +4,315 @@
 #include <rte_prefetch.h>
 
 #include <algorithm>
-#include <bit>
+
+#include "base/clock.h"
 
 namespace yagura::dataplane {
+namespace {
 
-SelectStage::SelectStage(Options options, select::Selector* selector)
-    : options_(std::move(options)),
-      selector_(selector),
-      next_selector_(selector),
-      flows_(options_.flows, {}, options_.keep_details),
-      port_counters_(options_.ports),
-      tool_counters_(options_.tools.size()),
-      buffer_(std::make_unique<port::FrameBuffer>()),
-      outgoing_(options_.tools.size()) {}
+/// How many others are let go for one packet at most.
+constexpr unsigned kLetGoPerPacket = 16;
+/// How many flows end in one turn at the end of the input.
+constexpr std::uint32_t kFinishPerTurn = 4096;
+/// How often an idle live stage looks at the clock.
+constexpr unsigned kIdleTurns = 1024;
 
-bool SelectStage::tools_have_room() const {
-    return std::ranges::all_of(options_.tools,
-                               [this](const PacketRing* ring) { return ring->room() >= options_.burst; });
+using End = select::Selector::End;
+
+void count_offered(flow::FlowDetails& details, std::uint32_t captured) {
+    ++details.packets;
+    details.bytes += captured;
 }
 
+}  // namespace
+
+SelectStage::SelectStage(Options options, ToolOutlet::Options outlet, flow::BlockStore& store,
+                         select::Selector* selector)
+    : options_(std::move(options)),
+      store_(store),
+      selector_(selector),
+      next_selector_(selector),
+      flows_(options_.flows, options_.timeouts, options_.keep_details),
+      port_counters_(options_.ports),
+      outlet_(std::move(outlet), store, port_counters_),
+      buffer_(std::make_unique<port::FrameBuffer>()) {}
+
 unsigned SelectStage::turn() {
-    selector_ = next_selector_.load(std::memory_order_acquire);
-    unsigned handled = 0;
-    std::array<rte_mbuf*, kMaxBurst> burst;
-    for (PacketRing* input : options_.inputs) {
-        if (options_.pressure == Pressure::kPushBack && !tools_have_room()) break;
-        const unsigned n = input->take({burst.data(), options_.burst});
-        if (n == 0) continue;
-        handle({burst.data(), n});
-        handled += n;
+    unsigned handled = adopt_policy() ? 1 : 0;
+    if (outlet_.waits()) {
+        handled += outlet_.drain();
+        outlet_.flush();
+        if (outlet_.waits()) return handled;
     }
+    if (at_ < count_) handled += go_on();
+    for (PacketRing* input : options_.inputs) {
+        if (outlet_.waits()) return handled;
+        if (options_.pressure == Pressure::kPushBack && !outlet_.has_room()) return handled;
+        take(*input);
+        handled += go_on();
+    }
+    sweep(handled);
+    if (handled == 0 && !outlet_.waits() && !finished_.load(std::memory_order_relaxed)) finish();
     return handled;
 }
 
-void SelectStage::handle(std::span<rte_mbuf* const> burst) {
+/// Goes over to a policy that was published. What is open under the one before ends with it, in this turn:
+/// after it the old one may be gone.
+bool SelectStage::adopt_policy() {
+    select::Selector* const next = next_selector_.load(std::memory_order_acquire);
+    if (next == selector_) return false;
+    while (true) {
+        const std::uint32_t index = selector_->oldest_inspected();
+        if (index == flow::FlowTable::kNone) break;
+        end_inspection(index, End::kPolicy);
+    }
+    outlet_.flush();
+    selector_ = next;
+    return true;
+}
+
+void SelectStage::take(PacketRing& input) {
+    count_ = input.take({burst_.data(), options_.burst});
+    at_ = 0;
+    const std::span<rte_mbuf* const> burst(burst_.data(), count_);
     for (rte_mbuf* packet : burst) rte_prefetch0(&port::meta(packet));
     for (rte_mbuf* packet : burst) flows_.prefetch(port::meta(packet).flow_hash);
     for (rte_mbuf* packet : burst) flows_.prefetch_entry(port::meta(packet).flow_hash, options_.keep_details);
-
-    struct Arrival {
-        base::PortId port;
-        std::uint32_t captured;
-    };
-    std::array<Arrival, kMaxBurst> arrived;
-    for (std::size_t i = 0; i < burst.size(); ++i) {
-        arrived[i] = {port::meta(burst[i]).port, rte_pktmbuf_pkt_len(burst[i])};
+    for (unsigned i = 0; i < count_; ++i) {
+        arrived_[i] = {port::meta(burst_[i]).port, rte_pktmbuf_pkt_len(burst_[i])};
     }
-    std::array<rte_mbuf*, kMaxBurst> unwanted;
-    unsigned unwanted_count = 0;
-    for (rte_mbuf* packet : burst) {
-        const std::uint64_t tools = select_one(packet);
-        if (tools == 0) {
-            unwanted[unwanted_count++] = packet;
-        } else {
-            offer(packet, tools);
-        }
-    }
-    // Taken is counted last, and by sizes read before tx can free a packet: what is not yet offered is still
-    // in flight.
-    flush_tools();
-    for (const auto& [port, captured] : std::span(arrived.data(), burst.size()))
-        port_counters_[port.index()].taken.add(1, captured);
-    if (unwanted_count != 0) rte_pktmbuf_free_bulk(unwanted.data(), unwanted_count);
 }
 
-std::uint64_t SelectStage::select_one(rte_mbuf* packet) {
+/// Deals with the burst, as far as the outlet takes what comes of it. Returns the packets dealt with.
+unsigned SelectStage::go_on() {
+    const unsigned begin = at_;
+    while (at_ < count_ && !outlet_.waits()) select_one(burst_[at_++]);
+    // Taken is counted last, and by sizes read before tx can free a packet: what is not yet offered is still
+    // in flight.
+    outlet_.flush();
+    if (at_ == count_) {
+        for (const auto& [port, captured] : std::span(arrived_.data(), count_))
+            port_counters_[port.index()].taken.add(1, captured);
+        if (unwanted_count_ != 0) rte_pktmbuf_free_bulk(unwanted_.data(), unwanted_count_);
+        unwanted_count_ = 0;
+        count_ = at_ = 0;
+        return std::max(begin, count_);
+    }
+    return at_ - begin;
+}
+
+flow::FlowTable::Found SelectStage::find(const port::PacketMeta& m) {
+    const flow::Arrival arrival{
+        .now_ns = m.order_time, .tcp_flags = m.parsed.tcp_flags, .has_payload = m.parsed.payload_size != 0};
+    flow::FlowTable::Found found = flows_.find_or_insert(m.parsed.key, m.flow_hash, arrival);
+    if (found.index == flow::FlowTable::kNone) [[unlikely]] {
+        if (make_room(m.flow_hash)) found = flows_.find_or_insert(m.parsed.key, m.flow_hash, arrival);
+        if (found.index == flow::FlowTable::kNone) flow_counters_.untracked.add(1);
+    }
+    if (found.ended) [[unlikely]] {
+        end_flow(found.index, End::kFlow);
+        flows_.restart(found.index, m.parsed.key, arrival);
+        found = {.index = found.index, .inserted = true};
+    }
+    return found;
+}
+
+/// The flow table has no room for this hash: somebody goes, undecided flows first that only one side speaks
+/// for. False when everyone stays.
+bool SelectStage::make_room(std::uint64_t hash) {
+    std::uint32_t index = flow::FlowTable::kNone;
+    const bool full = flows_.size() == flows_.capacity();
+    if (full) index = selector_->oldest_one_sided();
+    if (index == flow::FlowTable::kNone) index = flows_.victim(hash);
+    if (index == flow::FlowTable::kNone && full) index = selector_->oldest_inspected();
+    if (index == flow::FlowTable::kNone) return false;
+    end_flow(index, End::kShort);
+    flows_.erase(index);
+    return true;
+}
+
+void SelectStage::select_one(rte_mbuf* packet) {
     const port::PacketMeta& m = port::meta(packet);
     const std::uint32_t captured = rte_pktmbuf_pkt_len(packet);
-    PortCounters& counters = port_counters_[m.port.index()];
+    SelectPortCounters& counters = port_counters_[m.port.index()];
+    now_ns_ = std::max(now_ns_, m.order_time);
 
     flow::FlowTable::Found found;
     flow::FlowEntry* flow = nullptr;
     if (m.parsed.has_flow()) [[likely]] {
-        found = flows_.find_or_insert(m.parsed.key, m.flow_hash,
-                                      {.now_ns = m.order_time,
-                                       .tcp_flags = m.parsed.tcp_flags,
-                                       .has_payload = m.parsed.payload_size != 0});
-        if (found.index != flow::FlowTable::kNone) [[likely]] {
+        found = find(m);
+        if (found.index != flow::FlowTable::kNone) [[likely]]
             flow = &flows_.entry(found.index);
-        } else {
-            untracked_.add(1);
-        }
     }
     match::PacketView view{
         .frame = {}, .wire_length = m.wire_length, .parsed = &m.parsed, .captured = captured};
-    if (selector_->needs_bytes(flow)) view.frame = port::contiguous(packet, *buffer_);
+    if (selector_->needs_bytes(flow)) {
+        view.frame = port::contiguous(packet, *buffer_);
+        if (!selector_->has_room()) [[unlikely]] {
+            const std::uint32_t oldest = selector_->oldest_inspected();
+            if (oldest != flow::FlowTable::kNone && oldest != found.index)
+                end_inspection(oldest, End::kShort);
+        }
+    }
 
-    const select::Verdict verdict = selector_->select(view, m.flow_hash, flow);
+    select::Verdict verdict = selector_->select(view, m.flow_hash, flow, found.index);
+    const bool held = verdict.hold && hold(view, m, *flow, found.index, verdict);
+    if (verdict.hold && !held) {
+        const select::DropReason reason = selector_->refuse_hold(*flow, view);
+        if (verdict.tools == 0) verdict.reason = reason;
+    }
+    if (verdict.resolve) resolve_held(found.index, verdict.closed);
+    if (verdict.closed) selector_->end_inspection(*flow);
+
+    if (flow != nullptr && options_.keep_details) {
+        flow::FlowDetails& details = flows_.details(found.index);
+        count_flow(details, m, captured, found.inserted);
+        if (verdict.tools != 0) count_offered(details, captured);
+    }
     if (verdict.tools != 0) {
         counters.forwarded.add(1, captured);
+        outlet_.offer(packet, verdict.tools);
+        return;
+    }
+    if (held) {
+        counters.parked.add(1, captured);
     } else {
         counters.dropped[static_cast<std::size_t>(verdict.reason)].add(1, captured);
     }
-    if (flow != nullptr && options_.keep_details) {
-        count_flow(flows_.details(found.index), m, captured, found.inserted, verdict.tools);
+    unwanted_[unwanted_count_++] = packet;
+}
+
+/// Keeps a copy. False when the flow has as much as it may, or there is no room even after the oldest have
+/// let go.
+bool SelectStage::hold(const match::PacketView& packet, const port::PacketMeta& m, flow::FlowEntry& flow,
+                       std::uint32_t index, const select::Verdict& verdict) {
+    flow::HoldQueue& queue = selector_->held(flow);
+    if (packet.captured > options_.hold_bytes || queue.bytes > options_.hold_bytes - packet.captured) {
+        return false;
     }
-    return verdict.tools;
+    const flow::HeldPacket held{.timestamp_ns = m.timestamp_ns,
+                                .order_time = m.order_time,
+                                .order_record = m.order_record,
+                                .offered = verdict.tools,
+                                .pending = 0,
+                                .own = verdict.own,
+                                .counted = verdict.counted,
+                                .size = packet.captured,
+                                .wire_length = packet.wire_length,
+                                .order_file = m.order_file,
+                                .port = m.port.value(),
+                                .malformed = static_cast<std::uint8_t>(m.parsed.malformed),
+                                .in_ledger = verdict.tools == 0};
+    for (unsigned tries = 0;; ++tries) {
+        if (queue.push(store_, held, packet.frame)) return true;
+        const std::uint32_t oldest = selector_->oldest_inspected();
+        if (tries == kLetGoPerPacket || oldest == flow::FlowTable::kNone || oldest == index) break;
+        end_inspection(oldest, End::kShort);
+    }
+    flow_counters_.hold_refused.add(1);
+    return false;
+}
+
+/// Gives held packets what the flow's rules say now. `closed`: for the last time.
+void SelectStage::resolve_held(std::uint32_t index, bool closed) {
+    flow::FlowEntry& flow = flows_.entry(index);
+    flow::HoldQueue& queue = selector_->held(flow);
+    if (queue.empty()) return;
+    if (closed) {
+        if (const auto reason = selector_->resolve_to_nothing(flow)) {
+            SelectPortCounters& counters = port_counters_[queue.port];
+            counters.dropped[static_cast<std::size_t>(*reason)].add(queue.packets, queue.bytes);
+            counters.unparked.add(queue.packets, queue.bytes);
+            free_chain(queue.chain);
+            queue = {};
+            return;
+        }
+    }
+    bool pending = false;
+    flow::BlockStore::Cursor at(store_, queue.chain);
+    for (;;) {
+        flow::BlockStore::Cursor place = at;
+        flow::HeldPacket held;
+        if (!at.read(&held, sizeof held)) break;
+        at.skip(held.size);
+        const select::Selector::Resolution now = selector_->resolve(flow, held);
+        const std::uint64_t fresh = now.tools & ~held.offered;
+        if (fresh != 0 && held.offered == 0 && options_.keep_details)
+            count_offered(flows_.details(index), held.size);
+        held.pending |= fresh;
+        held.offered |= fresh;
+        held.counted = now.counted;
+        pending |= fresh != 0;
+        place.write(&held, sizeof held);
+        if (closed && held.offered == 0) {
+            SelectPortCounters& counters = port_counters_[held.port];
+            counters.dropped[static_cast<std::size_t>(now.reason)].add(1, held.size);
+            counters.unparked.add(1, held.size);
+        }
+    }
+    if (pending) {
+        outlet_.release(queue.chain, closed);
+    } else if (closed) {
+        free_chain(queue.chain);
+    }
+    if (closed) queue = {};
+}
+
+/// The outlet may still be at it.
+void SelectStage::free_chain(flow::BlockStore::Chain& chain) {
+    if (outlet_.waits()) {
+        outlet_.release(chain, true);
+    } else {
+        store_.free(chain);
+    }
+}
+
+void SelectStage::end_inspection(std::uint32_t index, End end) {
+    flow::FlowEntry& flow = flows_.entry(index);
+    if (end == End::kShort) flow_counters_.let_go.add(1);
+    selector_->close(flow, end);
+    resolve_held(index, true);
+    selector_->end_inspection(flow);
+}
+
+void SelectStage::end_flow(std::uint32_t index, End end) {
+    if (selector_->inspects(flows_.entry(index))) end_inspection(index, end);
+    if (options_.log != nullptr && flows_.details(index).packets != 0) {
+        options_.log->flow_ended(flows_.entry(index), flows_.details(index), *selector_);
+    }
+}
+
+/// Reclaims flows that have ended: a few entries for every packet, and a few when there are none.
+void SelectStage::sweep(unsigned handled) {
+    if (handled == 0 && options_.pressure == Pressure::kDrop && ++idle_turns_ >= kIdleTurns) {
+        idle_turns_ = 0;
+        now_ns_ = std::max(now_ns_, base::realtime_ns());
+    }
+    if (outlet_.waits() || now_ns_ == 0 || finished_flows_ != 0) return;
+    const std::uint32_t index = flows_.sweep(now_ns_, handled / 4 + 1);
+    if (index == flow::FlowTable::kNone) return;
+    end_flow(index, End::kFlow);
+    flows_.erase(index);
+    outlet_.flush();
+}
+
+/// When nothing more can come every flow has ended.
+void SelectStage::finish() {
+    // First whether they are done, then whether they have left something.
+    if (!std::ranges::all_of(options_.feeders, [](const RxStage* rx) { return rx->done(); })) return;
+    if (std::ranges::any_of(options_.inputs, [](const PacketRing* ring) { return ring->count() != 0; }))
+        return;
+    for (std::uint32_t n = 0; n < kFinishPerTurn && finished_flows_ < flows_.indices(); ++n) {
+        const std::uint32_t index = finished_flows_++;
+        if (flows_.entry(index).used) end_flow(index, End::kFlow);
+        if (outlet_.waits()) break;
+    }
+    outlet_.flush();
+    if (finished_flows_ == flows_.indices()) finished_.store(true, std::memory_order_release);
 }
 
 void SelectStage::count_flow(flow::FlowDetails& details, const port::PacketMeta& m, std::uint32_t captured,
-                             bool inserted, std::uint64_t tools) {
+                             bool inserted) {
     // In capture order, which is not quite that of arrival: a fragment may have waited for its first one.
     const auto order = flow::CaptureOrder::of(m.order_time, m.order_file, m.order_record);
     if (inserted || order < details.first) {
@@ -120,41 +329,6 @@ void SelectStage::count_flow(flow::FlowDetails& details, const port::PacketMeta&
     }
     ++details.seen_packets;
     details.seen_bytes += captured;
-    if (tools == 0) return;
-    ++details.packets;
-    details.bytes += captured;
-    std::uint64_t fresh = tools & ~details.tools;
-    details.tools |= tools;
-    for (; fresh != 0; fresh &= fresh - 1)
-        tool_counters_[static_cast<unsigned>(std::countr_zero(fresh))].flows.add(1);
-}
-
-void SelectStage::offer(rte_mbuf* packet, std::uint64_t tools) {
-    const int copies = std::popcount(tools);
-    if (copies > 1) rte_pktmbuf_refcnt_update(packet, static_cast<std::int16_t>(copies - 1));
-    for (; tools != 0; tools &= tools - 1) {
-        Outgoing& out = outgoing_[static_cast<unsigned>(std::countr_zero(tools))];
-        out.packets[out.count++] = packet;
-    }
-}
-
-void SelectStage::flush_tools() {
-    for (std::size_t tool = 0; tool < outgoing_.size(); ++tool) {
-        Outgoing& out = outgoing_[tool];
-        if (out.count == 0) continue;
-        // Counted before tx can see them: offered is never less than sent.
-        std::uint64_t bytes = 0;
-        for (unsigned i = 0; i < out.count; ++i) bytes += rte_pktmbuf_pkt_len(out.packets[i]);
-        tool_counters_[tool].offered.add(out.count, bytes);
-        const unsigned taken = options_.tools[tool]->put({out.packets.data(), out.count});
-        if (taken < out.count) {
-            std::uint64_t shed = 0;
-            for (unsigned i = taken; i < out.count; ++i) shed += rte_pktmbuf_pkt_len(out.packets[i]);
-            tool_counters_[tool].shed.add(out.count - taken, shed);
-            rte_pktmbuf_free_bulk(out.packets.data() + taken, out.count - taken);
-        }
-        out.count = 0;
-    }
 }
 
 }  // namespace yagura::dataplane

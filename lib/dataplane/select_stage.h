@@ -7,75 +7,102 @@
 #include <vector>
 
 #include "base/counter.h"
+#include "dataplane/flow_log.h"
+#include "dataplane/rx_stage.h"
 #include "dataplane/stage.h"
+#include "dataplane/tool_outlet.h"
+#include "flow/block_store.h"
 #include "flow/flow_table.h"
 #include "port/packet.h"
 #include "select/selector.h"
 
 namespace yagura::dataplane {
 
-/// Owns the flows that are steered to it: looks each packet's flow up, asks the policy, and offers the packet
-/// to the tools of the verdict. Several tools share one packet by reference count; what nobody gets is freed
-/// in bulk.
+/// Owns the flows that are steered to it: looks each packet's flow up, asks the policy, holds the packets of
+/// undecided flows, and offers packets to the tools of the verdict. Several tools share one packet by
+/// reference count; what nobody gets is freed in bulk. When nothing more can come, every flow ends here.
 class SelectStage : public Stage {
   public:
     struct Options {
-        std::vector<PacketRing*> inputs;  ///< one per rx stage
-        std::vector<PacketRing*> tools;   ///< one per tool port, by ToolId
+        std::vector<const RxStage*> feeders;  ///< all that put packets on its inputs
+        std::vector<PacketRing*> inputs;      ///< one per rx stage
         std::size_t ports;
         unsigned burst;
         Pressure pressure;
         std::uint32_t flows;  ///< capacity
-        bool keep_details;    ///< fill FlowDetails
+        flow::FlowTimeouts timeouts;
+        std::uint64_t hold_bytes;  ///< of frames, per flow
+        bool keep_details;         ///< fill FlowDetails
+        FlowLog* log;              ///< null, or with keep_details
     };
-    /// `selector` stays with the caller, until another is published and this thread has been quiescent since.
-    SelectStage(Options options, select::Selector* selector);
+    /// `selector` stays with the caller, until another is published and this thread has been quiescent since;
+    /// the store for good.
+    SelectStage(Options options, ToolOutlet::Options outlet, flow::BlockStore& store,
+                select::Selector* selector);
 
     unsigned turn() override;
 
     /// The next turn goes by this selector. Control thread.
     void publish(select::Selector* selector) { next_selector_.store(selector, std::memory_order_release); }
 
-    struct PortCounters {
-        base::PacketCounter taken;
-        base::PacketCounter forwarded;
-        std::array<base::PacketCounter, select::kDropReasons> dropped;
-    };
-    struct ToolCounters {
-        base::PacketCounter offered;
-        base::PacketCounter shed;  ///< ring_full
-        base::Counter flows;       ///< that had a packet offered (with keep_details)
-    };
-    const PortCounters& counters(base::PortId port) const { return port_counters_[port.index()]; }
-    const ToolCounters& counters(base::ToolId tool) const { return tool_counters_[tool.index()]; }
-    /// Packets whose flow found no room in the table.
-    std::uint64_t untracked() const { return untracked_.get(); }
+    /// The feeders are done, every packet has been dealt with, and every flow has ended. Any thread.
+    bool finished() const { return finished_.load(std::memory_order_acquire) && !outlet_.waits(); }
 
-    /// Only while the thread does not run.
+    const SelectPortCounters& counters(base::PortId port) const { return port_counters_[port.index()]; }
+    const ToolOutlet::ToolCounters& counters(base::ToolId tool) const { return outlet_.counters(tool); }
+    struct FlowCounters {
+        base::Counter untracked;     ///< packets whose flow found no room in the table
+        base::Counter let_go;        ///< flows whose inspection ended for want of room
+        base::Counter hold_refused;  ///< flows whose hold ended before hold_bytes for want of room
+    };
+    const FlowCounters& flow_counters() const { return flow_counters_; }
+    const flow::BlockStore& store() const { return store_; }
     const flow::FlowTable& flows() const { return flows_; }
 
   private:
-    bool tools_have_room() const;
-    void handle(std::span<rte_mbuf* const> burst);
-    std::uint64_t select_one(rte_mbuf* packet);
+    bool adopt_policy();
+    void take(PacketRing& input);
+    unsigned go_on();
+    void select_one(rte_mbuf* packet);
+    flow::FlowTable::Found find(const port::PacketMeta& m);
+    bool make_room(std::uint64_t hash);
+    bool hold(const match::PacketView& packet, const port::PacketMeta& m, flow::FlowEntry& flow,
+              std::uint32_t index, const select::Verdict& verdict);
+    void resolve_held(std::uint32_t index, bool closed);
+    void free_chain(flow::BlockStore::Chain& chain);
+    void end_inspection(std::uint32_t index, select::Selector::End end);
+    void end_flow(std::uint32_t index, select::Selector::End end);
+    void sweep(unsigned handled);
+    void finish();
     void count_flow(flow::FlowDetails& details, const port::PacketMeta& m, std::uint32_t captured,
-                    bool inserted, std::uint64_t tools);
-    void offer(rte_mbuf* packet, std::uint64_t tools);
-    void flush_tools();
+                    bool inserted);
 
     Options options_;
+    flow::BlockStore& store_;
     select::Selector* selector_;
     std::atomic<select::Selector*> next_selector_;
     flow::FlowTable flows_;
-    std::vector<PortCounters> port_counters_;
-    std::vector<ToolCounters> tool_counters_;
-    base::Counter untracked_;
+    std::vector<SelectPortCounters> port_counters_;
+    FlowCounters flow_counters_;
+    ToolOutlet outlet_;
     std::unique_ptr<port::FrameBuffer> buffer_;
-    struct Outgoing {
-        std::array<rte_mbuf*, kMaxBurst> packets;
-        unsigned count = 0;
+
+    /// The burst that is being dealt with: it stops when the outlet has to wait.
+    std::array<rte_mbuf*, kMaxBurst> burst_;
+    struct Arrival {
+        base::PortId port;
+        std::uint32_t captured;
     };
-    std::vector<Outgoing> outgoing_;  ///< by tool
+    std::array<Arrival, kMaxBurst> arrived_;
+    std::array<rte_mbuf*, kMaxBurst> unwanted_;
+    unsigned count_ = 0;
+    unsigned at_ = 0;
+    unsigned unwanted_count_ = 0;
+
+    std::uint64_t now_ns_ = 0;  ///< latest PacketMeta::order_time
+    unsigned idle_turns_ = 0;
+    std::uint32_t finished_flows_ = 0;  ///< indices below have ended
+    std::atomic<bool> finished_{false};
 };
 
 }  // namespace yagura::dataplane

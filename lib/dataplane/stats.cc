@@ -15,6 +15,20 @@ base::Count ToolStats::shed_total() const {
     return total;
 }
 
+void StreamStats::add(const select::InspectCounters& counters) {
+    scanned_bytes += counters.scanned_bytes.get();
+    depth_reached += counters.depth_reached.get();
+    const flow::StreamCounters& streams = counters.streams;
+    out_of_order += streams.out_of_order.get();
+    retransmissions += streams.retransmissions.get();
+    overlaps += streams.overlaps.get();
+    gaps += streams.gaps.get();
+    gap_bytes += streams.gap_bytes.get();
+    before_start += streams.before_start.get();
+    after_end += streams.after_end.get();
+    out_of_window += streams.out_of_window.get();
+}
+
 std::uint64_t Stats::lost() const {
     std::uint64_t lost = 0;
     for (const PortStats& port : ports) {

@@ -8,6 +8,7 @@
 #include "base/counter.h"
 #include "port/driver.h"
 #include "select/drop_reason.h"
+#include "select/inspector.h"
 
 namespace yagura::dataplane {
 
@@ -44,6 +45,22 @@ struct ThreadStats {
     std::uint64_t packets;
 };
 
+/// What happened on the way from packets to streams (flow::StreamCounters).
+struct StreamStats {
+    std::uint64_t scanned_bytes = 0;
+    std::uint64_t depth_reached = 0;
+    std::uint64_t out_of_order = 0;
+    std::uint64_t retransmissions = 0;
+    std::uint64_t overlaps = 0;
+    std::uint64_t gaps = 0;
+    std::uint64_t gap_bytes = 0;
+    std::uint64_t before_start = 0;
+    std::uint64_t after_end = 0;
+    std::uint64_t out_of_window = 0;
+
+    void add(const select::InspectCounters& counters);
+};
+
 /// Everything that is counted, at one moment. Sums are exact when the pipeline is quiet.
 struct Stats {
     std::vector<PortStats> ports;  ///< by PortId
@@ -52,7 +69,16 @@ struct Stats {
     std::vector<ThreadStats> threads;
     std::uint64_t on_select_rings = 0;  ///< packets, counted on the rings themselves
     std::uint64_t on_tool_rings = 0;
+    StreamStats streams;                    ///< of the current policy
+    std::uint64_t inspected = 0;            ///< flows whose payload is being matched
+    std::uint64_t held_blocks = 0;          ///< flow::BlockStore::kBlockSize each: packets and segments
+    std::uint64_t held_blocks_peak = 0;     ///< sum of the lcores' peaks
     std::uint64_t flows = 0;                ///< in the flow tables
+    std::uint64_t evicted = 0;              ///< flows that ended early because the table was full
+    std::uint64_t let_go = 0;               ///< flows whose inspection ended for want of room
+    std::uint64_t uninspected = 0;          ///< flows that payload rules were not asked of, for want of room
+    std::uint64_t hold_refused = 0;         ///< flows whose hold ended before hold_bytes for want of room
+    std::uint64_t incomplete = 0;           ///< selected flows of which packets had been let go
     std::uint64_t untracked = 0;            ///< packets whose flow found no room
     std::uint64_t decision_overflows = 0;   ///< packets whose list of rules found no room
     std::uint64_t fragments_unmatched = 0;  ///< fragments that went on without their first one

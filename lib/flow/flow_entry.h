@@ -41,11 +41,15 @@ struct CaptureOrder {
     std::uint64_t file_and_record;
 
     static CaptureOrder of(std::uint64_t time, std::uint16_t file, std::uint64_t record) {
-        constexpr unsigned kRecordBits = 48;
-        return {time,
-                std::uint64_t{file} << kRecordBits | (record & ((std::uint64_t{1} << kRecordBits) - 1))};
+        return {time, std::uint64_t{file} << kRecordBits | (record & kRecordMask)};
     }
+    std::uint16_t file() const { return static_cast<std::uint16_t>(file_and_record >> kRecordBits); }
+    std::uint64_t record() const { return file_and_record & kRecordMask; }
     auto operator<=>(const CaptureOrder&) const = default;
+
+  private:
+    static constexpr unsigned kRecordBits = 48;
+    static constexpr std::uint64_t kRecordMask = (std::uint64_t{1} << kRecordBits) - 1;
 };
 
 /// What only the flow's record needs: first what every packet changes, then what its first packet leaves.
@@ -56,7 +60,6 @@ struct FlowDetails {
     std::uint64_t bytes;
     std::uint64_t seen_packets;  ///< all that came
     std::uint64_t seen_bytes;
-    std::uint64_t tools;  ///< every tool that was offered a packet of it
 
     std::uint64_t first_ns;  ///< time stamp of its first packet in capture order
     CaptureOrder first;
@@ -64,8 +67,7 @@ struct FlowDetails {
     std::uint32_t tunnel_id;
     net::Tunnel tunnel;
     std::uint8_t vlan_count;
-    std::uint8_t complete;  ///< every packet of it, from its first, was offered to its tools
 };
-static_assert(sizeof(FlowDetails) == 112);
+static_assert(sizeof(FlowDetails) == 104);
 
 }  // namespace yagura::flow

@@ -107,6 +107,8 @@ class FlowTable {
     }
 
     std::uint32_t capacity() const { return capacity_; }
+    /// Indices of flows are below.
+    std::uint32_t indices() const { return fresh_; }
     /// Flows in the table. Any thread.
     std::uint32_t size() const { return static_cast<std::uint32_t>(size_.get()); }
     /// Flows that ended so: counted when they are handed to the caller. Any thread.

@@ -115,4 +115,22 @@ std::string_view tunnel_name(Tunnel tunnel) {
     return "";
 }
 
+std::uint32_t payload_wire_size(base::Bytes frame, std::size_t wire_length, const ParsedPacket& parsed) {
+    constexpr std::size_t kLengthAt = 2;
+    constexpr std::size_t kIpv6LengthAt = 4;
+    constexpr std::size_t kIpv6Header = 40;
+    const std::size_t ip = parsed.inner_ip;
+    const bool v4 = parsed.key.ip_version == 4;
+    if (parsed.payload == kNoOffset || ip == kNoOffset || frame.size() < ip + kIpv6Header / 2) {
+        return parsed.payload_size;
+    }
+    const std::size_t length = base::load_be16(&frame[ip + (v4 ? kLengthAt : kIpv6LengthAt)]);
+    // 0: segmentation offload, or a jumbogram. What is left of the frame then.
+    const std::size_t claimed = length == 0 ? wire_length : ip + length + (v4 ? 0 : kIpv6Header);
+    const std::size_t end = std::min(claimed, wire_length);
+    return end <= parsed.payload
+               ? parsed.payload_size
+               : std::max(parsed.payload_size, static_cast<std::uint32_t>(end - parsed.payload));
+}
+
 }  // namespace yagura::net

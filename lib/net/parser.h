@@ -113,4 +113,8 @@ struct ParsedPacket {
 /// port, because a sender chooses the other one freely.
 ParsedPacket parse(base::Bytes frame, std::size_t wire_length, LinkType link_type);
 
+/// The payload's bytes on the wire, by the innermost IP header of a packet with a payload: payload_size, and
+/// what the capture cut.
+std::uint32_t payload_wire_size(base::Bytes frame, std::size_t wire_length, const ParsedPacket& parsed);
+
 }  // namespace yagura::net

@@ -19,16 +19,17 @@ DecisionTable::DecisionTable(const PolicySnapshot& policy, std::uint32_t lists, 
     decision_count_.add(1);  // kEmpty
 }
 
-std::uint32_t DecisionTable::intern(std::span<const match::RuleIndex> list, Use use) {
-    if (list.empty()) return kEmpty;
+std::uint32_t DecisionTable::intern(std::span<const match::RuleIndex> list, std::uint64_t tools, Use use) {
+    if (list.empty() && tools == 0) return kEmpty;
     assert(std::adjacent_find(list.begin(), list.end(), std::greater_equal<>{}) == list.end());
-    std::uint64_t hash64 = base::kHashA ^ list.size();
+    std::uint64_t hash64 = base::mix(base::kHashA ^ list.size(), base::kHashC ^ tools);
     for (const match::RuleIndex rule : list) hash64 = base::mix(hash64 ^ rule, base::kHashB);
     const auto hash = static_cast<std::uint32_t>(hash64 >> 32);
     // A bucket holds the first id of its chain; 0 (kEmpty is never chained) ends it.
     std::uint32_t& bucket = buckets_[hash64 & (buckets_.size() - 1)];
     for (std::uint32_t id = bucket; id != 0; id = decisions_[id].next) {
-        if (decisions_[id].hash == hash && std::ranges::equal(rules_of(id), list)) return id;
+        const Decision& known = decisions_[id];
+        if (known.hash == hash && known.tools == tools && std::ranges::equal(rules_of(id), list)) return id;
     }
     const auto id = static_cast<std::uint32_t>(decision_count_.get());
     const auto room = [use](std::size_t size) { return use == Use::kFlow ? size : size - size / 4; };
@@ -39,13 +40,9 @@ std::uint32_t DecisionTable::intern(std::span<const match::RuleIndex> list, Use 
     made.count = static_cast<std::uint32_t>(list.size());
     made.hash = hash;
     made.next = bucket;
-    for (const match::RuleIndex rule : list) {
-        const RuleAction& action = policy_.actions[rule];
-        storage_[used_storage_++] = rule;
-        made.copy_tools |= action.copy_tools;
-        made.balances |= !action.balance_groups.empty();
-        made.drops |= action.drop;
-    }
+    made.tools = tools;
+    made.drops = !list.empty() && policy_.actions[list.back()].drop;
+    for (const match::RuleIndex rule : list) storage_[used_storage_++] = rule;
     bucket = id;
     decision_count_.add(1);
     return id;

@@ -11,17 +11,16 @@
 
 namespace yagura::select {
 
-/// A list of rules in effect, cut after its first drop, and what it comes to. Flows with the same rules share
-/// one, so that a flow needs four bytes for any number of rules, and a packet one addition for all its rules'
-/// counters.
+/// A list of rules in effect, cut after its first drop, and the tools that it comes to for some flow. Flows
+/// with the same share one, so that a flow needs four bytes for any number of rules and tools, and a packet
+/// one addition for all its rules' counters.
 struct Decision {
     std::uint32_t first;  ///< its rules: storage()[first .. first + count)
     std::uint32_t count;
     std::uint32_t next;  ///< chain of the hash bucket
     std::uint32_t hash;
-    std::uint64_t copy_tools;
-    bool balances;  ///< a balance group is among the targets
-    bool drops;     ///< ends with a drop rule
+    std::uint64_t tools;  ///< bit per ToolId
+    bool drops;           ///< ends with a drop rule
     base::PacketCounter counted;
 };
 
@@ -39,8 +38,9 @@ class DecisionTable {
         kFlow,    ///< what a flow goes by
         kRecord,  ///< what is only remembered or counted: leaves a quarter of the table to the flows
     };
-    /// The id of this list: ascending, without doubles. kFull when there is no room for a new one.
-    std::uint32_t intern(std::span<const match::RuleIndex> list, Use use);
+    /// The id of this list (ascending, without doubles) with these tools. kFull when there is no room for a
+    /// new one. No rule and no tool: kEmpty.
+    std::uint32_t intern(std::span<const match::RuleIndex> list, std::uint64_t tools, Use use);
 
     const Decision& operator[](std::uint32_t id) const { return decisions_[id]; }
     std::span<const match::RuleIndex> rules_of(std::uint32_t id) const {

@@ -5,7 +5,8 @@ namespace yagura::select {
 
 DropClass drop_class(DropReason reason) {
     if (reason >= DropReason::kMalformed) return DropClass::kMalformed;
-    return reason == DropReason::kSelectRingFull ? DropClass::kLoss : DropClass::kPolicy;
+    const bool loss = reason == DropReason::kSelectRingFull || reason == DropReason::kHoldBudget;
+    return loss ? DropClass::kLoss : DropClass::kPolicy;
 }
 
 std::string_view drop_reason_name(DropReason reason) {
@@ -18,6 +19,12 @@ std::string_view drop_reason_name(DropReason reason) {
             return "drop_rule";
         case DropReason::kLateDrop:
             return "late_drop";
+        case DropReason::kNotSelected:
+            return "not_selected";
+        case DropReason::kHoldFull:
+            return "hold_full";
+        case DropReason::kHoldBudget:
+            return "hold_budget";
         case DropReason::kSelectRingFull:
             return "select_ring_full";
         default:

@@ -15,6 +15,9 @@ enum class DropReason : std::uint8_t {
     kNoRule,          ///< policy: no rule matched
     kDropRule,        ///< policy: a rule with "drop" matched first
     kLateDrop,        ///< policy: a "drop" matched after packets of the flow had been sent
+    kNotSelected,     ///< policy: it was held until no rule could select it
+    kHoldFull,        ///< policy: its flow is undecided, and has as much held as it may
+    kHoldBudget,      ///< loss: it was held, and its flow had to let go for want of room
     kSelectRingFull,  ///< loss: the select lcore did not keep up (live only)
     kMalformed,       ///< malformed: first of net::Malformed's reasons; no rule selected the packet
     kCount = kMalformed + static_cast<int>(net::Malformed::kCount) - 1,

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "select/policy.h"
 
+#include <algorithm>
 #include <string_view>
 
 #include "base/hash.h"
@@ -12,6 +13,28 @@ std::uint64_t hash_name(std::string_view name) {
     std::uint64_t h = base::kHashA ^ name.size();
     for (const char c : name) h = base::mix(h ^ static_cast<unsigned char>(c), base::kHashB);
     return h;
+}
+
+PayloadProspect prospect_of(std::span<const match::RuleIndex> rules, const std::vector<RuleAction>& actions) {
+    PayloadProspect prospect{.first_drop = static_cast<match::RuleIndex>(actions.size())};
+    PayloadProspect::Forward sum{};
+    for (const match::RuleIndex rule : rules) {
+        const RuleAction& action = actions[rule];
+        if (action.drop) {
+            prospect.first_drop = std::min(prospect.first_drop, rule);
+            continue;
+        }
+        const bool onward = action.scope == rules::Scope::kOnward;
+        sum.rule = rule;
+        (onward ? sum.onward_tools : sum.session_tools) |= action.copy_tools;
+        prospect.forwards.push_back(sum);
+        for (const std::uint16_t group : action.balance_groups) {
+            const bool known = std::ranges::any_of(
+                prospect.balances, [&](const auto& b) { return b.group == group && b.onward == onward; });
+            if (!known) prospect.balances.push_back({rule, group, onward});
+        }
+    }
+    return prospect;
 }
 
 }  // namespace
@@ -70,6 +93,9 @@ std::shared_ptr<const PolicySnapshot> make_policy(const rules::Config& config,
             if (copy_mask[g] == 0) action.balance_groups.push_back(balance_index[g]);
         }
         policy->actions.push_back(std::move(action));
+    }
+    for (match::GroupIndex group = 0; group < policy->rules->group_count(); ++group) {
+        policy->prospects.push_back(prospect_of(policy->rules->group_rules(group), policy->actions));
     }
     return policy;
 }

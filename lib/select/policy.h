@@ -33,11 +33,30 @@ struct BalanceGroup {
     std::uint64_t pick(std::uint64_t flow_hash) const;
 };
 
+/// What the payload rules that share a header (match::CompiledRules::payload_groups) could still do to a
+/// flow.
+struct PayloadProspect {
+    struct Forward {
+        match::RuleIndex rule;
+        std::uint64_t session_tools;  ///< copy tools of scope session, of this rule and all before it
+        std::uint64_t onward_tools;   ///< of scope onward
+    };
+    struct Balance {
+        match::RuleIndex rule;  ///< the first that forwards to the group in this scope
+        std::uint16_t group;
+        bool onward;
+    };
+    std::vector<Forward> forwards;  ///< ascending by rule
+    std::vector<Balance> balances;  ///< ascending by rule
+    match::RuleIndex first_drop;    ///< of scope session or onward; the number of rules when there is none
+};
+
 /// One policy: the compiled rules and what they do. Immutable.
 struct PolicySnapshot {
     std::shared_ptr<const match::CompiledRules> rules;
     std::vector<RuleAction> actions;  ///< by RuleIndex
     std::vector<BalanceGroup> balance_groups;
+    std::vector<PayloadProspect> prospects;  ///< by match::GroupIndex
 
     /// The members of the balance groups of these rules' forwards for this flow.
     std::uint64_t balanced_tools(std::span<const match::RuleIndex> rules, std::uint64_t flow_hash) const;

@@ -1,87 +1,186 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
+#include <array>
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <vector>
 
 #include "base/counter.h"
+#include "base/ids.h"
 #include "flow/flow_table.h"
+#include "rules/config.h"
 #include "select/decision_table.h"
 #include "select/drop_reason.h"
+#include "select/inspector.h"
 #include "select/policy.h"
 
 namespace yagura::select {
 
 /// What becomes of one packet.
 struct Verdict {
-    std::uint64_t tools = 0;                ///< bit per ToolId that gets it
-    DropReason reason = DropReason::kNone;  ///< why nobody gets it; kNone exactly when tools != 0
+    std::uint64_t tools = 0;                ///< bit per ToolId that gets it now
+    DropReason reason = DropReason::kNone;  ///< why nobody gets it; kNone when tools != 0 or `hold`
+    bool hold =
+        false;  ///< an open rule may want it: keep a copy, or say that there was no room (refuse_hold)
+    bool resolve = false;       ///< what is held of the flow may have another verdict now: ask resolve()
+    bool closed = false;        ///< the flow's inspection is over: after resolve(), call end_inspection()
+    std::uint32_t own = 0;      ///< to be kept with the held packet
+    std::uint32_t counted = 0;  ///< likewise
 };
 
 /// Asks one policy about packets and flows, and counts by rule. One per select lcore, owned by its thread.
 ///
 /// The rules are read in order: a drop that is in effect ends the search, forwards before it add up. A rule
 /// of scope session or onward is in effect for a flow from its first match on, a rule of scope packet for the
-/// matching packet alone. A rule that depends on nothing but the flow is asked once, for both directions;
-/// once no rule is left that could change what the flow gets, the flow is decided and its packets cost one
-/// table look-up.
+/// matching packet alone. A rule that depends on nothing but the flow is asked once, for both directions.
+/// Rules with a payload are asked of the flow's streams (Inspector); while one is open that could change what
+/// the flow gets, the flow is *inspected*, its packets are held for it, and forwards that come after an open
+/// drop wait. Once no rule is left that could change what the flow gets, the flow is decided and its packets
+/// cost one table look-up.
 class Selector {
   public:
-    /// `epoch`: 1 to kMaxEpoch, another than that of any selector which has marked flows that this one will
-    /// meet. `lists`: room of the decision table; 0: by the number of rules.
-    Selector(std::shared_ptr<const PolicySnapshot> policy, std::uint32_t epoch, std::uint32_t lists = 0);
-    static constexpr std::uint32_t kMaxEpoch = 0xffff;
+    struct Options {
+        /// 1 to kMaxEpoch, another than that of any selector which has marked flows that this one will meet.
+        std::uint32_t epoch = 1;
+        std::uint32_t lists = 0;  ///< room of the decision table; 0: by the number of rules
+        InspectLimits inspect;
+        rules::WhenShort when_short = rules::WhenShort::kDrop;
+    };
+    /// The store keeps segments that wait, and belongs to the caller, who holds packets there.
+    Selector(std::shared_ptr<const PolicySnapshot> policy, const Options& options, flow::BlockStore& store);
+    static constexpr std::uint32_t kMaxEpoch = (1u << 16) - 1;
 
     /// False when select() will not look at the packet's bytes, so that they need not be contiguous.
     bool needs_bytes(const flow::FlowEntry* flow) const {
         return flow == nullptr || !flow->decided || flow->epoch != epoch_;
     }
 
-    /// The verdict on a packet. `flow`: its entry, or null for a packet without flow, or whose flow found no
-    /// room (then every rule is asked of the packet by itself). `hash`: the flow's symmetric hash, by which
-    /// balance groups choose. Counts the packet for its rules.
-    Verdict select(const match::PacketView& packet, std::uint64_t hash, flow::FlowEntry* flow);
+    /// The verdict on a packet. `flow`: its entry, number `index`, or null for a packet without flow, or
+    /// whose flow found no room (then every rule is asked of the packet by itself). `hash`: the flow's
+    /// symmetric hash, by which balance groups choose. Counts the packet for its rules, unless it only comes
+    /// to be held.
+    Verdict select(const match::PacketView& packet, std::uint64_t hash, flow::FlowEntry* flow,
+                   std::uint32_t index);
+
+    /// There is no room to hold anything more of the flow: what is held of it stays. The packet's reason.
+    DropReason refuse_hold(flow::FlowEntry& flow, const match::PacketView& packet);
+
+    /// How an inspection ends before its rules have been decided.
+    enum class End : std::uint8_t {
+        kFlow,   ///< with the flow: what is open is decided by what was seen
+        kShort,  ///< for want of room: by Options::when_short
+        kPolicy  ///< with the policy: what is open has not matched
+    };
+    /// Ends the inspection of a flow that has one. Then ask resolve() for what is held, and call
+    /// end_inspection().
+    void close(flow::FlowEntry& flow, End end);
+
+    /// What a held packet gets now.
+    struct Resolution {
+        std::uint64_t tools;    ///< it may have been offered to some of them
+        std::uint32_t counted;  ///< to be kept with it
+        DropReason reason;      ///< when the inspection is over and it was offered to nobody
+    };
+    /// Counts the packet for rules that it has not been counted for. When `tools` has a new one.
+    Resolution resolve(flow::FlowEntry& flow, const flow::HeldPacket& held);
+    /// The held packets of an inspected flow.
+    flow::HoldQueue& held(const flow::FlowEntry& flow) { return inspections_[flow.inspection].held; }
+    /// When every packet that is held of a closed inspection goes nowhere: the reason of all.
+    std::optional<DropReason> resolve_to_nothing(const flow::FlowEntry& flow) const;
+    /// The flow has an inspection of this selector.
+    bool inspects(const flow::FlowEntry& flow) const {
+        return flow.epoch == epoch_ && flow.inspection != Inspection::kNone;
+    }
+    /// The hold queue has been emptied by the caller.
+    void end_inspection(flow::FlowEntry& flow);
+
+    /// The flow (index of its entry) whose inspection has to end so that another can begin or go on; kNone
+    /// when there is none.
+    std::uint32_t oldest_inspected() const;
+    std::uint32_t oldest_one_sided() const;
+    /// Before each packet: without room, close() the oldest.
+    bool has_room() const { return !inspects_ || (inspections_.has_room() && inspector_.has_room()); }
 
     /// The rules that selected packets of a flow (forwards alone), for its record; ascending, appended to
     /// `out`.
     void append_forward_rules(const flow::FlowEntry& flow, std::vector<match::RuleIndex>& out) const;
 
+    /// Every tool that was offered a packet of the flow.
+    std::uint64_t offered_tools(const flow::FlowEntry& flow) const;
+
+    /// Flows of which the tool was offered a packet. Any thread.
+    std::uint64_t tool_flows(base::ToolId tool) const { return tool_flows_[tool.index()].get(); }
     /// Adds counts by rule to `totals`. Any thread.
     void add_to(std::span<DecisionTable::RuleCount> totals) const { decisions_.add_to(totals); }
     /// How often a list of rules found no room in the decision table. The packet got what its rules say, but
     /// counts by flow and flow records lack rules, and what a payload or a single packet had brought into
     /// effect for a flow is forgotten. Any thread.
     std::uint64_t decision_overflows() const { return overflows_.get(); }
+    /// Flows that payload rules were not asked of, because too many others are inspected. Any thread.
+    std::uint64_t uninspected() const { return uninspected_.get(); }
+    /// Flows that were selected after packets of them had been let go. Any thread.
+    std::uint64_t incomplete() const { return incomplete_.get(); }
 
     const PolicySnapshot& policy() const { return *policy_; }
+    const Inspector& inspector() const { return inspector_; }
+    const Inspections& inspections() const { return inspections_; }
 
   private:
     using Rules = std::span<const match::RuleIndex>;
-    bool flow_rules_of(const net::FlowKey& key);  ///< into session_; true when some await an answer
-    [[nodiscard]] bool take_answer(flow::FlowEntry& flow, const net::FlowKey& key);
-    [[nodiscard]] bool begin_flow(flow::FlowEntry& flow, const net::FlowKey& key);
+    using RuleList = std::vector<match::RuleIndex>;
+    /// What the payload rules that are open may still do.
+    struct Prospect {
+        std::uint64_t wanted = 0;
+        std::uint64_t wanted_onward = 0;
+        match::RuleIndex first_drop = 0;
+    };
+
+    bool flow_rules_of(
+        const net::FlowKey& key);  ///< into session_ and onward_; true when some await an answer
+    [[nodiscard]] bool take_answer(flow::FlowEntry& flow, const net::FlowKey& key, std::uint64_t hash);
+    [[nodiscard]] bool begin_flow(flow::FlowEntry& flow, std::uint32_t index, const net::FlowKey& key,
+                                  std::uint64_t hash);
     /// False when there is no room for the list: then nobody knows the flow any more.
-    [[nodiscard]] bool set_flow_rules(flow::FlowEntry& flow, Rules rules);
+    [[nodiscard]] bool set_flow_rules(flow::FlowEntry& flow, Rules rules, std::uint64_t extra_tools,
+                                      std::uint64_t hash);
+    Prospect prospect_of(const net::FlowKey& key, match::RuleIndex limit, std::uint64_t hash);
     Verdict select_untracked(const match::PacketView& packet, std::uint64_t hash);
+    Verdict select_plain(const match::PacketView& packet, std::uint64_t hash, flow::FlowEntry& flow);
+    Verdict select_inspected(const match::PacketView& packet, flow::FlowEntry& flow);
+    DropReason hold_full_reason(const match::PacketView& packet) const;
+    void give_up(Inspection& inspection, End end);
+    bool add_lasting(Inspection& inspection, Rules rules, bool of_payload);
+    void reconsider(flow::FlowEntry& flow, Inspection& inspection);
     match::RuleIndex open_limit(Rules rules) const;
-    void ask_packet(const match::PacketView& packet, match::RuleIndex limit, bool payload);
-    std::uint64_t tools_of(std::uint32_t decision, std::uint64_t hash) const;
+    std::uint64_t tools_of(Rules rules, std::uint64_t hash) const;
+    void ask_packet(const match::PacketView& packet, match::RuleIndex limit, bool payload,
+                    match::PayloadRules which, rules::Direction to);
     Verdict verdict_on(Rules rules, std::uint32_t decision, std::uint64_t tools,
                        const match::PacketView& packet, flow::FlowEntry* flow);
-    Verdict verdict_of_list(const std::vector<match::RuleIndex>& rules, const match::PacketView& packet,
-                            std::uint64_t hash, flow::FlowEntry* flow);
+    Verdict verdict_of_list(const RuleList& rules, const match::PacketView& packet, std::uint64_t hash,
+                            flow::FlowEntry* flow);
     void remember(flow::FlowEntry& flow, std::uint32_t decision);
 
     std::shared_ptr<const PolicySnapshot> policy_;
-    std::uint32_t epoch_;
+    Options options_;
     match::MatchScratchPtr scratch_;
     DecisionTable decisions_;
+    Inspections inspections_;
+    Inspector inspector_;
+    std::array<base::Counter, base::kMaxTools> tool_flows_;
     base::Counter overflows_;
+    base::Counter uninspected_;
+    base::Counter incomplete_;
     // Room for every rule, so that nothing is allocated later.
-    std::vector<match::RuleIndex> matched_;    ///< by this packet
-    std::vector<match::RuleIndex> effective_;  ///< for this packet
-    std::vector<match::RuleIndex> session_;    ///< for the flow, or its history
+    RuleList matched_;    ///< by this packet
+    RuleList effective_;  ///< for this packet
+    RuleList session_;    ///< for the flow, or its history
+    RuleList onward_;
+    RuleList spare_;
+    std::uint32_t epoch_;
+    bool inspects_;  ///< there are payload rules of scope session or onward
 };
 
 }  // namespace yagura::select

@@ -30,9 +30,12 @@ inline void sleep_ms(long ms) {
 
 /// A pipeline from memory to the four tools of config_with_rules(), set up but not started.
 struct PipelineRun {
+    static constexpr std::uint32_t kReleased = 4095;
+
     explicit PipelineRun(const std::string& rules, std::uint32_t pool_size = 8191)
         : config(config_with_rules(rules)),
-          pool(std::move(port::PacketPool::create("run", pool_size).value())) {
+          pool(std::move(port::PacketPool::create("run", pool_size).value())),
+          release_pool(std::move(port::PacketPool::create("released", kReleased).value())) {
         for (int tool = 0; tool < 4; ++tool) {
             sinks.push_back(std::make_unique<loop::LoopSink>(loop::LoopSink::Keep::kFrames));
             options.tools.push_back(sinks.back().get());
@@ -42,7 +45,9 @@ struct PipelineRun {
         options.policy = policy_of(config);
         options.pressure = dataplane::Pressure::kPushBack;
         options.ring_size = 2048;
-        options.flows = 4096;
+        options.inspect = config.inspect;
+        options.inspect.flows = 4096;
+        options.release_pool = release_pool->get();
     }
     ~PipelineRun() {
         pipeline.reset();
@@ -69,7 +74,10 @@ struct PipelineRun {
         CHECK(stats.balanced());
         CHECK(stats.on_select_rings == 0);
         CHECK(stats.on_tool_rings == 0);
+        for (const dataplane::PortStats& port : stats.ports) CHECK(port.held == base::Count{});
+        CHECK(stats.held_blocks == 0);
         CHECK(pool->whole());
+        CHECK(release_pool->whole());
         return stats;
     }
     dataplane::Stats run() {
@@ -79,6 +87,7 @@ struct PipelineRun {
 
     rules::Config config;
     std::unique_ptr<port::PacketPool> pool;
+    std::unique_ptr<port::PacketPool> release_pool;
     std::vector<std::unique_ptr<loop::LoopSource>> sources;
     std::vector<std::unique_ptr<loop::LoopSink>> sinks;
     dataplane::PipelineOptions options;

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "select/selector.h"
 
+#include <array>
 #include <catch2/catch.hpp>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "net/packet_builder.h"
@@ -18,14 +20,15 @@ namespace {
 class Conversation {
   public:
     explicit Conversation(const std::string& rules, std::uint32_t lists = 0)
-        : config(test::config_with_rules(rules)), selector(test::policy_of(config), 1, lists) {}
+        : config(test::config_with_rules(rules)),
+          selector(test::policy_of(config), {.lists = lists}, store) {}
 
     /// A packet of the client 10.0.0.1:40000 to the server 10.0.0.2:80.
     select::Verdict to_server(const std::string& payload = "", std::uint8_t flags = net::tcp_flag::kAck) {
         return ask(PacketBuilder()
                        .ethernet()
                        .ipv4("10.0.0.1", "10.0.0.2")
-                       .tcp(40000, 80, flags)
+                       .tcp(40000, 80, flags, {.seq = advance(0, payload)})
                        .payload(payload)
                        .build());
     }
@@ -33,7 +36,7 @@ class Conversation {
         return ask(PacketBuilder()
                        .ethernet()
                        .ipv4("10.0.0.2", "10.0.0.1")
-                       .tcp(80, 40000, flags)
+                       .tcp(80, 40000, flags, {.seq = advance(1, payload)})
                        .payload(payload)
                        .build());
     }
@@ -44,8 +47,10 @@ class Conversation {
                                      .parsed = &parsed,
                                      .captured = static_cast<std::uint32_t>(frame.size())};
         if (parsed.has_flow() && tracked && flow.epoch == 0) flow.key = parsed.key;
-        return selector.select(view, parsed.key.symmetric_hash(0),
-                               parsed.has_flow() && tracked ? &flow : nullptr);
+        const select::Verdict verdict = selector.select(view, parsed.key.symmetric_hash(0),
+                                                        parsed.has_flow() && tracked ? &flow : nullptr, 0);
+        if (verdict.closed) selector.end_inspection(flow);
+        return verdict;
     }
     std::vector<select::DecisionTable::RuleCount> counts() const {
         std::vector<select::DecisionTable::RuleCount> totals(config.rules.size());
@@ -59,8 +64,16 @@ class Conversation {
     }
 
     rules::Config config;
+    flow::BlockStore store{1 << 20};
     select::Selector selector;
     flow::FlowEntry flow{};
+
+  private:
+    /// The sequence number of a direction's next segment.
+    std::uint32_t advance(std::size_t direction, const std::string& payload) {
+        return std::exchange(next_[direction], next_[direction] + static_cast<std::uint32_t>(payload.size()));
+    }
+    std::array<std::uint32_t, 2> next_{1000, 5000};
 };
 
 constexpr std::uint64_t kA = 1;
@@ -151,11 +164,15 @@ TEST_CASE("a filter that needs more than the flow selects from the packet that m
     CHECK(c.to_client().tools == kA);
 }
 
-TEST_CASE("a payload rule selects from the hit on, in both directions, when its header holds") {
+TEST_CASE("while a payload rule is open packets are held; a hit selects when its header holds") {
     Conversation c(R"([{"id": 1, "filter": "dst port 80", "payload": ["evil"], "forward": ["a"]}])");
-    CHECK(c.to_server("good").reason == DropReason::kNoRule);
-    CHECK(c.to_client("evil").reason == DropReason::kNoRule);
-    CHECK(c.to_server("so evil").tools == kA);
+    CHECK(c.to_server("good").hold);
+    CHECK(c.to_client("evil").hold);  // the filter does not hold in this direction
+    CHECK(c.to_server("so ev").hold);
+    const select::Verdict hit = c.to_server("il");
+    CHECK(hit.tools == kA);
+    CHECK(hit.closed);
+    CHECK_FALSE(hit.hold);
     CHECK(c.to_client("good").tools == kA);
     CHECK(c.to_server("good").tools == kA);
 }
@@ -170,12 +187,26 @@ TEST_CASE("a flow whose header no payload rule can satisfy is decided at once") 
 
 TEST_CASE("a drop that comes after packets were sent is a late drop, for the rest of the flow") {
     Conversation c(
-        R"([{"id": 1, "payload": ["secret"], "drop": true}, {"id": 2, "filter": "tcp", "forward": ["a"]}])");
+        R"([{"id": 1, "filter": "tcp[tcpflags] & tcp-rst != 0", "drop": true},
+            {"id": 2, "filter": "tcp", "forward": ["a"]}])");
     CHECK(c.to_server("hello").tools == kA);
-    CHECK(c.to_client("secret").reason == DropReason::kLateDrop);
+    CHECK(c.to_client("", net::tcp_flag::kRst).reason == DropReason::kLateDrop);
     CHECK(c.to_server("hello").reason == DropReason::kLateDrop);
     CHECK(c.flow.decided);
     CHECK(c.forward_rules() == std::vector<match::RuleIndex>{1});
+}
+
+TEST_CASE("what comes after an open drop waits for it, and is never sent when it matches") {
+    Conversation c(
+        R"([{"id": 1, "payload": ["secret"], "drop": true}, {"id": 2, "filter": "tcp", "forward": ["a"]}])");
+    const select::Verdict first = c.to_server("hello");
+    CHECK(first.hold);
+    CHECK(first.tools == 0);
+    CHECK(c.to_client("sec").hold);
+    CHECK(c.to_client("ret").reason == DropReason::kDropRule);
+    CHECK(c.flow.decided);
+    CHECK_FALSE(c.flow.late_drop);
+    CHECK(c.forward_rules().empty());
 }
 
 TEST_CASE("a drop that comes before anything was sent is no late drop") {
@@ -204,7 +235,9 @@ TEST_CASE("later session rules join a flow that earlier ones already selected") 
     Conversation c(R"([{"id": 1, "filter": "tcp", "forward": ["a"]},
                        {"id": 2, "payload": ["x"], "forward": ["b"]},
                        {"id": 3, "payload": ["y"], "scope": "packet", "forward": ["c"]}])");
-    CHECK(c.to_server("-").tools == kA);
+    const select::Verdict first = c.to_server("-");
+    CHECK(first.tools == kA);
+    CHECK(first.hold);
     CHECK(c.to_server("xy").tools == (kA | kB | kC));
     CHECK(c.to_server("-").tools == (kA | kB));
     CHECK(c.to_client("y").tools == (kA | kB | kC));
@@ -295,10 +328,10 @@ TEST_CASE("a flow met by another selector is decided anew") {
     Conversation c(R"([{"id": 1, "filter": "tcp", "forward": ["a"]}])");
     CHECK(c.to_server().tools == kA);
     const auto config = test::config_with_rules(R"([{"id": 1, "filter": "tcp", "forward": ["b"]}])");
-    select::Selector next(test::policy_of(config), 2);
+    select::Selector next(test::policy_of(config), {.epoch = 2}, c.store);
     CHECK(next.needs_bytes(&c.flow));
     const auto frame = PacketBuilder().ethernet().ipv4("10.0.0.1", "10.0.0.2").tcp(40000, 80).build();
     const net::ParsedPacket parsed = net::parse(frame, frame.size(), net::LinkType::kEthernet);
     const match::PacketView view{.frame = frame, .wire_length = 54, .parsed = &parsed, .captured = 54};
-    CHECK(next.select(view, 0, &c.flow).tools == kB);
+    CHECK(next.select(view, 0, &c.flow, 0).tools == kB);
 }

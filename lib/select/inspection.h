@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+#include <array>
+#include <cstdint>
+
+#include "base/counter.h"
+#include "base/zeroed_array.h"
+#include "flow/hold_queue.h"
+#include "flow/tcp_stream.h"
+#include "match/compiled_rules.h"
+
+namespace yagura::select {
+
+/// A flow whose payload rules are open: where matching stands, and what is held of it.
+struct Inspection {
+    std::uint64_t hash = 0;           ///< of the flow: balance groups choose by it
+    std::uint64_t wanted = 0;         ///< tools that open rules of scope session may add
+    std::uint64_t wanted_onward = 0;  ///< tools that open rules of scope onward may add
+    std::uint32_t flow = 0;           ///< index of its entry
+    std::uint32_t state = kNone;      ///< its match::PayloadStates, once a byte of payload has come
+    std::uint32_t session = 0;        ///< rules that hold for the whole flow (DecisionTable)
+    std::uint32_t onward = 0;         ///< rules that hold from now on, besides
+    match::RuleIndex limit = 0;       ///< the drop that ends the search for what comes now
+    match::RuleIndex first_drop =
+        0;                        ///< the lowest rule with drop that is open: what comes after it has to wait
+    std::uint32_t older = kNone;  ///< neighbours in its list by age
+    std::uint32_t newer = kNone;
+    flow::HoldQueue held;
+    std::array<flow::TcpStream, 2> streams;  ///< by direction: 0 that of FlowEntry::key
+    std::array<std::uint64_t, 2> scanned{};  ///< bytes of each direction, gaps included
+    std::uint64_t extra_tools = 0;           ///< given without a rule: inspection was given up
+    bool closed = false;                     ///< nothing is open any more
+    bool gave_up = false;                    ///< for want of room
+    bool missed = false;                     ///< a packet was not held that an open rule may want
+    bool hold_full = false;                  ///< nothing more is held, so that what is held has no holes
+    bool answered = false;                   ///< which list it is in
+    std::array<bool, 2> ended{};             ///< the direction has no more bytes to match
+
+    static constexpr std::uint32_t kNone = 0xffffffff;
+};
+
+/// The inspections of one select lcore: a bounded pool, and two lists by age, of flows that were heard from
+/// one side and from both. When room is short the oldest goes first, and the one-sided before all others: a
+/// flood of openings shall not cost those who are talking. Owned by one thread; counts may be read by any.
+class Inspections {
+  public:
+    explicit Inspections(std::uint32_t capacity) : pool_(capacity) {}
+
+    /// A new one for the flow, the youngest of the one-sided. kNone when there is no room.
+    std::uint32_t acquire(std::uint32_t flow);
+    void release(std::uint32_t index);
+    /// The flow's other side was heard.
+    void set_answered(std::uint32_t index);
+
+    Inspection& operator[](std::uint32_t index) { return pool_[index]; }
+    const Inspection& operator[](std::uint32_t index) const { return pool_[index]; }
+
+    /// The one that gives way first. With `with_state`, of those with a state of their streams, as far as a
+    /// short look finds one. kNone when there is none.
+    std::uint32_t oldest(bool with_state) const;
+    std::uint32_t oldest_one_sided() const { return lists_[0].oldest; }
+    bool has_room() const { return free_ != Inspection::kNone || fresh_ < pool_.size(); }
+    std::uint64_t count() const { return acquired_.get() - released_.get(); }
+
+  private:
+    struct List {
+        std::uint32_t oldest = Inspection::kNone;
+        std::uint32_t newest = Inspection::kNone;
+    };
+    void append(List& list, std::uint32_t index);
+    void remove(List& list, std::uint32_t index);
+    List& list_of(const Inspection& inspection) { return lists_[inspection.answered ? 1 : 0]; }
+
+    base::ZeroedArray<Inspection> pool_;
+    std::uint32_t free_ = Inspection::kNone;  ///< chain by `older`
+    std::uint32_t fresh_ = 0;
+    std::array<List, 2> lists_;
+    base::Counter acquired_;
+    base::Counter released_;
+};
+
+}  // namespace yagura::select

@@ -1,0 +1,187 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "select/inspector.h"
+
+#include <algorithm>
+#include <iterator>
+
+#include "net/protocol_numbers.h"
+
+namespace yagura::select {
+namespace {
+
+constexpr std::size_t kSequenceAt = 4;
+constexpr std::size_t kAcknowledgmentAt = 8;
+constexpr std::size_t kFlagsAt = 13;
+
+flow::Segment segment_of(base::Bytes tcp, base::Bytes payload, std::uint32_t wire_size) {
+    return {.seq = base::load_be32(&tcp[kSequenceAt]),
+            .flags = tcp[kFlagsAt],
+            .payload = payload,
+            .wire_size = wire_size};
+}
+
+}  // namespace
+
+/// Where a stream's bytes go.
+struct Inspector::Sink {
+    Inspector& inspector;
+    const Source& source;
+
+    bool bytes(base::Bytes bytes) {
+        Inspection& inspection = source.inspection;
+        std::uint64_t& scanned = inspection.scanned[source.direction];
+        const std::uint64_t left = inspector.limits_.stream_depth - scanned;
+        const base::Bytes part = bytes.first(std::min<std::uint64_t>(bytes.size(), left));
+        inspector.counters_.scanned_bytes.add(part.size());
+        inspector.add_hits(inspector.rules_.scan_stream(inspector.states_, inspection.state, source.direction,
+                                                        part, inspector.context(source), source.scratch));
+        scanned += part.size();
+        return !inspector.depth_reached(source);
+    }
+    void gap(std::uint64_t size) {
+        Inspection& inspection = source.inspection;
+        std::uint64_t& scanned = inspection.scanned[source.direction];
+        scanned += std::min(size, inspector.limits_.stream_depth - scanned);
+        if (inspector.depth_reached(source) || inspection.state == Inspection::kNone) return;
+        inspector.rules_.stream_gap(inspector.states_, inspection.state, source.direction);
+    }
+};
+
+Inspector::Inspector(std::shared_ptr<const match::CompiledRules> rules, const InspectLimits& limits,
+                     flow::BlockStore& store)
+    : rules_(*rules), limits_(limits), store_(store), states_(rules, limits.stream_budget) {
+    hits_.reserve(2 * rules_.size() + 1);
+    merged_.reserve(2 * rules_.size() + 1);
+    if (states_.capacity() != 0) buffer_ = std::make_unique<Buffer>();
+}
+
+flow::StreamContext Inspector::stream_context() {
+    return {.store = store_,
+            .limits = {.reorder_bytes = limits_.reorder_bytes},
+            .counters = counters_.streams,
+            .scratch = *buffer_};
+}
+
+match::ScanContext Inspector::context(const Source& source) const {
+    const bool from_client = (source.direction == 1) == (source.flow.client_is_dst != 0);
+    return {.key = source.direction == 0 ? source.flow.key : source.reversed,
+            .packet = source.packet,
+            .to = from_client ? rules::Direction::kToServer : rules::Direction::kToClient,
+            .limit = source.inspection.limit,
+            .position = source.inspection.scanned[source.direction]};
+}
+
+void Inspector::add_hits(std::span<const match::RuleIndex> rules) {
+    if (rules.empty()) return;
+    merged_.clear();
+    std::ranges::set_union(hits_, rules, std::back_inserter(merged_));
+    hits_.swap(merged_);
+}
+
+bool Inspector::depth_reached(const Source& source) {
+    if (source.inspection.scanned[source.direction] < limits_.stream_depth) return false;
+    if (!source.inspection.ended[source.direction]) {
+        source.inspection.ended[source.direction] = true;
+        counters_.depth_reached.add(1);
+    }
+    return true;
+}
+
+bool Inspector::feed(const match::PacketView& packet, const flow::FlowEntry& flow, bool reverse,
+                     Inspection& inspection, match::MatchScratch& scratch) {
+    hits_.clear();
+    const net::ParsedPacket& parsed = *packet.parsed;
+    if (parsed.payload == net::kNoOffset) return true;
+    if (inspection.state == Inspection::kNone) {
+        // Without payload there is nothing to match, but a SYN says where the stream begins.
+        if (parsed.payload_size != 0) {
+            inspection.state = states_.acquire();
+            if (inspection.state == match::PayloadStates::kNone) return false;
+        } else if (parsed.transport == net::kNoOffset || flow.key.proto != net::ip_proto::kTcp) {
+            return true;
+        }
+    }
+    const Source source{.packet = &packet,
+                        .flow = flow,
+                        .reversed = flow.key.reversed(),
+                        .inspection = inspection,
+                        .scratch = scratch,
+                        .direction = reverse ? 1u : 0u};
+    const base::Bytes payload = packet.frame.subspan(parsed.payload, parsed.payload_size);
+    if (flow.key.proto != net::ip_proto::kTcp) {
+        feed_datagram(source, payload);
+    } else if (parsed.transport != net::kNoOffset) {
+        feed_segment(source, packet.frame.subspan(parsed.transport), payload,
+                     net::payload_wire_size(packet.frame, packet.wire_length, parsed));
+    }
+    return true;
+}
+
+void Inspector::feed_datagram(const Source& source, base::Bytes bytes) {
+    if (bytes.empty() || source.inspection.ended[source.direction]) return;
+    std::uint64_t& scanned = source.inspection.scanned[source.direction];
+    const base::Bytes part =
+        bytes.first(std::min<std::uint64_t>(bytes.size(), limits_.stream_depth - scanned));
+    counters_.scanned_bytes.add(part.size());
+    add_hits(rules_.scan_datagram(states_, source.inspection.state, part, context(source), source.scratch));
+    scanned += part.size();
+    depth_reached(source);
+}
+
+/// `tcp`: from the first byte of a header that is there as a whole.
+void Inspector::feed_segment(const Source& source, base::Bytes tcp, base::Bytes payload,
+                             std::uint32_t wire_size) {
+    Inspection& inspection = source.inspection;
+    const flow::Segment segment = segment_of(tcp, payload, wire_size);
+    if ((segment.flags & net::tcp_flag::kAck) != 0) {
+        inspection.streams[1 - source.direction].acknowledge(base::load_be32(&tcp[kAcknowledgmentAt]));
+    }
+    if (inspection.ended[source.direction]) return;
+    flow::TcpStream& stream = inspection.streams[source.direction];
+    Sink sink{*this, source};
+    end_direction(source, stream.take(segment, stream_context(), sink) && stream.finished());
+}
+
+/// After a piece of a stream: it may have come to its end, or to the depth.
+void Inspector::end_direction(const Source& source, bool finished) {
+    Inspection& inspection = source.inspection;
+    const unsigned direction = source.direction;
+    if (finished && !inspection.ended[direction]) {
+        inspection.ended[direction] = true;
+        if (inspection.state != Inspection::kNone) {
+            add_hits(
+                rules_.end_stream(states_, inspection.state, direction, context(source), source.scratch));
+        }
+    }
+    if (inspection.ended[direction]) inspection.streams[direction].clear(store_);
+}
+
+void Inspector::finish(const flow::FlowEntry& flow, Inspection& inspection, match::MatchScratch& scratch) {
+    hits_.clear();
+    if (inspection.state == Inspection::kNone || flow.key.proto != net::ip_proto::kTcp) return;
+    for (unsigned direction = 0; direction < 2; ++direction) {
+        if (inspection.ended[direction]) continue;
+        const Source source{.packet = nullptr,
+                            .flow = flow,
+                            .reversed = flow.key.reversed(),
+                            .inspection = inspection,
+                            .scratch = scratch,
+                            .direction = direction};
+        Sink sink{*this, source};
+        end_direction(source, inspection.streams[direction].flush(stream_context(), sink));
+    }
+}
+
+void Inspector::conclude(const flow::FlowEntry& flow, Inspection& inspection, match::MatchScratch& scratch) {
+    if (inspection.state == Inspection::kNone) inspection.state = states_.acquire();
+    if (inspection.state == match::PayloadStates::kNone) return;
+    add_hits(rules_.conclude(states_, inspection.state, flow.key, scratch));
+}
+
+void Inspector::release(Inspection& inspection) {
+    for (flow::TcpStream& stream : inspection.streams) stream.clear(store_);
+    if (inspection.state != Inspection::kNone) states_.release(inspection.state);
+    inspection.state = Inspection::kNone;
+}
+
+}  // namespace yagura::select

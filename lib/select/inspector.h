@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "flow/flow_table.h"
+#include "match/payload_states.h"
+#include "select/inspection.h"
+#include "select/policy.h"
+
+namespace yagura::select {
+
+/// The budgets of one select lcore.
+struct InspectLimits {
+    std::uint64_t stream_depth = 1u << 20;     ///< bytes per direction
+    std::uint32_t reorder_bytes = 256u << 10;  ///< per direction
+    std::uint64_t stream_budget = 64u << 20;   ///< bytes of stream states
+    std::uint32_t flows = 1u << 16;            ///< that are inspected at once
+};
+
+/// What happened on the way from packets to streams. Any thread may read.
+struct InspectCounters {
+    flow::StreamCounters streams;
+    base::Counter scanned_bytes;
+    base::Counter depth_reached;  ///< directions
+};
+
+/// Brings the payload of inspected flows to the patterns: TCP streams in order, everything else datagram by
+/// datagram, fragments put together. One per Selector, owned by its thread.
+class Inspector {
+  public:
+    Inspector(std::shared_ptr<const match::CompiledRules> rules, const InspectLimits& limits,
+              flow::BlockStore& store);
+
+    /// A packet of the flow: hits() are the rules that became true by it. False when there is no room for the
+    /// state of its streams: the packet was not looked at.
+    [[nodiscard]] bool feed(const match::PacketView& packet, const flow::FlowEntry& flow, bool reverse,
+                            Inspection& inspection, match::MatchScratch& scratch);
+    /// The flow is at its end: what waits is looked at, with gaps, and then both streams end.
+    void finish(const flow::FlowEntry& flow, Inspection& inspection, match::MatchScratch& scratch);
+    /// Nothing more will come to be matched: adds the rules that only the end makes true.
+    void conclude(const flow::FlowEntry& flow, Inspection& inspection, match::MatchScratch& scratch);
+    /// Gives back what the inspection has of the store and of the states, but for the held packets.
+    void release(Inspection& inspection);
+
+    /// Rules of scope session and onward, ascending.
+    std::span<const match::RuleIndex> hits() const { return hits_; }
+
+    bool has_room() const { return states_.used() < states_.capacity(); }
+    const match::PayloadStates& states() const { return states_; }
+    const InspectCounters& counters() const { return counters_; }
+
+  private:
+    struct Sink;
+    /// Whose bytes are looked at.
+    struct Source {
+        const match::PacketView* packet;  ///< null at the end of the flow
+        const flow::FlowEntry& flow;
+        net::FlowKey reversed;
+        Inspection& inspection;
+        match::MatchScratch& scratch;
+        unsigned direction;
+    };
+    using Buffer = std::array<std::uint8_t, 65536>;
+    flow::StreamContext stream_context();
+    match::ScanContext context(const Source& source) const;
+    void add_hits(std::span<const match::RuleIndex> rules);
+    bool depth_reached(const Source& source);
+    void feed_datagram(const Source& source, base::Bytes bytes);
+    void feed_segment(const Source& source, base::Bytes tcp, base::Bytes payload, std::uint32_t wire_size);
+    void feed_fragment(const Source& source, const match::PacketView& packet);
+    void end_direction(const Source& source, bool finished);
+
+    const match::CompiledRules& rules_;
+    InspectLimits limits_;
+    flow::BlockStore& store_;
+    match::PayloadStates states_;
+    InspectCounters counters_;
+    std::vector<match::RuleIndex> hits_;  ///< room for every rule
+    std::vector<match::RuleIndex> merged_;
+    std::unique_ptr<Buffer> buffer_;  ///< what waited is put together here
+};
+
+}  // namespace yagura::select
