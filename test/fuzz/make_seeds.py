@@ -121,9 +121,15 @@ def filter_seeds():
     return seeds | {f'choices_{kind}': bytes([kind]) + bytes(range(7 * kind, 7 * kind + 96)) for kind in range(5)}
 
 
+def stream_seeds():
+    """Choices of the generator: whether UTF-8, the stream, the patterns, the cuts."""
+    return {f'choices_{kind}': bytes((kind * 5 + step * (2 * kind + 3)) % 256 for step in range(64 + 48 * kind))
+            for kind in range(8)}
+
+
 def main():
     targets = {'parser_fuzz': parser_seeds, 'config_fuzz': config_seeds, 'capture_fuzz': capture_seeds,
-               'filter_fuzz': filter_seeds}
+               'filter_fuzz': filter_seeds, 'stream_fuzz': stream_seeds}
     for target, seeds in targets.items():
         folder = os.path.join(HERE, 'corpus', target)
         os.makedirs(folder, exist_ok=True)
