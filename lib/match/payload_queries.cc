@@ -68,6 +68,7 @@ std::span<const GroupIndex> CompiledRules::payload_groups(const net::FlowKey& ke
 }
 
 bool CompiledRules::packet_payload_possible(const net::FlowKey& key, MatchScratch& scratch) const {
+    if (!state_->packet_payload.always.empty()) return true;
     return !possible(state_->packet_payload, state_->filters, key, scratch).empty();
 }
 
