@@ -139,6 +139,7 @@ class Stages {
                .burst = burst,
                .pressure = dataplane::Pressure::kDrop,
                .hash_seed = 1,
+               .flow_identity = {},
                .fragments = {}}),
           select_({.feeders = {&rx_},
                    .inputs = {to_select_.get()},

@@ -103,14 +103,17 @@ void Pipeline::make_stages() {
         return pointers;
     };
     for (std::size_t i = 0; i < options_.sources.size(); ++i) {
-        rx_.push_back(std::make_unique<RxStage>(RxStage::Options{.queue = options_.sources[i],
-                                                                 .link_type = options_.link_type,
-                                                                 .outputs = raw(select_rings_[i]),
-                                                                 .ports = options_.ports,
-                                                                 .burst = options_.burst,
-                                                                 .pressure = options_.pressure,
-                                                                 .hash_seed = options_.hash_seed,
-                                                                 .fragments = options_.fragments}));
+        rx_.push_back(std::make_unique<RxStage>(
+            RxStage::Options{.queue = options_.sources[i],
+                             .link_type = options_.link_type,
+                             .outputs = raw(select_rings_[i]),
+                             .ports = options_.ports,
+                             .burst = options_.burst,
+                             .pressure = options_.pressure,
+                             .hash_seed = options_.hash_seed,
+                             .flow_identity = {.vlan = options_.inspect.key_has_vlan,
+                                               .tunnel = options_.inspect.key_has_tunnel},
+                             .fragments = options_.fragments}));
     }
     for (std::size_t i = 0; i < selects; ++i) {
         std::vector<PacketRing*> inputs;

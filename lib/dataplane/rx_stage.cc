@@ -87,6 +87,9 @@ unsigned RxStage::turn() {
         counters_[m.port.index()].received.add(1, packet->pkt_len);
         const base::Bytes frame = port::contiguous(packet, *buffer_);
         m.parsed = net::parse(frame, m.wire_length, options_.link_type);
+        if (options_.flow_identity.any() && m.parsed.has_flow()) [[unlikely]] {
+            net::set_domain(m.parsed, options_.flow_identity);
+        }
         if (fragments_.waiting_packets() != 0) {
             fragments_.expire(m.order_time, ready_);
             steer_ready();

@@ -9,6 +9,7 @@
 #include "base/counter.h"
 #include "dataplane/stage.h"
 #include "flow/fragment_table.h"
+#include "net/flow_identity.h"
 #include "net/parser.h"
 #include "port/driver.h"
 #include "port/packet.h"
@@ -27,6 +28,7 @@ class RxStage : public Stage {
         unsigned burst;
         Pressure pressure;
         std::uint64_t hash_seed;
+        net::FlowIdentity flow_identity;
         flow::FragmentLimits fragments;
     };
     explicit RxStage(Options options);

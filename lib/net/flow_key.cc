@@ -3,6 +3,7 @@
 
 #include <arpa/inet.h>
 
+#include <cstddef>
 #include <cstring>
 
 #include "base/bytes.h"
@@ -32,10 +33,13 @@ std::uint64_t FlowKey::symmetric_hash(std::uint64_t seed) const {
         return mix(load_u64(address.data()) ^ base::kHashA ^ seed,
                    load_u64(address.data() + 8) ^ base::kHashB ^ (std::uint64_t{port} << 40));
     };
+    static_assert(offsetof(FlowKey, domain) + sizeof domain == sizeof(FlowKey) && sizeof domain == 6);
+    const std::uint64_t last = load_u64(reinterpret_cast<const std::uint8_t*>(this) + sizeof *this - 8);
+    const std::uint64_t others = last & ~std::uint64_t{0xffff};  // domain
     const std::uint64_t a = end(src, sport);
     const std::uint64_t b = end(dst, dport);
     return mix((a + b) ^ base::kHashC,
-               (a ^ b) ^ base::kHashD ^ (std::uint64_t{proto} << 8 | ip_version) ^ seed);
+               (a ^ b) ^ base::kHashD ^ (std::uint64_t{proto} << 8 | ip_version) ^ others ^ seed);
 }
 
 std::string to_string(const IpAddress& address, std::uint8_t ip_version) {

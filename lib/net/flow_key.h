@@ -21,7 +21,7 @@ struct FlowKey {
     std::uint16_t dport = 0;
     std::uint8_t proto = 0;       ///< IP protocol number (IANA), of the transport header for IPv6
     std::uint8_t ip_version = 0;  ///< 4, 6; 0: there is no flow
-    /// What else tells flows apart: all zero, so that addresses, protocol and ports alone do.
+    /// What else tells flows apart, the same both ways (set_domain); all zero where nothing else does.
     std::array<std::uint16_t, 3> domain{};
 
     auto operator<=>(const FlowKey&) const = default;

@@ -99,6 +99,7 @@ std::string_view tunnel_name(Tunnel tunnel) {
         case Tunnel::kNone:
             return "";
         case Tunnel::kGre:
+        case Tunnel::kPptp:
             return "gre";
         case Tunnel::kErspan1:
         case Tunnel::kErspan2:

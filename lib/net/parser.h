@@ -49,6 +49,7 @@ std::string_view malformed_name(Malformed reason);  ///< "truncated_ip", ...
 enum class Tunnel : std::uint8_t {
     kNone,
     kGre,
+    kPptp,  ///< GRE version 1
     kErspan1,
     kErspan2,  ///< III too
     kVxlan,
@@ -57,7 +58,7 @@ enum class Tunnel : std::uint8_t {
     kIpInIp
 };
 std::string_view tunnel_name(
-    Tunnel tunnel);  ///< "gre", "erspan", "vxlan", "geneve", "gtp-u", "ipip"; "" for kNone
+    Tunnel tunnel);  ///< "gre" (PPTP too), "erspan", "vxlan", "geneve", "gtp-u", "ipip"; "" for kNone
 
 inline constexpr std::uint16_t kNoOffset = 0xffff;
 inline constexpr std::size_t kMaxVlans = 8;

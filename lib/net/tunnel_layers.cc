@@ -102,7 +102,7 @@ LayerWalker::Next LayerWalker::pptp() {
         protocol = long_protocol.be16<0>();
     }
     if (!cursor_.advance(1)) return Next::kStop;
-    return inside_tunnel(Tunnel::kGre, h.be16<6>(), ppp_protocol(protocol));
+    return inside_tunnel(Tunnel::kPptp, h.be16<6>(), ppp_protocol(protocol));
 }
 
 /// draft-foschiano-erspan-03. Type I is bare Ethernet in GRE, and has no sequence number.

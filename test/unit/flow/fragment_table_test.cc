@@ -189,3 +189,21 @@ TEST_CASE("a storm of fragments is held within the bounds, and every packet come
     CHECK(out == 10'000);
     CHECK(f.pool->whole());
 }
+
+TEST_CASE("fragments in different domains are different datagrams, and keep their domain") {
+    Fragments f;
+    const auto in_domain = [&](std::uint16_t offset, std::uint16_t domain) {
+        rte_mbuf* packet = f.udp(1, offset);
+        port::meta(packet).parsed.key.domain[0] = domain;
+        return packet;
+    };
+    rte_mbuf* first = in_domain(0, 5);
+    f.take(first);
+    rte_mbuf* other = in_domain(8, 6);
+    CHECK(f.take(other).empty());
+    rte_mbuf* later = in_domain(8, 5);
+    CHECK(f.take(later) == std::vector{later});
+    CHECK(port::meta(later).parsed.key == port::meta(first).parsed.key);
+    CHECK(f.flush() == std::vector{other});
+    CHECK(port::meta(other).parsed.key.domain[0] == 6);
+}

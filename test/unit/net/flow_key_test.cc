@@ -21,6 +21,14 @@ TEST_CASE("both directions of a flow share canonical key and hash") {
     FlowKey other = key;
     other.dport = 81;
     CHECK(other.symmetric_hash(7) != key.symmetric_hash(7));
+    for (std::size_t i = 0; i < key.domain.size(); ++i) {
+        FlowKey elsewhere = key;
+        elsewhere.domain[i] = 1;
+        CHECK(elsewhere.symmetric_hash(7) != key.symmetric_hash(7));
+        CHECK(elsewhere.symmetric_hash(7) == elsewhere.reversed().symmetric_hash(7));
+        CHECK(elsewhere.canonical() == elsewhere.reversed().canonical());
+        CHECK(elsewhere.canonical() != key.canonical());
+    }
 }
 
 TEST_CASE("swapping only the ports is another flow") {
