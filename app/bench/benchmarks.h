@@ -24,5 +24,6 @@ void add_parse(CLI::App& app, Benchmark& chosen);
 void add_pipeline(CLI::App& app, Benchmark& chosen);
 void add_filters(CLI::App& app, Benchmark& chosen);
 void add_bpf(CLI::App& app, Benchmark& chosen);
+void add_flow(CLI::App& app, Benchmark& chosen);
 
 }  // namespace yagura::bench

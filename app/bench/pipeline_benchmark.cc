@@ -12,7 +12,6 @@
 #include "app/bench/benchmarks.h"
 #include "app/bench/frame_set.h"
 #include "app/bench/rule_texts.h"
-#include "broker/policy_loader.h"
 #include "dataplane/pipeline.h"
 #include "drivers/loop/loop.h"
 #include "port/packet.h"
@@ -73,21 +72,6 @@ class RecyclingSink final : public port::TxQueue {
   private:
     std::uint64_t sent_ = 0;
 };
-
-/// One tool gets TCP port 80, which all packets have; the rules before that match none.
-base::Result<std::shared_ptr<const select::PolicySnapshot>> make_policy(std::uint32_t rules) {
-    std::string text =
-        R"({"ports": {"net0": {"role": "network", "device": "loop:"}, "tool0": {"role": "tool", "device": "loop:"}},
-            "rules": [)";
-    for (std::uint32_t n = 1; n < rules; ++n) {
-        text += fmt::format(R"({{"id": {}, "filter": "{}", "forward": ["tool0"]}},)", n + 1, plain_filter(n));
-    }
-    text += R"({"id": 1, "filter": "tcp port 80", "forward": ["tool0"]}]})";
-    const broker::LoadedConfig loaded =
-        broker::compile_config(rules::parse_config(text), net::LinkType::kEthernet);
-    if (!loaded.ok()) return base::Error{broker::error_report("built rules", loaded.errors)};
-    return select::make_policy(loaded.config, loaded.compiled);
-}
 
 /// The stages with their rings.
 class Stages {
@@ -273,7 +257,7 @@ base::Result<Report> run_pipeline(const PipelineChoice& choice, const Common& co
     std::vector<Row> rows;
     std::vector<Group> groups;
     for (const std::uint32_t rules : choice.rules) {
-        const auto policy = make_policy(rules);
+        const auto policy = policy_of_port_80(rules);
         if (!policy) return policy.error();
         for (const unsigned burst : choice.bursts) {
             auto setting = Setting::create(**set, policy.value(), burst);

@@ -3,6 +3,8 @@
 
 #include <fmt/format.h>
 
+#include "broker/policy_loader.h"
+
 namespace yagura::bench {
 namespace {
 
@@ -49,6 +51,20 @@ std::string flow_filter(std::uint32_t n) {
 
 std::string packet_filter(std::uint32_t n) {
     return fmt::format("tcp[tcpflags] & tcp-syn != 0 and not host {} and host {}", server(n + 1), client(n));
+}
+
+base::Result<std::shared_ptr<const select::PolicySnapshot>> policy_of_port_80(std::uint32_t rules) {
+    std::string text =
+        R"({"ports": {"net0": {"role": "network", "device": "loop:"}, "tool0": {"role": "tool", "device": "loop:"}},
+            "rules": [)";
+    for (std::uint32_t n = 1; n < rules; ++n) {
+        text += fmt::format(R"({{"id": {}, "filter": "{}", "forward": ["tool0"]}},)", n + 1, plain_filter(n));
+    }
+    text += R"({"id": 1, "filter": "tcp port 80", "forward": ["tool0"]}]})";
+    const broker::LoadedConfig loaded =
+        broker::compile_config(rules::parse_config(text), net::LinkType::kEthernet);
+    if (!loaded.ok()) return base::Error{broker::error_report("built rules", loaded.errors)};
+    return select::make_policy(loaded.config, loaded.compiled);
 }
 
 }  // namespace yagura::bench

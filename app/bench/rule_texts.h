@@ -2,9 +2,12 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <string>
 
+#include "base/result.h"
 #include "net/flow_key.h"
+#include "select/policy.h"
 
 namespace yagura::bench {
 
@@ -17,5 +20,8 @@ std::string plain_filter(std::uint32_t n);
 std::string flow_filter(std::uint32_t n);
 /// A question that must be asked of every packet.
 std::string packet_filter(std::uint32_t n);
+
+/// One tool gets TCP port 80; of so many rules the others, which are plain 5-tuples, come before that.
+base::Result<std::shared_ptr<const select::PolicySnapshot>> policy_of_port_80(std::uint32_t rules);
 
 }  // namespace yagura::bench
