@@ -2,6 +2,8 @@
 #include "flow/flow_table.h"
 
 #include <algorithm>
+#include <bit>
+#include <cstddef>
 #include <cstring>
 #include <tuple>
 
@@ -12,13 +14,36 @@ namespace {
 
 constexpr std::uint32_t kSweepSlack = FlowClock::ticks(FlowTable::kSweepSlackNs);
 
-bool same_direction(const net::FlowKey& a, const net::FlowKey& b) {
-    return std::memcmp(&a, &b, sizeof a) == 0;
+__m128i load(const net::IpAddress& address) {
+    return _mm_loadu_si128(reinterpret_cast<const __m128i*>(address.data()));
 }
 
-bool opposite_direction(const net::FlowKey& a, const net::FlowKey& b) {
-    return a.src == b.dst && a.dst == b.src && a.sport == b.dport && a.dport == b.sport &&
-           a.proto == b.proto && a.ip_version == b.ip_version && a.domain == b.domain;
+/// A key as words, to be compared in both directions without a branch: which way a packet goes cannot be
+/// predicted, and a branch on an entry that is still on its way from memory would stop the look-ups after it.
+struct Words {
+    explicit Words(const net::FlowKey& key) : src(load(key.src)), dst(load(key.dst)) {
+        static_assert(offsetof(net::FlowKey, sport) == 32 && offsetof(net::FlowKey, proto) == 36);
+        const auto* bytes = reinterpret_cast<const std::uint8_t*>(&key);
+        std::memcpy(&ports, bytes + offsetof(net::FlowKey, sport), sizeof ports);
+        std::memcpy(&rest, bytes + offsetof(net::FlowKey, proto), sizeof rest);
+    }
+    __m128i src;
+    __m128i dst;
+    std::uint32_t ports;
+    std::uint64_t rest;  ///< proto, ip_version, domain
+};
+
+enum Direction : unsigned { kNeither = 0, kSame = 1, kOpposite = 2 };  ///< bits: a key can be its own reverse
+
+unsigned directions(const Words& a, const Words& b) {
+    const auto both_equal = [](__m128i w, __m128i x, __m128i y, __m128i z) -> unsigned {
+        const __m128i equal = _mm_and_si128(_mm_cmpeq_epi8(w, x), _mm_cmpeq_epi8(y, z));
+        return _mm_movemask_epi8(equal) == 0xffff ? 1u : 0u;
+    };
+    const unsigned same = both_equal(a.src, b.src, a.dst, b.dst) & static_cast<unsigned>(a.ports == b.ports);
+    const unsigned opposite =
+        both_equal(a.src, b.dst, a.dst, b.src) & static_cast<unsigned>(a.ports == std::rotl(b.ports, 16));
+    return (same * kSame | opposite * kOpposite) * static_cast<unsigned>(a.rest == b.rest);
 }
 
 TcpState state_of(const FlowEntry& entry) {
@@ -99,11 +124,11 @@ void FlowTable::prefetch_entry(std::uint64_t hash, bool details) const {
 }
 
 FlowTable::Found FlowTable::found_in(const Bucket& bucket, std::uint16_t tag, const net::FlowKey& key) const {
+    const Words asked(key);
     for (unsigned hits = bucket.matches(tag); hits != 0; hits &= hits - 1) {
         const std::uint32_t index = bucket.entries[static_cast<unsigned>(std::countr_zero(hits))];
-        const FlowEntry& e = entries_[index];
-        if (same_direction(e.key, key)) return {.index = index};
-        if (opposite_direction(e.key, key)) return {.index = index, .reverse = true};
+        const unsigned found = directions(Words(entries_[index].key), asked);
+        if (found != kNeither) return {.index = index, .reverse = found == kOpposite};
     }
     return {};
 }
@@ -132,7 +157,7 @@ FlowTable::Found FlowTable::touch(Found found, const Arrival& arrival, std::uint
         }
         advance(entry, arrival, found.reverse);
     }
-    if (found.reverse) entry.answered = true;
+    entry.answered = (entry.answered | (found.reverse ? 1u : 0u)) & 1u;
     entry.last_seen = std::max(entry.last_seen, tick);
     return found;
 }
