@@ -5,6 +5,7 @@
 #include <memory>
 
 #include "app/yagura/commands.h"
+#include "broker/memory_budget.h"
 #include "broker/policy_loader.h"
 
 namespace yagura::app {
@@ -37,6 +38,7 @@ broker::ExitStatus check(const std::string& path) {
                    layer_name(summary.layer), summary.per_flow ? "flow" : "packet");
         for (const std::string& warning : summary.warnings) fmt::print("//   warning: {}\n", warning);
     }
+    fmt::print("{}", broker::memory_budget(loaded.config.inspect, loaded.compiled->state_bytes()));
     if (!loaded.compiled->jit_active()) {
         fmt::print(
             "// note: no native code on this machine: filters are interpreted, which is several times "
@@ -50,9 +52,12 @@ broker::ExitStatus check(const std::string& path) {
 void add_check(CLI::App& app, broker::ExitStatus& status) {
     auto path = std::make_shared<std::string>();
     CLI::App* command = app.add_subcommand(
-        "check", "Validate a configuration; print its canonical form and how its rules are asked");
+        "check",
+        "Validate a configuration; print its canonical form, how its rules are asked and what it "
+        "may take of memory");
     command->add_option("--config", *path, "Configuration file")->required()->type_name("FILE");
-    command->footer("The output is itself a configuration: what it says of the rules stands in comments.");
+    command->footer(
+        "The output is itself a configuration: what it says of rules and memory stands in comments.");
     command->callback([path, &status] { status = check(*path); });
 }
 

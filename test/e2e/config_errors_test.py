@@ -236,6 +236,44 @@ class GoodConfigurationTest(yagura_e2e.TestCase):
         self.assertTrue(after_70 and "warning" in after_70[0],
                         f"no warning that rule 70 selects from its match on:\n{text}")
 
+    def memory(self, rules, inspect):
+        """What check says of memory, by the word before the colon."""
+        text = self.check(self.write_config(yagura_e2e.configuration(["a"], rules, inspect=inspect)))
+        lines = text.splitlines()
+        self.assertIn("// memory, at most:", lines)
+        return dict(line.removeprefix("//   ").split(": ", 1)
+                    for line in lines[lines.index("// memory, at most:") + 1:] if line.startswith("//   "))
+
+    def test_check_says_what_memory_is_needed(self):
+        flows, hold, budget = 1_000_000, 65536, 8 << 20
+        payload = [{"filter": "tcp", "payload": ["needle", "/a.{3,9}b/"], "forward": ["a"]}]
+        said = self.memory(payload, {"flows": flows, "hold_bytes": hold, "hold_budget": "1GiB",
+                                     "stream_budget": budget})
+
+        table, count, size = map(int, re.match(
+            r"(\d+) MiB, which is (\d+) flows x (\d+) bytes; of their records: \d+ MiB$", said["flow table"]).groups())
+        self.assertEqual(count, flows)
+        self.assertTrue(64 < size <= 128, said)
+        self.assertTrue((table - 1 << 20) < flows * size <= (table << 20) + flows, said)
+        self.assertEqual(said["held packets and waiting segments"],
+                         f"1024 MiB, which is {2**30 // hold} flows x {hold} bytes held")
+
+        at_once, state, count, every = map(int, re.match(
+            r"8 MiB, which is (\d+) flows x (\d+) bytes for both directions; all (\d+) flows would take (\d+) MiB$",
+            said["streams"]).groups())
+        self.assertGreater(state, 0)
+        self.assertTrue(at_once * state <= budget < (at_once + 1) * state, said)
+        self.assertEqual((count, every), (flows, -(-flows * state >> 20)))
+
+    def test_check_says_when_a_budget_buys_nothing(self):
+        headers, payload = [{"forward": ["a"]}], [{"payload": ["needle"], "forward": ["a"]}]
+        for rules in headers, [{**payload[0], "scope": "packet"}]:
+            self.assertEqual(self.memory(rules, {})["streams"], "none, no rule inspects a flow")
+        said = self.memory(payload, {"hold_bytes": 0, "hold_budget": "3MiB"})
+        self.assertEqual(said["waiting segments"], "3 MiB; nothing is held")
+        said = self.memory(payload, {"hold_bytes": "unlimited"})
+        self.assertEqual(said["held packets"], "on disk, without bound; waiting segments: 256 MiB")
+
     def test_the_configurations_of_the_repository_are_good(self):
         conf = yagura_e2e.Path(__file__).resolve().parents[2] / "conf"
         files = sorted(conf.glob("*.jsonc"))
