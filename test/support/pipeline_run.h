@@ -28,12 +28,15 @@ inline void sleep_ms(long ms) {
     nanosleep(&pause, nullptr);
 }
 
-/// A pipeline from memory to the four tools of config_with_rules(), set up but not started.
+/// A pipeline from memory to the four tools of config_with_rules(), set up but not started. `more`: members
+/// of the configuration behind the rules, each with a comma before it; without them there is room for 4,096
+/// flows.
 struct PipelineRun {
     static constexpr std::uint32_t kReleased = 4095;
 
-    explicit PipelineRun(const std::string& rules, std::uint32_t pool_size = 8191)
-        : config(config_with_rules(rules)),
+    explicit PipelineRun(const std::string& rules, std::uint32_t pool_size = 8191,
+                         const std::string& more = "")
+        : config(config_with_rules(rules, more)),
           pool(std::move(port::PacketPool::create("run", pool_size).value())),
           release_pool(std::move(port::PacketPool::create("released", kReleased).value())) {
         for (int tool = 0; tool < 4; ++tool) {
@@ -46,7 +49,7 @@ struct PipelineRun {
         options.pressure = dataplane::Pressure::kPushBack;
         options.ring_size = 2048;
         options.inspect = config.inspect;
-        options.inspect.flows = 4096;
+        if (more.empty()) options.inspect.flows = 4096;
         options.release_pool = release_pool->get();
     }
     ~PipelineRun() {
