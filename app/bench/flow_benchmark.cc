@@ -194,7 +194,7 @@ class SelectRig {
         std::array<rte_mbuf*, kBurst> packets;
         lost_ += kBurst - output_->take(packets);
     }
-    std::uint64_t lost() const { return lost_ + select_.untracked(); }
+    std::uint64_t lost() const { return lost_ + select_.flow_counters().untracked.get(); }
 
   private:
     static constexpr unsigned kRing = 4096;
@@ -204,15 +204,23 @@ class SelectRig {
         : set_(set),
           input_(std::move(input)),
           output_(std::move(output)),
-          selector_(std::move(policy), 1),
-          select_({.inputs = {input_.get()},
-                   .tools = {output_.get()},
+          store_(std::uint64_t{1} << 20),
+          selector_(std::move(policy), {}, store_),
+          select_({.feeders = {},
+                   .inputs = {input_.get()},
                    .ports = 1,
                    .burst = kBurst,
                    .pressure = dataplane::Pressure::kDrop,
                    .flows = flows,
-                   .keep_details = false},
-                  &selector_) {
+                   .timeouts = {},
+                   .hold_bytes = 0,
+                   .keep_details = false,
+                   .log = nullptr},
+                  {.tools = {output_.get()},
+                   .pressure = dataplane::Pressure::kDrop,
+                   .burst = kBurst,
+                   .release_pool = nullptr},
+                  store_, &selector_) {
         for (const FrameSet::Frame& frame : set.frames()) {
             port::PacketMeta& m = port::meta(frame.packet);
             m.timestamp_ns = m.order_time = kNow;
@@ -229,6 +237,7 @@ class SelectRig {
     std::uint64_t lost_ = 0;
     std::unique_ptr<dataplane::PacketRing> input_;
     std::unique_ptr<dataplane::PacketRing> output_;
+    flow::BlockStore store_;
     select::Selector selector_;
     dataplane::SelectStage select_;
 };

@@ -86,6 +86,7 @@ Json stats_json(const dataplane::Stats& stats, const rules::Config& config, bool
             {"packets", rule.count.packets}, {"bytes", rule.count.bytes}, {"flows", rule.flows}};
     }
     const dataplane::StreamStats& streams = stats.streams;
+    json["incomplete_sessions"] = stats.incomplete;
     json["streams"] = {{"scanned_bytes", streams.scanned_bytes}, {"depth_reached", streams.depth_reached},
                        {"out_of_order", streams.out_of_order},   {"retransmissions", streams.retransmissions},
                        {"overlaps", streams.overlaps},           {"gaps", streams.gaps},
@@ -93,11 +94,10 @@ Json stats_json(const dataplane::Stats& stats, const rules::Config& config, bool
                        {"after_end", streams.after_end},         {"out_of_window", streams.out_of_window}};
     // What ran out, if anything: where one of these is not 0, the result may depend on the number of lcores.
     json["exhausted"] = {{"flow_table", stats.untracked},
-                         {"flow_table_evictions", stats.evicted},
-                         {"inspection", stats.let_go},
-                         {"inspections", stats.uninspected},
-                         {"hold_budget", stats.hold_refused},
-                         {"incomplete_sessions", stats.incomplete},
+                         {"evicted_flows", stats.evicted},
+                         {"let_go", stats.let_go},
+                         {"uninspected_flows", stats.uninspected},
+                         {"hold_refused", stats.hold_refused},
                          {"decision_table", stats.decision_overflows},
                          {"fragments_unmatched", stats.fragments_unmatched}};
     return json;
@@ -145,6 +145,27 @@ std::string exhaustion_warnings(const dataplane::Stats& stats, const rules::Conf
             "their flows have no "
             "record; raise inspect.flows\n",
             config.inspect.flows, stats.untracked);
+    }
+    if (stats.evicted != 0) {
+        text += fmt::format(
+            "warning: the flow table was full (inspect.flows is {}): {} flows ended early, of those that "
+            "only one "
+            "side spoke for; raise inspect.flows\n",
+            config.inspect.flows, stats.evicted);
+    }
+    if (stats.let_go + stats.uninspected + stats.hold_refused != 0) {
+        text += fmt::format(
+            "warning: there was no room to match and hold all undecided flows: {} let go early, {} were not "
+            "inspected, {} were held in part; raise inspect.hold_budget, inspect.stream_budget or "
+            "inspect.flows\n",
+            stats.let_go, stats.uninspected, stats.hold_refused);
+    }
+    if (stats.incomplete != 0) {
+        text += fmt::format(
+            "warning: {} selected sessions are not complete: more than inspect.hold_bytes of them came "
+            "before the "
+            "match; raise it{}\n",
+            stats.incomplete, " (in replay \"unlimited\" keeps all)");
     }
     if (stats.decision_overflows != 0) {
         text += fmt::format(

@@ -278,6 +278,7 @@ Stats Pipeline::stats() const {
         selector->add_to(rules);
         stats.decision_overflows += selector->decision_overflows();
         stats.uninspected += selector->uninspected();
+        stats.let_go += selector->let_go();
         stats.incomplete += selector->incomplete();
         stats.inspected += selector->inspections().count();
         stats.streams.add(selector->inspector().counters());
@@ -298,7 +299,6 @@ Stats Pipeline::stats() const {
     for (const auto& select : select_) {
         const SelectStage::FlowCounters& flows = select->flow_counters();
         stats.untracked += flows.untracked.get();
-        stats.let_go += flows.let_go.get();
         stats.hold_refused += flows.hold_refused.get();
         stats.flows += select->flows().size();
         stats.evicted += select->flows().evicted();

@@ -90,15 +90,13 @@ unsigned SelectStage::go_on() {
     // Taken is counted last, and by sizes read before tx can free a packet: what is not yet offered is still
     // in flight.
     outlet_.flush();
-    if (at_ == count_) {
-        for (const auto& [port, captured] : std::span(arrived_.data(), count_))
-            port_counters_[port.index()].taken.add(1, captured);
-        if (unwanted_count_ != 0) rte_pktmbuf_free_bulk(unwanted_.data(), unwanted_count_);
-        unwanted_count_ = 0;
-        count_ = at_ = 0;
-        return std::max(begin, count_);
-    }
-    return at_ - begin;
+    const unsigned handled = at_ - begin;
+    if (at_ < count_) return handled;
+    for (const auto& [port, captured] : std::span(arrived_.data(), count_))
+        port_counters_[port.index()].taken.add(1, captured);
+    if (unwanted_count_ != 0) rte_pktmbuf_free_bulk(unwanted_.data(), unwanted_count_);
+    count_ = at_ = unwanted_count_ = 0;
+    return handled;
 }
 
 flow::FlowTable::Found SelectStage::find(const port::PacketMeta& m) {
@@ -269,7 +267,6 @@ void SelectStage::free_chain(flow::BlockStore::Chain& chain) {
 
 void SelectStage::end_inspection(std::uint32_t index, End end) {
     flow::FlowEntry& flow = flows_.entry(index);
-    if (end == End::kShort) flow_counters_.let_go.add(1);
     selector_->close(flow, end);
     resolve_held(index, true);
     selector_->end_inspection(flow);
@@ -298,6 +295,7 @@ void SelectStage::sweep(unsigned handled) {
 
 /// When nothing more can come every flow has ended.
 void SelectStage::finish() {
+    if (options_.feeders.empty()) return;
     // First whether they are done, then whether they have left something.
     if (!std::ranges::all_of(options_.feeders, [](const RxStage* rx) { return rx->done(); })) return;
     if (std::ranges::any_of(options_.inputs, [](const PacketRing* ring) { return ring->count() != 0; }))

@@ -24,7 +24,7 @@ namespace yagura::dataplane {
 class SelectStage : public Stage {
   public:
     struct Options {
-        std::vector<const RxStage*> feeders;  ///< all that put packets on its inputs
+        std::vector<const RxStage*> feeders;  ///< all that put packets on its inputs; none: it never ends
         std::vector<PacketRing*> inputs;      ///< one per rx stage
         std::size_t ports;
         unsigned burst;
@@ -52,7 +52,6 @@ class SelectStage : public Stage {
     const ToolOutlet::ToolCounters& counters(base::ToolId tool) const { return outlet_.counters(tool); }
     struct FlowCounters {
         base::Counter untracked;     ///< packets whose flow found no room in the table
-        base::Counter let_go;        ///< flows whose inspection ended for want of room
         base::Counter hold_refused;  ///< flows whose hold ended before hold_bytes for want of room
     };
     const FlowCounters& flow_counters() const { return flow_counters_; }

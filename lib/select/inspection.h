@@ -6,6 +6,7 @@
 
 #include "base/counter.h"
 #include "base/zeroed_array.h"
+#include "flow/datagram_assembler.h"
 #include "flow/hold_queue.h"
 #include "flow/tcp_stream.h"
 #include "match/compiled_rules.h"
@@ -28,6 +29,7 @@ struct Inspection {
     std::uint32_t newer = kNone;
     flow::HoldQueue held;
     std::array<flow::TcpStream, 2> streams;  ///< by direction: 0 that of FlowEntry::key
+    flow::DatagramAssembler fragments;
     std::array<std::uint64_t, 2> scanned{};  ///< bytes of each direction, gaps included
     std::uint64_t extra_tools = 0;           ///< given without a rule: inspection was given up
     bool closed = false;                     ///< nothing is open any more

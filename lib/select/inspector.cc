@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <iterator>
 
+#include "net/fragment.h"
 #include "net/protocol_numbers.h"
 
 namespace yagura::select {
@@ -11,14 +12,6 @@ namespace {
 
 constexpr std::size_t kSequenceAt = 4;
 constexpr std::size_t kAcknowledgmentAt = 8;
-constexpr std::size_t kFlagsAt = 13;
-
-flow::Segment segment_of(base::Bytes tcp, base::Bytes payload, std::uint32_t wire_size) {
-    return {.seq = base::load_be32(&tcp[kSequenceAt]),
-            .flags = tcp[kFlagsAt],
-            .payload = payload,
-            .wire_size = wire_size};
-}
 
 }  // namespace
 
@@ -52,14 +45,14 @@ Inspector::Inspector(std::shared_ptr<const match::CompiledRules> rules, const In
     : rules_(*rules), limits_(limits), store_(store), states_(rules, limits.stream_budget) {
     hits_.reserve(2 * rules_.size() + 1);
     merged_.reserve(2 * rules_.size() + 1);
-    if (states_.capacity() != 0) buffer_ = std::make_unique<Buffer>();
+    if (states_.capacity() != 0) buffers_ = std::make_unique<Buffers>();
 }
 
 flow::StreamContext Inspector::stream_context() {
     return {.store = store_,
             .limits = {.reorder_bytes = limits_.reorder_bytes},
             .counters = counters_.streams,
-            .scratch = *buffer_};
+            .scratch = buffers_->gathered};
 }
 
 match::ScanContext Inspector::context(const Source& source) const {
@@ -108,13 +101,39 @@ bool Inspector::feed(const match::PacketView& packet, const flow::FlowEntry& flo
                         .scratch = scratch,
                         .direction = reverse ? 1u : 0u};
     const base::Bytes payload = packet.frame.subspan(parsed.payload, parsed.payload_size);
-    if (flow.key.proto != net::ip_proto::kTcp) {
+    if (parsed.is_fragment) {
+        feed_fragment(source);
+    } else if (flow.key.proto != net::ip_proto::kTcp) {
         feed_datagram(source, payload);
     } else if (parsed.transport != net::kNoOffset) {
-        feed_segment(source, packet.frame.subspan(parsed.transport), payload,
-                     net::payload_wire_size(packet.frame, packet.wire_length, parsed));
+        const base::Bytes tcp = packet.frame.subspan(parsed.transport);
+        feed_segment(source,
+                     {.seq = base::load_be32(&tcp[kSequenceAt]),
+                      .flags = parsed.tcp_flags,
+                      .payload = payload,
+                      .wire_size = net::payload_wire_size(packet.frame, packet.wire_length, parsed)},
+                     base::load_be32(&tcp[kAcknowledgmentAt]));
     }
     return true;
+}
+
+void Inspector::feed_fragment(const Source& source) {
+    Inspection& inspection = source.inspection;
+    const auto part = net::read_fragment(source.packet->frame, *source.packet->parsed);
+    if (!part) return;
+    const auto whole =
+        inspection.fragments.offer(*part, source.direction, store_, buffers_->datagram, counters_.fragments);
+    if (!whole) return;
+    const net::FlowKey& key = source.flow.key;
+    const net::TransportPart transport = net::read_transport(key.ip_version, whole->proto, whole->bytes);
+    if (!transport.sound) return;
+    if (key.proto != net::ip_proto::kTcp) return feed_datagram(source, transport.payload);
+    feed_segment(source,
+                 {.seq = transport.tcp_seq,
+                  .flags = transport.tcp_flags,
+                  .payload = transport.payload,
+                  .wire_size = static_cast<std::uint32_t>(transport.payload.size())},
+                 transport.tcp_ack);
 }
 
 void Inspector::feed_datagram(const Source& source, base::Bytes bytes) {
@@ -128,14 +147,9 @@ void Inspector::feed_datagram(const Source& source, base::Bytes bytes) {
     depth_reached(source);
 }
 
-/// `tcp`: from the first byte of a header that is there as a whole.
-void Inspector::feed_segment(const Source& source, base::Bytes tcp, base::Bytes payload,
-                             std::uint32_t wire_size) {
+void Inspector::feed_segment(const Source& source, const flow::Segment& segment, std::uint32_t ack) {
     Inspection& inspection = source.inspection;
-    const flow::Segment segment = segment_of(tcp, payload, wire_size);
-    if ((segment.flags & net::tcp_flag::kAck) != 0) {
-        inspection.streams[1 - source.direction].acknowledge(base::load_be32(&tcp[kAcknowledgmentAt]));
-    }
+    if ((segment.flags & net::tcp_flag::kAck) != 0) inspection.streams[1 - source.direction].acknowledge(ack);
     if (inspection.ended[source.direction]) return;
     flow::TcpStream& stream = inspection.streams[source.direction];
     Sink sink{*this, source};
@@ -180,6 +194,7 @@ void Inspector::conclude(const flow::FlowEntry& flow, Inspection& inspection, ma
 
 void Inspector::release(Inspection& inspection) {
     for (flow::TcpStream& stream : inspection.streams) stream.clear(store_);
+    inspection.fragments.clear(store_, counters_.fragments);
     if (inspection.state != Inspection::kNone) states_.release(inspection.state);
     inspection.state = Inspection::kNone;
 }

@@ -24,6 +24,7 @@ struct InspectLimits {
 /// What happened on the way from packets to streams. Any thread may read.
 struct InspectCounters {
     flow::StreamCounters streams;
+    flow::AssemblyCounters fragments;
     base::Counter scanned_bytes;
     base::Counter depth_reached;  ///< directions
 };
@@ -64,14 +65,17 @@ class Inspector {
         match::MatchScratch& scratch;
         unsigned direction;
     };
-    using Buffer = std::array<std::uint8_t, 65536>;
+    struct Buffers {
+        std::array<std::uint8_t, 65536> gathered;  ///< segments that waited
+        std::array<std::uint8_t, flow::DatagramAssembler::kMostBytes> datagram;
+    };
     flow::StreamContext stream_context();
     match::ScanContext context(const Source& source) const;
     void add_hits(std::span<const match::RuleIndex> rules);
     bool depth_reached(const Source& source);
     void feed_datagram(const Source& source, base::Bytes bytes);
-    void feed_segment(const Source& source, base::Bytes tcp, base::Bytes payload, std::uint32_t wire_size);
-    void feed_fragment(const Source& source, const match::PacketView& packet);
+    void feed_segment(const Source& source, const flow::Segment& segment, std::uint32_t ack);
+    void feed_fragment(const Source& source);
     void end_direction(const Source& source, bool finished);
 
     const match::CompiledRules& rules_;
@@ -81,7 +85,7 @@ class Inspector {
     InspectCounters counters_;
     std::vector<match::RuleIndex> hits_;  ///< room for every rule
     std::vector<match::RuleIndex> merged_;
-    std::unique_ptr<Buffer> buffer_;  ///< what waited is put together here
+    std::unique_ptr<Buffers> buffers_;
 };
 
 }  // namespace yagura::select

@@ -435,8 +435,10 @@ DropReason Selector::refuse_hold(flow::FlowEntry& flow, const match::PacketView&
 
 void Selector::give_up(Inspection& inspection, End end) {
     inspection.closed = true;
-    inspection.gave_up = end == End::kShort;
-    if (end == End::kShort && options_.when_short == rules::WhenShort::kForward) {
+    if (end != End::kShort) return;
+    inspection.gave_up = true;
+    let_go_.add(1);
+    if (options_.when_short == rules::WhenShort::kForward) {
         inspection.extra_tools = inspection.wanted | inspection.wanted_onward;
     }
 }

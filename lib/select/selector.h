@@ -120,6 +120,8 @@ class Selector {
     std::uint64_t decision_overflows() const { return overflows_.get(); }
     /// Flows that payload rules were not asked of, because too many others are inspected. Any thread.
     std::uint64_t uninspected() const { return uninspected_.get(); }
+    /// Flows whose inspection ended for want of room. Any thread.
+    std::uint64_t let_go() const { return let_go_.get(); }
     /// Flows that were selected after packets of them had been let go. Any thread.
     std::uint64_t incomplete() const { return incomplete_.get(); }
 
@@ -172,6 +174,7 @@ class Selector {
     std::array<base::Counter, base::kMaxTools> tool_flows_;
     base::Counter overflows_;
     base::Counter uninspected_;
+    base::Counter let_go_;
     base::Counter incomplete_;
     // Room for every rule, so that nothing is allocated later.
     RuleList matched_;    ///< by this packet
