@@ -37,14 +37,20 @@ RULES = [
     {"name": "credentials", "payload": ["/passw(or)?d/i", "/^USER [a-z]+/m", "/login:/i"]},
     {"name": "binary", "payload_all": ["/\\x00\\x00\\x00[\\x01-\\x1f]/", "/[\\x80-\\xff]{8}/"]},
 ]
-CONFIG = configuration(["a"], [{**rule, "forward": ["a"]} for rule in RULES])
+# A tool for each rule: one that could not change who gets a flow is not asked to the end.
+TOOLS = [f"tool{number}" for number in range(1, len(RULES) + 1)]
+CONFIG = configuration(TOOLS, [{**rule, "forward": [tool]} for rule, tool in zip(RULES, TOOLS)])
 
 PROTOCOLS = {"icmp": 1, "igmp": 2, "tcp": 6, "udp": 17, "dccp": 33, "gre": 47, "esp": 50, "ah": 51, "icmpv6": 58,
              "ospf": 89, "pim": 103, "vrrp": 112, "sctp": 132, "udplite": 136}
 
 # Where the two differ, and why: (capture, name of the rule, flow as in flows.jsonl) -> reason. A flow is written as
 # "FIRST PROTO SRC SPORT DST DPORT".
-DIFFERENCES = {}
+DIFFERENCES = {
+    ("ndpi-gnutella.pcap", "no web", "431.830401000 17 10.0.2.15 28681 86.75.43.182 43502"):
+        "300.16 s after the packet before it: a flow ends within two ticks of 134 ms after its 300 s, so to the replay "
+        "it is no flow of its own",
+}
 
 
 def selected_by(flows):
@@ -78,7 +84,8 @@ class ReferenceTest(yagura_e2e.TestCase):
                     else:
                         who = "replay" if flow in got[number] else "reference"
                         unexplained.append(f"{where}: only the {who} selects it")
-        self.assertEqual(unexplained, [], "\n".join(unexplained[:50]))
+        if unexplained:
+            self.fail(f"{len(unexplained)} differences\n" + "\n".join(unexplained[:50]))
         self.assertEqual(explained, set(DIFFERENCES), "explained, but there is no such difference any more")
         for rule in CONFIG["rules"]:
             self.assertGreater(hits[rule["id"]], 0, f"no capture has what \"{rule['name']}\" looks for")
