@@ -301,7 +301,7 @@ Stats Pipeline::stats() const {
         stats.untracked += flows.untracked.get();
         stats.hold_refused += flows.hold_refused.get();
         stats.flows += select->flows().size();
-        stats.evicted += select->flows().evicted();
+        stats.evicted += flows.evicted.get();
         stats.held_blocks += select->store().blocks_used();
         stats.held_blocks_peak += select->store().blocks_peak();
     }

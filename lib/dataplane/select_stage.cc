@@ -124,6 +124,7 @@ bool SelectStage::make_room(std::uint64_t hash) {
     if (index == flow::FlowTable::kNone) index = flows_.victim(hash);
     if (index == flow::FlowTable::kNone && full) index = selector_->oldest_inspected();
     if (index == flow::FlowTable::kNone) return false;
+    flow_counters_.evicted.add(1);
     end_flow(index, End::kShort);
     flows_.erase(index);
     return true;

@@ -52,6 +52,7 @@ class SelectStage : public Stage {
     const ToolOutlet::ToolCounters& counters(base::ToolId tool) const { return outlet_.counters(tool); }
     struct FlowCounters {
         base::Counter untracked;     ///< packets whose flow found no room in the table
+        base::Counter evicted;       ///< flows that ended early, for others in a full table
         base::Counter hold_refused;  ///< flows whose hold ended before hold_bytes for want of room
     };
     const FlowCounters& flow_counters() const { return flow_counters_; }

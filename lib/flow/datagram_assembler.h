@@ -38,7 +38,7 @@ struct AssemblyCounters {
 /// given of a datagram that is not whole; one of which a snap length cut a fragment never is.
 class DatagramAssembler {
   public:
-    static constexpr std::uint8_t kMostDatagrams = 4;
+    static constexpr std::uint8_t kMostDatagrams = 8;
     static constexpr std::uint16_t kMostAge = 64;
     static constexpr std::size_t kMostBytes = 65535;
 

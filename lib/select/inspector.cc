@@ -84,10 +84,11 @@ bool Inspector::feed(const match::PacketView& packet, const flow::FlowEntry& flo
                      Inspection& inspection, match::MatchScratch& scratch) {
     hits_.clear();
     const net::ParsedPacket& parsed = *packet.parsed;
-    if (parsed.payload == net::kNoOffset) return true;
+    // A first fragment may end inside the transport header, which is whole in the datagram.
+    if (parsed.payload == net::kNoOffset && !parsed.is_fragment) return true;
     if (inspection.state == Inspection::kNone) {
         // Without payload there is nothing to match, but a SYN says where the stream begins.
-        if (parsed.payload_size != 0) {
+        if (parsed.payload_size != 0 || parsed.is_fragment) {
             inspection.state = states_.acquire();
             if (inspection.state == match::PayloadStates::kNone) return false;
         } else if (parsed.transport == net::kNoOffset || flow.key.proto != net::ip_proto::kTcp) {
@@ -100,10 +101,12 @@ bool Inspector::feed(const match::PacketView& packet, const flow::FlowEntry& flo
                         .inspection = inspection,
                         .scratch = scratch,
                         .direction = reverse ? 1u : 0u};
-    const base::Bytes payload = packet.frame.subspan(parsed.payload, parsed.payload_size);
     if (parsed.is_fragment) {
         feed_fragment(source);
-    } else if (flow.key.proto != net::ip_proto::kTcp) {
+        return true;
+    }
+    const base::Bytes payload = packet.frame.subspan(parsed.payload, parsed.payload_size);
+    if (flow.key.proto != net::ip_proto::kTcp) {
         feed_datagram(source, payload);
     } else if (parsed.transport != net::kNoOffset) {
         const base::Bytes tcp = packet.frame.subspan(parsed.transport);
