@@ -35,11 +35,9 @@ def is_dropped(packet):
 def expected():
     """Tool -> packets, by the rules of conf/demo.jsonc."""
     tools = {'ids': [], 'web': [], 'dns': [], 'rec': []}
-    injected = False
     for packet in make_sample.packets():
-        # From the packet with the injection on: the session is selected as of the match.
-        injected = injected or 'attack' in packet.marks
-        if (packet.what == 'http attack' and injected) or packet.marks & {'rst', 'malformed'}:
+        # The whole session, from its SYN on.
+        if packet.what == 'http attack' or packet.marks & {'rst', 'malformed'}:
             tools['ids'].append(packet)
         if packet.proto == TCP and ports(packet) & {80, 443, 8080} and 'malformed' not in packet.marks:
             tools['web'].append(packet)

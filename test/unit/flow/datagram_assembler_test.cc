@@ -140,7 +140,7 @@ TEST_CASE("a number that comes round does not find an old datagram") {
 
 TEST_CASE("a datagram without room is let go") {
     SECTION("of the store") {
-        Assembly a(3 * BlockStore::kBlockSize);
+        Assembly a(4 * BlockStore::kBlockSize);
         CHECK(a.offer(1, 8, kB, true).empty());
         CHECK(a.offer(1, 512, kB, true).empty());
         CHECK(a.counters.no_room.get() == 1);
