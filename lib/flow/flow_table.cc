@@ -123,7 +123,8 @@ void FlowTable::prefetch_entry(std::uint64_t hash, bool details) const {
     }
 }
 
-FlowTable::Found FlowTable::found_in(const Bucket& bucket, std::uint16_t tag, const net::FlowKey& key) const {
+inline FlowTable::Found FlowTable::found_in(const Bucket& bucket, std::uint16_t tag,
+                                            const net::FlowKey& key) const {
     const Words asked(key);
     for (unsigned hits = bucket.matches(tag); hits != 0; hits &= hits - 1) {
         const std::uint32_t index = bucket.entries[static_cast<unsigned>(std::countr_zero(hits))];
@@ -142,14 +143,16 @@ void FlowTable::begin(FlowEntry& entry, const net::FlowKey& key, const Arrival& 
     advance(entry, arrival, false);
 }
 
-FlowTable::Found FlowTable::touch(Found found, const Arrival& arrival, std::uint32_t tick) {
+inline FlowTable::Found FlowTable::touch(Found found, const Arrival& arrival, std::uint32_t tick) {
     FlowEntry& entry = entries_[found.index];
-    if (has_ended(entry, tick, 0)) {
+    if (tick > entry.last_seen && has_ended(entry, tick, 0)) {
         by_timeout_.add(1);
         found.ended = true;
         return found;
     }
-    if (is_tcp(entry)) {
+    // What nearly every packet is changes nothing.
+    const bool plain = state_of(entry) == TcpState::kEstablished && is_plain_segment(arrival.tcp_flags);
+    if (!plain && is_tcp(entry)) {
         if (is_opening_segment(arrival.tcp_flags) && connection_is_over(entry)) {
             by_reuse_.add(1);
             found.ended = true;

@@ -3,6 +3,8 @@
 
 #include <cstdint>
 
+#include "net/protocol_numbers.h"
+
 namespace yagura::flow {
 
 /// How far a connection is, as far as an onlooker needs to know to say when it has ended. By flags alone:
@@ -42,6 +44,11 @@ inline bool is_over(TcpState state, bool answered) {
     return state == TcpState::kClosed || is_reset(state);
 }
 
+/// None of SYN, FIN and RST: it changes nothing of an established connection.
+constexpr bool is_plain_segment(std::uint8_t flags) {
+    using namespace net::tcp_flag;
+    return (flags & (kSyn | kFin | kRst)) == 0;
+}
 /// A segment that only begins a connection: SYN alone among SYN, ACK, FIN and RST.
 bool is_opening_segment(std::uint8_t flags);
 /// The second segment of a handshake.
