@@ -37,6 +37,11 @@ SelectStage::SelectStage(Options options, ToolOutlet::Options outlet, flow::Bloc
       outlet_(std::move(outlet), store, port_counters_),
       buffer_(std::make_unique<port::FrameBuffer>()) {}
 
+SelectStage::~SelectStage() {
+    for (; at_ < count_; ++at_) rte_pktmbuf_free(burst_[at_]);
+    if (unwanted_count_ != 0) rte_pktmbuf_free_bulk(unwanted_.data(), unwanted_count_);
+}
+
 unsigned SelectStage::turn() {
     unsigned handled = adopt_policy() ? 1 : 0;
     if (outlet_.waits()) {

@@ -39,6 +39,9 @@ class SelectStage : public Stage {
     /// the store for good.
     SelectStage(Options options, ToolOutlet::Options outlet, flow::BlockStore& store,
                 select::Selector* selector);
+    ~SelectStage() override;  ///< frees what it has taken and not dealt with
+    SelectStage(const SelectStage&) = delete;
+    SelectStage& operator=(const SelectStage&) = delete;
 
     unsigned turn() override;
 

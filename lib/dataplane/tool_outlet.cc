@@ -36,10 +36,13 @@ ToolOutlet::~ToolOutlet() {
     }
 }
 
-bool ToolOutlet::has_room() const {
-    return !waits() && std::ranges::all_of(options_.tools, [this](const PacketRing* ring) {
-        return ring->room() >= options_.burst;
-    });
+bool ToolOutlet::has_room() {
+    if (waits()) return false;
+    for (const PacketRing* ring : options_.tools) {
+        if (ring->room() < options_.burst) return false;
+    }
+    released_ = false;
+    return true;
 }
 
 bool ToolOutlet::rings_take(std::uint64_t tools) const {
@@ -83,7 +86,6 @@ void ToolOutlet::put(rte_mbuf* packet, std::uint64_t tools) {
 
 void ToolOutlet::flush() {
     for (std::size_t tool = 0; tool < outgoing_.size(); ++tool) flush(tool);
-    released_ = false;
 }
 
 void ToolOutlet::flush(std::size_t tool) {
@@ -104,7 +106,6 @@ void ToolOutlet::flush(std::size_t tool) {
 }
 
 void ToolOutlet::release(flow::BlockStore::Chain chain, bool last) {
-    released_ = true;
     push({.packet = nullptr, .tools = 0, .chain = chain, .last = last});
     if (count_ == 1) drain();
 }
@@ -126,7 +127,6 @@ bool ToolOutlet::advance(unsigned& offered) {
     if (next.packet == nullptr) return release_some(offered);
     if (!rings_take(next.tools)) {
         flush();
-        released_ = true;
         if (!rings_take(next.tools)) return false;
     }
     put(next.packet, next.tools);

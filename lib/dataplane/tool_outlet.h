@@ -43,8 +43,8 @@ class ToolOutlet {
     ToolOutlet(const ToolOutlet&) = delete;
     ToolOutlet& operator=(const ToolOutlet&) = delete;
 
-    /// In replay: a burst's worst case would find room in every ring, and nothing waits.
-    bool has_room() const;
+    /// In replay, before a burst is taken: its worst case would find room in every ring, and nothing waits.
+    bool has_room();
     /// Takes the packet and offers it to the tools (at least one).
     void offer(rte_mbuf* packet, std::uint64_t tools);
     /// Offers the packets of a hold queue that are pending. `last`: takes the chain and frees it at the end;
@@ -88,7 +88,7 @@ class ToolOutlet {
         unsigned count = 0;
     };
     std::vector<Outgoing> outgoing_;  ///< by tool
-    bool released_ = false;           ///< since the last flush: a burst's room may be used up
+    bool released_ = false;  ///< since has_room(): the room of the burst may be used up
     /// A circle. Live it is empty between calls.
     std::vector<Waiting> queue_;
     std::size_t first_ = 0;
