@@ -202,6 +202,7 @@ class CompiledRules {
 
   private:
     friend class PayloadStates;
+    friend class BareStreams;
     struct State;
     explicit CompiledRules(std::unique_ptr<State> state);
     std::unique_ptr<State> state_;

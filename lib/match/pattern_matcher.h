@@ -88,6 +88,7 @@ class PatternMatcher {
     std::span<const PatternHit> end_stream(void* memory, PatternScratch& scratch) const;
 
   private:
+    friend class BareStreams;
     struct DatabaseDeleter {
         void operator()(hs_database_t* database) const { hs_free_database(database); }
     };
