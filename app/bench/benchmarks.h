@@ -25,5 +25,6 @@ void add_pipeline(CLI::App& app, Benchmark& chosen);
 void add_filters(CLI::App& app, Benchmark& chosen);
 void add_bpf(CLI::App& app, Benchmark& chosen);
 void add_flow(CLI::App& app, Benchmark& chosen);
+void add_payload(CLI::App& app, Benchmark& chosen);
 
 }  // namespace yagura::bench

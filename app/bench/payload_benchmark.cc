@@ -1,0 +1,303 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Payload through the select stage beside hs_scan_stream() alone: the same bytes in the same segments, the
+// same databases. All flows stay undecided, so that every byte is scanned. Beside it, what flows and held
+// packets take of memory.
+#include <fmt/format.h>
+#include <rte_cycles.h>
+#include <unistd.h>
+
+#include <CLI/CLI.hpp>
+#include <fstream>
+#include <memory>
+
+#include "app/bench/benchmarks.h"
+#include "app/bench/literals.h"
+#include "app/bench/payload_rig.h"
+#include "app/bench/rule_texts.h"
+#include "flow/hold_queue.h"
+#include "net/protocol_numbers.h"
+#include "select/inspection.h"
+
+namespace yagura::bench {
+namespace {
+
+constexpr std::size_t kMtuSegment = 1448;  ///< of 1,500 bytes, with time stamps
+constexpr std::size_t kSmallSegment = 100;
+
+struct PayloadChoice {
+    std::string capture;
+    std::string rules;
+    std::vector<std::uint32_t> patterns{10, 1'000, 10'000};
+    std::size_t segments = 1024;
+};
+
+struct Traffic {
+    std::string cut;
+    Conversations conversations;
+    std::unique_ptr<Tape> tape;
+};
+
+base::Result<std::vector<Traffic>> make_traffic(const PayloadChoice& choice) {
+    // Enough for as many segments of every size.
+    const std::size_t most = choice.segments;
+    Conversations whole = make_conversations(most);
+    Conversations more = make_conversations(4 * most);
+    if (!choice.capture.empty()) {
+        auto read = read_conversations(choice.capture, most);
+        if (!read) return read.error();
+        whole = std::move(*read);
+        auto read_more = read_conversations(choice.capture, 4 * most);
+        if (!read_more) return read_more.error();
+        more = std::move(*read_more);
+    }
+    std::vector<Traffic> traffic;
+    traffic.push_back({choice.capture.empty() ? "as made" : "as captured", std::move(whole), nullptr});
+    for (const std::size_t size : {kMtuSegment, kSmallSegment})
+        traffic.push_back({std::to_string(size), recut(more, size, most), nullptr});
+    std::erase_if(traffic, [](const Traffic& t) { return t.conversations.segments.empty(); });
+    return traffic;
+}
+
+base::Result<std::vector<Literal>> make_patterns(const PayloadChoice& choice,
+                                                 const std::vector<Traffic>& traffic) {
+    // What stands in the traffic is left out, so more are made than are wanted.
+    std::vector<Literal> literals =
+        make_literals(2 * *std::max_element(choice.patterns.begin(), choice.patterns.end()));
+    if (!choice.rules.empty()) {
+        auto read = read_literals(choice.rules);
+        if (!read) return read.error();
+        literals = std::move(*read);
+    }
+    for (const Traffic& t : traffic) remove_found(literals, t.conversations);
+    if (literals.empty()) return base::Error{"every pattern stands in the traffic"};
+    return literals;
+}
+
+struct Row {
+    std::size_t patterns;
+    const Traffic* traffic;
+    AtLap at_lap;
+    std::unique_ptr<PayloadRig> rig;
+};
+
+/// Gbit/s of payload, from cycles per packet.
+Spread throughput(const Spread& cycles, const Tape& tape) {
+    const double bits = 8.0 * static_cast<double>(tape.bytes()) / static_cast<double>(tape.packets().size());
+    std::vector<double> values;
+    for (const double c : cycles.repeats)
+        values.push_back(bits * static_cast<double>(rte_get_tsc_hz()) / c / 1e9);
+    return spread_of(std::move(values));
+}
+
+Spread quotient(const Spread& a, const Spread& b) {
+    std::vector<double> values;
+    for (std::size_t i = 0; i < a.repeats.size(); ++i) values.push_back(a.repeats[i] / b.repeats[i]);
+    return spread_of(std::move(values));
+}
+
+Spread difference(const Spread& a, const Spread& b) {
+    std::vector<double> values;
+    for (std::size_t i = 0; i < a.repeats.size(); ++i) values.push_back(a.repeats[i] - b.repeats[i]);
+    return spread_of(std::move(values));
+}
+
+Spread once(double value) {
+    return spread_of({value});
+}
+
+Table speed_table(const PayloadChoice& choice, const std::vector<Row>& rows, const Measurement& measurement) {
+    Table table{.title = "Payload of undecided flows: the select stage, and hs_scan_stream() alone",
+                .labels = {"patterns", "segments", "sessions"},
+                .columns = {{"yagura", "Gbit/s", 2},
+                            {"hs_scan_stream", "Gbit/s", 2},
+                            {"yagura / hs_scan_stream", "", 3},
+                            {"yagura's own", "cycles per packet", 0}},
+                .rows = {},
+                .notes = {}};
+    for (std::size_t i = 0; i < rows.size(); ++i) {
+        const std::vector<Measured>& m = measurement.groups[i].subjects;
+        const Spread& own = m[0].parts[0];
+        const Spread& bare = m[1].parts[0];
+        const Tape& tape = *rows[i].traffic->tape;
+        table.rows.push_back({.labels = {std::to_string(rows[i].patterns), rows[i].traffic->cut,
+                                         rows[i].at_lap == AtLap::kGoesOn ? "go on" : "new, held"},
+                              .figures = {throughput(own, tape), throughput(bare, tape), quotient(bare, own),
+                                          difference(own, bare)}});
+    }
+    table.notes = {
+        choice.rules.empty() ? "The patterns are made of random letters, for want of a rule set (--rules)."
+                             : "Patterns are the longest `content` of each rule in the rule set, from all "
+                               "over it, but for those "
+                               "that stand in the traffic.",
+        "Each is a rule by itself, for all of TCP. None is ever found, so no flow is ever decided. The bare "
+        "scan "
+        "has the same databases, a stream of each direction that is always open, and the same packets, which "
+        "are in the second-level cache for both.",
+        "\"go on\": every session is endless, and its hold is full. \"new, held\": the sessions are new in "
+        "each "
+        "lap of the tape, and every packet of them is held until they end; their beginning and end are in "
+        "the "
+        "figure. The bare scan's streams never end.",
+        "The stage takes the packets from a ring in bursts of 32 and frees them; looking up the flow, "
+        "putting the "
+        "stream in order, the rules, the flow's counts, holding are all in it. \"yagura's own\" is the "
+        "difference."};
+    return table;
+}
+
+std::string tape_note(const PayloadChoice& choice, const Traffic& traffic) {
+    const double mean =
+        static_cast<double>(traffic.tape->bytes()) / static_cast<double>(traffic.tape->packets().size());
+    return fmt::format(
+        "Segments \"{}\": {} of {}, {} connections, {:.0f} bytes on average.", traffic.cut,
+        traffic.tape->packets().size(),
+        choice.capture.empty() ? "made words, for want of a capture (--capture)" : traffic.conversations.name,
+        traffic.conversations.connections, mean);
+}
+
+// ---- memory
+
+std::uint64_t resident_bytes() {
+    std::uint64_t total = 0;
+    std::uint64_t resident = 0;
+    std::ifstream("/proc/self/statm") >> total >> resident;
+    return resident * static_cast<std::uint64_t>(sysconf(_SC_PAGESIZE));
+}
+
+/// Of a full table, by flow.
+double bytes_per_flow(bool details) {
+    constexpr std::uint32_t kFlows = 1u << 20;
+    const std::uint64_t before = resident_bytes();
+    flow::FlowTable table(kFlows, {}, details);
+    std::uint32_t tracked = 0;
+    for (std::uint32_t n = 0; n < kFlows; ++n) {
+        const net::FlowKey key = nth_flow(n);
+        const flow::Arrival arrival{
+            .now_ns = 1'700'000'000'000'000'000, .tcp_flags = net::tcp_flag::kAck, .has_payload = true};
+        const auto found = table.find_or_insert(key, key.symmetric_hash(1), arrival);
+        if (found.index == flow::FlowTable::kNone) continue;
+        ++tracked;
+        if (details) table.details(found.index).packets = 1;
+    }
+    return static_cast<double>(resident_bytes() - before) / tracked;
+}
+
+/// Of the store, by held frame of this size: `packets` of them in one queue.
+double bytes_per_held(std::size_t size, std::uint32_t packets) {
+    flow::BlockStore store(std::uint64_t{64} << 20);
+    flow::HoldQueue queue;
+    const std::vector<std::uint8_t> frame(size);
+    const flow::HeldPacket held{.size = static_cast<std::uint32_t>(size), .in_ledger = true};
+    for (std::uint32_t i = 0; i < packets; ++i) {
+        if (!queue.push(store, held, frame)) break;
+    }
+    const double bytes = static_cast<double>(store.blocks_used() * flow::BlockStore::kBlockSize);
+    const double each = bytes / queue.packets;
+    store.free(queue.chain);
+    return each;
+}
+
+Table memory_table(const std::vector<Row>& rows, const std::vector<const select::PolicySnapshot*>& policies) {
+    constexpr std::uint32_t kMany = 1000;
+    Table table{.title = "Memory",
+                .labels = {"what", "of it"},
+                .columns = {{"size", "bytes", 0}},
+                .rows = {},
+                .notes = {}};
+    const auto add = [&table](std::string what, std::string of, double bytes) {
+        table.rows.push_back({.labels = {std::move(what), std::move(of)}, .figures = {once(bytes)}});
+    };
+    add("idle flow", "its place in the flow table", bytes_per_flow(false));
+    add("idle flow", "the same, with what its record needs", bytes_per_flow(true));
+    add("inspected flow, besides", "where matching stands, what is held", sizeof(select::Inspection));
+    for (std::size_t i = 0; i < policies.size(); ++i) {
+        const match::CompiledRules& rules = *policies[i]->rules;
+        const std::size_t stream = rows[i * (rows.size() / policies.size())].rig->stream_bytes();
+        add("inspected flow, besides", fmt::format("{} patterns: streams and hits", rules.size()),
+            static_cast<double>(rules.state_bytes()));
+        add("stream", fmt::format("{} patterns: of one direction", rules.size()),
+            static_cast<double>(stream));
+    }
+    for (const std::size_t size : {std::size_t{60}, std::size_t{1500}}) {
+        add("held packet", fmt::format("{} bytes, the only one of its flow", size), bytes_per_held(size, 1));
+        add("held packet", fmt::format("{} bytes, one of {}", size, kMany), bytes_per_held(size, kMany));
+    }
+    table.notes = {
+        "A flow's place is what the process has more with a table of 1,048,576 that is full, by flow. Held "
+        "packets are whole blocks of the hold budget, the rest is counted by the stream budget and "
+        "inspect.flows. "
+        "An inspected flow has the state of its streams from its first byte of payload on."};
+    return table;
+}
+
+base::Result<Report> run_payload(const PayloadChoice& choice, const Common& common) {
+    auto traffic = make_traffic(choice);
+    if (!traffic) return traffic.error();
+    auto literals = make_patterns(choice, *traffic);
+    if (!literals) return literals.error();
+    std::size_t mbufs = 0;
+    for (const Traffic& t : *traffic) mbufs += Tape::mbufs(t.conversations);
+    if (auto started = start(common.cpu, memory_for(mbufs)); !started) return started.error();
+    for (Traffic& t : *traffic) {
+        auto tape = Tape::create(t.conversations);
+        if (!tape) return tape.error();
+        t.tape = std::move(*tape);
+    }
+
+    std::vector<std::shared_ptr<const select::PolicySnapshot>> policies;
+    std::vector<const select::PolicySnapshot*> policy_pointers;
+    std::vector<Row> rows;
+    std::vector<Group> groups;
+    for (const std::uint32_t wanted : choice.patterns) {
+        const std::size_t patterns = std::min<std::size_t>(wanted, literals->size());
+        auto policy = policy_of_literals(*literals, patterns);
+        if (!policy) return policy.error();
+        policies.push_back(*policy);
+        policy_pointers.push_back(policies.back().get());
+        for (const Traffic& t : *traffic) {
+            for (const AtLap at_lap : {AtLap::kGoesOn, AtLap::kIsNew}) {
+                auto rig = PayloadRig::create(*t.tape, *policy, at_lap);
+                if (!rig) return rig.error();
+                groups.push_back((*rig)->group());
+                rows.push_back(
+                    {.patterns = patterns, .traffic = &t, .at_lap = at_lap, .rig = std::move(*rig)});
+            }
+        }
+    }
+    const Measurement measurement = measure(groups, common.measure);
+    for (const Row& row : rows) {
+        if (auto right = row.rig->check(); !right) {
+            return base::Error{fmt::format("{} patterns, segments \"{}\": {}", row.patterns, row.traffic->cut,
+                                           right.error().message)};
+        }
+    }
+    Report report{.benchmark = "payload", .tables = {}, .interrupted_share = measurement.interrupted_share};
+    report.tables.push_back(speed_table(choice, rows, measurement));
+    for (const Traffic& t : *traffic) report.tables[0].notes.push_back(tape_note(choice, t));
+    report.tables.push_back(memory_table(rows, policy_pointers));
+    return report;
+}
+
+}  // namespace
+
+void add_payload(CLI::App& app, Benchmark& chosen) {
+    auto choice = std::make_shared<PayloadChoice>();
+    CLI::App* command = app.add_subcommand(
+        "payload", "Gbit/s of payload through the select stage, and memory by flow and held packet");
+    command->add_option("--capture", choice->capture, "Capture file of which the TCP payloads are taken")
+        ->check(CLI::ExistingFile);
+    command->add_option("--rules", choice->rules, "Folder with *.rules of Suricata or Snort")
+        ->check(CLI::ExistingDirectory);
+    command->add_option("--patterns", choice->patterns, "Patterns at the same time")
+        ->delimiter(',')
+        ->check(CLI::Range(1u, 1u << 17))
+        ->capture_default_str();
+    command->add_option("--segments", choice->segments, "Segments in turn")
+        ->check(CLI::Range(64u, 1u << 20))
+        ->capture_default_str();
+    command->callback([choice, &chosen] {
+        chosen = [choice](const Common& common) { return run_payload(*choice, common); };
+    });
+}
+
+}  // namespace yagura::bench
