@@ -32,12 +32,16 @@ struct Inspection {
     flow::DatagramAssembler fragments;
     std::array<std::uint64_t, 2> scanned{};  ///< bytes of each direction, gaps included
     std::uint64_t extra_tools = 0;           ///< given without a rule: inspection was given up
-    bool closed = false;                     ///< nothing is open any more
-    bool gave_up = false;                    ///< for want of room
-    bool missed = false;                     ///< a packet was not held that an open rule may want
-    bool hold_full = false;                  ///< nothing more is held, so that what is held has no holes
-    bool answered = false;                   ///< which list it is in
-    std::array<bool, 2> ended{};             ///< the direction has no more bytes to match
+    /// What a packet gets that brings nothing new: known until the flow's rules are gone through again.
+    std::uint32_t standing = 0;  ///< its rules and tools (DecisionTable)
+    bool standing_known = false;
+    bool standing_waits = false;  ///< and more is open
+    bool closed = false;          ///< nothing is open any more
+    bool gave_up = false;         ///< for want of room
+    bool missed = false;          ///< a packet was not held that an open rule may want
+    bool hold_full = false;       ///< nothing more is held, so that what is held has no holes
+    bool answered = false;        ///< which list it is in
+    std::array<bool, 2> ended{};  ///< the direction has no more bytes to match
 
     static constexpr std::uint32_t kNone = 0xffffffff;
 };

@@ -30,8 +30,7 @@ void unite(std::span<const match::RuleIndex> a, std::span<const match::RuleIndex
     std::ranges::set_union(a, b, std::back_inserter(out));
 }
 
-rules::Direction direction_of(const match::PacketView& packet, const flow::FlowEntry& flow) {
-    const bool reverse = packet.parsed->key != flow.key;
+rules::Direction direction_of(bool reverse, const flow::FlowEntry& flow) {
     return reverse == (flow.client_is_dst != 0) ? rules::Direction::kToServer : rules::Direction::kToClient;
 }
 
@@ -282,7 +281,7 @@ Verdict Selector::select_untracked(const match::PacketView& packet, std::uint64_
 Verdict Selector::select_plain(const match::PacketView& packet, std::uint64_t hash, flow::FlowEntry& flow) {
     const Rules so_far = decisions_.rules_of(flow.decision);
     ask_packet(packet, open_limit(so_far), flow.payload_possible, match::PayloadRules::kOfScopePacket,
-               direction_of(packet, flow));
+               direction_of(packet.parsed->key != flow.key, flow));
     if (matched_.empty()) {
         return verdict_on(so_far, flow.decision, decisions_[flow.decision].tools, packet, &flow);
     }
@@ -348,6 +347,7 @@ bool Selector::add_lasting(Inspection& inspection, Rules rules, bool of_payload)
 
 /// Brings the flow up to date with what is known of its rules, and finds out whether anything is still open.
 void Selector::reconsider(flow::FlowEntry& flow, Inspection& inspection) {
+    inspection.standing_known = false;
     const Rules session = decisions_.rules_of(inspection.session);
     unite(session, decisions_.rules_of(inspection.onward), effective_);
     cut(effective_, policy_->actions);
@@ -376,21 +376,25 @@ void Selector::reconsider(flow::FlowEntry& flow, Inspection& inspection) {
 Verdict Selector::select_inspected(const match::PacketView& packet, flow::FlowEntry& flow) {
     Inspection& inspection = inspections_[flow.inspection];
     if (flow.answered) inspections_.set_answered(flow.inspection);
-    ask_packet(packet, inspection.limit, flow.payload_possible, match::PayloadRules::kOfScopePacket,
-               direction_of(packet, flow));
     const bool reverse = packet.parsed->key != flow.key;
+    ask_packet(packet, inspection.limit, flow.payload_possible, match::PayloadRules::kOfScopePacket,
+               direction_of(reverse, flow));
     if (!inspector_.feed(packet, flow, reverse, inspection, *scratch_)) {
         give_up(inspection, End::kShort);
     } else if (inspection.ended[0] && inspection.ended[1]) {
         inspector_.conclude(flow, inspection, *scratch_);
         inspection.closed = true;
     }
-    Verdict verdict;
-    verdict.resolve = add_lasting(inspection, inspector_.hits(), true);
+    if (matched_.empty() && inspector_.hits().empty() && inspection.standing_known && !inspection.closed) {
+        Verdict verdict =
+            verdict_so_far(decisions_.rules_of(inspection.standing), inspection.standing,
+                           decisions_[inspection.standing].tools, inspection.standing_waits, packet, flow);
+        if (verdict.hold) verdict.own = inspection.onward;
+        return verdict;
+    }
+    const bool changed = add_lasting(inspection, inspector_.hits(), true);
     add_lasting(inspection, matched_, false);
     reconsider(flow, inspection);
-    verdict.closed = inspection.closed;
-    verdict.resolve = (verdict.resolve || verdict.closed) && !inspection.held.empty();
 
     // What holds for this packet: the flow's rules, and its own that are for the packet alone.
     std::erase_if(matched_,
@@ -401,23 +405,37 @@ Verdict Selector::select_inspected(const match::PacketView& packet, flow::FlowEn
     const Rules certain = before(effective_, inspection.first_drop);
     const std::uint64_t tools = tools_of(certain, inspection.hash) | inspection.extra_tools;
     const bool waits = certain.size() < effective_.size() || (inspection.wanted & ~tools) != 0;
-    const bool wanted = waits && !inspection.closed;
-    verdict.hold = wanted && !inspection.hold_full;
-    inspection.missed |= wanted && inspection.hold_full;
-    if (tools == 0 && wanted) {
-        if (!verdict.hold) verdict.reason = hold_full_reason(packet);
-    } else {
-        const std::uint32_t id = decisions_.intern(certain, tools, DecisionTable::Use::kRecord);
-        const Verdict now = verdict_on(certain, id, tools, packet, &flow);
-        verdict.tools = now.tools;
-        verdict.reason = now.reason;
-        verdict.counted = id == DecisionTable::kFull ? DecisionTable::kEmpty : id;
-    }
+    const std::uint32_t id = decisions_.intern(certain, tools, DecisionTable::Use::kRecord);
+    inspection.standing = id;
+    inspection.standing_waits = waits;
+    inspection.standing_known = matched_.empty() && id != DecisionTable::kFull;
+
+    Verdict verdict = verdict_so_far(certain, id, tools, waits, packet, flow);
+    verdict.closed = inspection.closed;
+    verdict.resolve = (changed || verdict.closed) && !inspection.held.empty();
     if (verdict.hold && !onward_.empty()) {
         const std::uint32_t own = decisions_.intern(onward_, 0, DecisionTable::Use::kRecord);
         if (own == DecisionTable::kFull) overflows_.add(1);
         verdict.own = own == DecisionTable::kFull ? DecisionTable::kEmpty : own;
     }
+    return verdict;
+}
+
+/// A packet of an inspected flow that gets `certain` now. `waits`: something that is open may give it more.
+Verdict Selector::verdict_so_far(Rules certain, std::uint32_t decision, std::uint64_t tools, bool waits,
+                                 const match::PacketView& packet, flow::FlowEntry& flow) {
+    Inspection& inspection = inspections_[flow.inspection];
+    const bool wanted = waits && !inspection.closed;
+    Verdict verdict{.hold = wanted && !inspection.hold_full};
+    inspection.missed |= wanted && inspection.hold_full;
+    if (tools == 0 && wanted) {
+        if (!verdict.hold) verdict.reason = hold_full_reason(packet);
+        return verdict;
+    }
+    const Verdict now = verdict_on(certain, decision, tools, packet, &flow);
+    verdict.tools = now.tools;
+    verdict.reason = now.reason;
+    verdict.counted = decision == DecisionTable::kFull ? DecisionTable::kEmpty : decision;
     return verdict;
 }
 

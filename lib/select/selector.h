@@ -151,6 +151,8 @@ class Selector {
     Verdict select_untracked(const match::PacketView& packet, std::uint64_t hash);
     Verdict select_plain(const match::PacketView& packet, std::uint64_t hash, flow::FlowEntry& flow);
     Verdict select_inspected(const match::PacketView& packet, flow::FlowEntry& flow);
+    Verdict verdict_so_far(Rules certain, std::uint32_t decision, std::uint64_t tools, bool waits,
+                           const match::PacketView& packet, flow::FlowEntry& flow);
     DropReason hold_full_reason(const match::PacketView& packet) const;
     void give_up(Inspection& inspection, End end);
     bool add_lasting(Inspection& inspection, Rules rules, bool of_payload);
