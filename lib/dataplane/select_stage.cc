@@ -24,6 +24,11 @@ void count_offered(flow::FlowDetails& details, std::uint32_t captured) {
     details.bytes += captured;
 }
 
+void prefetch_meta(const rte_mbuf* packet) {
+    const auto* meta = reinterpret_cast<const std::uint8_t*>(&port::meta(packet));
+    for (std::size_t i = 0; i < sizeof(port::PacketMeta); i += RTE_CACHE_LINE_SIZE) rte_prefetch0(meta + i);
+}
+
 }  // namespace
 
 SelectStage::SelectStage(Options options, ToolOutlet::Options outlet, flow::BlockStore& store,
@@ -80,7 +85,7 @@ void SelectStage::take(PacketRing& input) {
     count_ = input.take({burst_.data(), options_.burst});
     at_ = 0;
     const std::span<rte_mbuf* const> burst(burst_.data(), count_);
-    for (rte_mbuf* packet : burst) rte_prefetch0(&port::meta(packet));
+    for (rte_mbuf* packet : burst) prefetch_meta(packet);
     for (rte_mbuf* packet : burst) flows_.prefetch(port::meta(packet).flow_hash);
     for (rte_mbuf* packet : burst) flows_.prefetch_entry(port::meta(packet).flow_hash, options_.keep_details);
     for (unsigned i = 0; i < count_; ++i) {
@@ -91,7 +96,11 @@ void SelectStage::take(PacketRing& input) {
 /// Deals with the burst, as far as the outlet takes what comes of it. Returns the packets dealt with.
 unsigned SelectStage::go_on() {
     const unsigned begin = at_;
-    while (at_ < count_ && !outlet_.waits()) select_one(burst_[at_++]);
+    while (at_ < count_ && !outlet_.waits()) {
+        // What take() has fetched, the payload of the packets before may have driven out.
+        if (at_ + 1 < count_) prefetch_meta(burst_[at_ + 1]);
+        select_one(burst_[at_++]);
+    }
     // Taken is counted last, and by sizes read before tx can free a packet: what is not yet offered is still
     // in flight.
     outlet_.flush();
