@@ -61,7 +61,13 @@ class StatsTest(yagura_e2e.TestCase):
                 "18446744073709551615": {**count(2), "flows": 1},
                 "5": {**none, "flows": 0},
             },
-            "exhausted": {"flow_table": 0, "decision_table": 0, "fragments_unmatched": 0},
+            "incomplete_sessions": 0,
+            "streams": {name: 0 for name in (
+                "scanned_bytes", "depth_reached", "out_of_order", "retransmissions", "overlaps", "gaps", "gap_bytes",
+                "before_start", "after_end", "out_of_window")},
+            "exhausted": {name: 0 for name in (
+                "flow_table", "evicted_flows", "let_go", "uninspected_flows", "hold_refused", "decision_table",
+                "fragments_unmatched")},
         })
         self.assertEqual(list(stats["ports"]), ["lan", "wan"])
         self.assertEqual(list(stats["rules"]), ["1", "10", "18446744073709551615", "5"])
@@ -94,7 +100,7 @@ class FlowsTest(yagura_e2e.TestCase):
             packet(tcp_frame(flags=SYN), 2 * SECOND + 5),
             packet(ethernet(vlan(vlan(ipv6(tcp(sport=1, dport=2)), 20, 0x86DD), 10, 0x8100), 0x88A8), 3 * SECOND),
             packet(udp_frame(vxlan(inside, vni=77), dport=4789), 4 * SECOND),
-            packet(tcp_frame(b"back", "10.0.0.2", "10.0.0.1", sport=80, dport=40000), 1_700_000_000 * SECOND + 1),
+            packet(tcp_frame(b"back", "10.0.0.2", "10.0.0.1", sport=80, dport=40000), 5 * SECOND + 1),
             packet(ethernet(ipv4(b"\x08\0\0\0\0\0\0\0", proto=1)), 1_700_000_000 * SECOND + 2),
         ]
         config = configuration(["a", "b"], [
@@ -109,10 +115,10 @@ class FlowsTest(yagura_e2e.TestCase):
             count = {"packets": len(which), "bytes": sum(sizes[i] for i in which)}
             return {"first": first, "last": last, "proto": proto, "src": src, "sport": sport, "dst": dst,
                     "dport": dport, "vlans": list(vlans), "tunnel": tunnel, "rules": rules, "tools": tools,
-                    **count, "seen": count}
+                    **count, "complete": True, "seen": count}
 
         expected = [
-            flow("2.000000005", "1700000000.000000001", "tcp", "10.0.0.1", 40000, "10.0.0.2", 80,
+            flow("2.000000005", "5.000000001", "tcp", "10.0.0.1", 40000, "10.0.0.2", 80,
                  [3, 2], ["a", "b"], 1, 4),
             flow("3.000000000", "3.000000000", "tcp", "2001:db8::1", 1, "2001:db8::2", 2,
                  [3, 1], ["a", "b"], 2, vlans=[10, 20]),
@@ -123,7 +129,7 @@ class FlowsTest(yagura_e2e.TestCase):
         ]
         self.maxDiff = None
         self.assertEqual(replay.flows, expected)
-        self.assertEqual(list(replay.flows[0])[:13], list(expected[0])[:13], "order of keys")
+        self.assertEqual(list(replay.flows[0])[:14], list(expected[0])[:14], "order of keys")
 
     def test_packets_and_bytes_are_those_selected_and_seen_is_all_that_came(self):
         packets = [tcp_frame(b"one"), tcp_frame(b"needle"), tcp_frame(b"three", "10.0.0.2", "10.0.0.1", sport=80,
