@@ -98,6 +98,18 @@ std::uint32_t BlockStore::take() {
     return index;
 }
 
+/// The blocks that will be taken next, as far as they lie behind each other. They mostly do: blocks that were
+/// taken together are given back together.
+void BlockStore::prefetch(std::uint64_t count) const {
+    constexpr std::uint64_t kMost = 8;
+    const std::uint64_t first = free_ == kNone ? fresh_ : free_;
+    const std::uint64_t end = std::min(first + std::min(count, kMost), backed_);
+    for (std::uint64_t i = first; i < end; ++i) {
+        const auto* block = reinterpret_cast<const std::uint8_t*>(&blocks_[i]);
+        for (std::size_t line = 0; line < kBlockSize; line += 64) __builtin_prefetch(block + line, 1);
+    }
+}
+
 bool BlockStore::append(Chain& chain, std::span<const base::Bytes> parts) {
     std::size_t size = 0;
     for (const base::Bytes part : parts) size += part.size();
@@ -109,6 +121,7 @@ bool BlockStore::append(Chain& chain, std::span<const base::Bytes> parts) {
     if (fresh > 0) {
         used_.add(fresh);
         if (used > peak_.get()) peak_.add(used - peak_.get());
+        prefetch(fresh);
     }
 
     for (base::Bytes part : parts) {

@@ -76,6 +76,7 @@ class BlockStore {
 
     BlockStore() = default;
     std::uint32_t take();
+    void prefetch(std::uint64_t count) const;
     void give_back(std::uint64_t count) { used_.add(std::uint64_t{0} - count); }
     bool grow(std::uint64_t blocks);
 
