@@ -86,7 +86,8 @@ std::unique_ptr<select::Selector> Pipeline::make_selector(std::size_t select) co
                     .reorder_bytes = static_cast<std::uint32_t>(inspect.reorder_bytes),
                     .stream_budget = inspect.stream_budget / selects,
                     .flows = flows_per_select()},
-        .when_short = inspect.when_short};
+        .when_short = inspect.when_short,
+        .trace = options_.flow_traces.empty() ? nullptr : options_.flow_traces[select]};
     return std::make_unique<select::Selector>(options_.policy, options, *stores_[select]);
 }
 
@@ -136,7 +137,8 @@ void Pipeline::make_stages() {
                                               .other = nanoseconds(timeouts.other)},
                                  .hold_bytes = options_.inspect.hold_bytes,
                                  .keep_details = options_.keep_details,
-                                 .log = options_.flow_logs.empty() ? nullptr : options_.flow_logs[i]},
+                                 .log = options_.flow_logs.empty() ? nullptr : options_.flow_logs[i],
+                                 .trace = options_.flow_traces.empty() ? nullptr : options_.flow_traces[i]},
             ToolOutlet::Options{.tools = raw(tool_rings_[i]),
                                 .pressure = options_.pressure,
                                 .burst = options_.burst,

@@ -32,8 +32,9 @@ struct PipelineOptions {
     /// Packets that were held are released in mbufs of this pool, which nothing else may take from. Needed
     /// when the policy has payload rules, or may get some.
     rte_mempool* release_pool = nullptr;
-    std::string spool_folder;         ///< for what is held, when inspect.hold_bytes is unlimited
-    std::vector<FlowLog*> flow_logs;  ///< by place in plan.select; empty: none
+    std::string spool_folder;                     ///< for what is held, when inspect.hold_bytes is unlimited
+    std::vector<FlowLog*> flow_logs;              ///< by place in plan.select; empty: none
+    std::vector<select::FlowTrace*> flow_traces;  ///< likewise
 };
 
 /// The stages, the rings between them, and the threads that run them. Sources and tools stay with the caller

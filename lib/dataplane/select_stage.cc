@@ -19,6 +19,18 @@ constexpr unsigned kIdleTurns = 1024;
 
 using End = select::Selector::End;
 
+select::Decided reason_of(End end) {
+    switch (end) {
+        case End::kFlow:
+            return select::Decided::kFlowEnded;
+        case End::kShort:
+            return select::Decided::kNoRoom;
+        case End::kPolicy:
+            break;
+    }
+    return select::Decided::kPolicy;
+}
+
 void count_offered(flow::FlowDetails& details, std::uint32_t captured) {
     ++details.packets;
     details.bytes += captured;
@@ -122,7 +134,7 @@ flow::FlowTable::Found SelectStage::find(const port::PacketMeta& m) {
         if (found.index == flow::FlowTable::kNone) flow_counters_.untracked.add(1);
     }
     if (found.ended) [[unlikely]] {
-        end_flow(found.index, End::kFlow);
+        end_flow(found.index, found.reused ? select::FlowEnd::kReuse : select::FlowEnd::kTimeout);
         flows_.restart(found.index, m.parsed.key, arrival);
         found = {.index = found.index, .inserted = true};
     }
@@ -139,7 +151,7 @@ bool SelectStage::make_room(std::uint64_t hash) {
     if (index == flow::FlowTable::kNone && full) index = selector_->oldest_inspected();
     if (index == flow::FlowTable::kNone) return false;
     flow_counters_.evicted.add(1);
-    end_flow(index, End::kShort);
+    end_flow(index, select::FlowEnd::kEvicted);
     flows_.erase(index);
     return true;
 }
@@ -156,10 +168,15 @@ void SelectStage::select_one(rte_mbuf* packet) {
         found = find(m);
         if (found.index != flow::FlowTable::kNone) [[likely]]
             flow = &flows_.entry(found.index);
+        if (options_.trace != nullptr) [[unlikely]] {
+            if (flow == nullptr) options_.trace->untracked(m.parsed.key);
+            if (found.inserted) options_.trace->begin(found.index, *flow, m.timestamp_ns);
+        }
     }
+    const bool traced = flow != nullptr && flow->traced;
     match::PacketView view{
         .frame = {}, .wire_length = m.wire_length, .parsed = &m.parsed, .captured = captured};
-    if (selector_->needs_bytes(flow)) {
+    if (selector_->needs_bytes(flow) || traced) {
         view.frame = port::contiguous(packet, *buffer_);
         if (!selector_->has_room()) [[unlikely]] {
             const std::uint32_t oldest = selector_->oldest_inspected();
@@ -168,14 +185,26 @@ void SelectStage::select_one(rte_mbuf* packet) {
         }
     }
 
+    if (traced) [[unlikely]]
+        trace_packet(view, m, found.index);
     select::Verdict verdict = selector_->select(view, m.flow_hash, flow, found.index);
+    if (traced) [[unlikely]]
+        options_.trace->selected(found.index, *flow, *selector_, verdict);
     const bool held = verdict.hold && hold(view, m, *flow, found.index, verdict);
     if (verdict.hold && !held) {
         const select::DropReason reason = selector_->refuse_hold(*flow, view);
         if (verdict.tools == 0) verdict.reason = reason;
+        if (traced) [[unlikely]] {
+            const flow::HoldQueue& queue = selector_->held(*flow);
+            options_.trace->turn_to(found.index, m.timestamp_ns);
+            options_.trace->note(
+                {.kind = select::FlowEvent::Kind::kHoldFull, .packets = queue.packets, .bytes = queue.bytes});
+        }
     }
     if (verdict.resolve) resolve_held(found.index, verdict.closed);
     if (verdict.closed) selector_->end_inspection(*flow);
+    if (traced) [[unlikely]]
+        options_.trace->outcome(found.index, verdict, held);
 
     if (flow != nullptr && options_.keep_details) {
         flow::FlowDetails& details = flows_.details(found.index);
@@ -231,11 +260,13 @@ void SelectStage::resolve_held(std::uint32_t index, bool closed) {
     flow::FlowEntry& flow = flows_.entry(index);
     flow::HoldQueue& queue = selector_->held(flow);
     if (queue.empty()) return;
+    if (flow.traced) options_.trace->turn_to(index, now_ns_);
     if (closed) {
         if (const auto reason = selector_->resolve_to_nothing(flow)) {
             SelectPortCounters& counters = port_counters_[queue.port];
             counters.dropped[static_cast<std::size_t>(*reason)].add(queue.packets, queue.bytes);
             counters.unparked.add(queue.packets, queue.bytes);
+            if (flow.traced) options_.trace->unheld(0, *reason, queue.packets, queue.bytes);
             free_chain(queue.chain);
             queue = {};
             return;
@@ -256,11 +287,13 @@ void SelectStage::resolve_held(std::uint32_t index, bool closed) {
         held.offered |= fresh;
         held.counted = now.counted;
         pending |= fresh != 0;
+        if (flow.traced && fresh != 0) options_.trace->unheld(fresh, select::DropReason::kNone, 1, held.size);
         place.write(&held, sizeof held);
         if (closed && held.offered == 0) {
             SelectPortCounters& counters = port_counters_[held.port];
             counters.dropped[static_cast<std::size_t>(now.reason)].add(1, held.size);
             counters.unparked.add(1, held.size);
+            if (flow.traced) options_.trace->unheld(0, now.reason, 1, held.size);
         }
     }
     if (pending) {
@@ -282,13 +315,18 @@ void SelectStage::free_chain(flow::BlockStore::Chain& chain) {
 
 void SelectStage::end_inspection(std::uint32_t index, End end) {
     flow::FlowEntry& flow = flows_.entry(index);
+    if (flow.traced) options_.trace->turn_to(index, now_ns_);
     selector_->close(flow, end);
+    if (flow.traced)
+        options_.trace->note({.kind = select::FlowEvent::Kind::kDecided, .decided = reason_of(end)});
     resolve_held(index, true);
     selector_->end_inspection(flow);
 }
 
-void SelectStage::end_flow(std::uint32_t index, End end) {
+void SelectStage::end_flow(std::uint32_t index, select::FlowEnd why) {
+    const End end = why == select::FlowEnd::kEvicted ? End::kShort : End::kFlow;
     if (selector_->inspects(flows_.entry(index))) end_inspection(index, end);
+    if (flows_.entry(index).traced) options_.trace->end(index, why, now_ns_);
     if (options_.log != nullptr && flows_.details(index).packets != 0) {
         options_.log->flow_ended(flows_.entry(index), flows_.details(index), *selector_);
     }
@@ -303,7 +341,7 @@ void SelectStage::sweep(unsigned handled) {
     if (outlet_.waits() || now_ns_ == 0 || finished_flows_ != 0) return;
     const std::uint32_t index = flows_.sweep(now_ns_, handled / 4 + 1);
     if (index == flow::FlowTable::kNone) return;
-    end_flow(index, End::kFlow);
+    end_flow(index, select::FlowEnd::kTimeout);
     flows_.erase(index);
     outlet_.flush();
 }
@@ -317,11 +355,18 @@ void SelectStage::finish() {
         return;
     for (std::uint32_t n = 0; n < kFinishPerTurn && finished_flows_ < flows_.indices(); ++n) {
         const std::uint32_t index = finished_flows_++;
-        if (flows_.entry(index).used) end_flow(index, End::kFlow);
+        if (flows_.entry(index).used) end_flow(index, select::FlowEnd::kInput);
         if (outlet_.waits()) break;
     }
     outlet_.flush();
     if (finished_flows_ == flows_.indices()) finished_.store(true, std::memory_order_release);
+}
+
+void SelectStage::trace_packet(const match::PacketView& packet, const port::PacketMeta& m,
+                               std::uint32_t index) {
+    options_.trace->packet(
+        index, flows_.entry(index), *selector_,
+        {.view = packet, .timestamp_ns = m.timestamp_ns, .record = m.order_record, .file = m.order_file});
 }
 
 void SelectStage::count_flow(flow::FlowDetails& details, const port::PacketMeta& m, std::uint32_t captured,

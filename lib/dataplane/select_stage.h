@@ -34,6 +34,7 @@ class SelectStage : public Stage {
         std::uint64_t hold_bytes;  ///< of frames, per flow
         bool keep_details;         ///< fill FlowDetails
         FlowLog* log;              ///< null, or with keep_details
+        select::FlowTrace* trace;  ///< null, or the selectors' too
     };
     /// `selector` stays with the caller, until another is published and this thread has been quiescent since;
     /// the store for good.
@@ -74,7 +75,8 @@ class SelectStage : public Stage {
     void resolve_held(std::uint32_t index, bool closed);
     void free_chain(flow::BlockStore::Chain& chain);
     void end_inspection(std::uint32_t index, select::Selector::End end);
-    void end_flow(std::uint32_t index, select::Selector::End end);
+    void end_flow(std::uint32_t index, select::FlowEnd why);
+    void trace_packet(const match::PacketView& packet, const port::PacketMeta& m, std::uint32_t index);
     void sweep(unsigned handled);
     void finish();
     void count_flow(flow::FlowDetails& details, const port::PacketMeta& m, std::uint32_t captured,

@@ -155,7 +155,7 @@ inline FlowTable::Found FlowTable::touch(Found found, const Arrival& arrival, st
     if (!plain && is_tcp(entry)) {
         if (is_opening_segment(arrival.tcp_flags) && connection_is_over(entry)) {
             by_reuse_.add(1);
-            found.ended = true;
+            found.ended = found.reused = true;
             return found;
         }
         advance(entry, arrival, found.reverse);

@@ -71,6 +71,7 @@ class FlowTable {
         /// (is_opening_segment(), is_over()). It is as its last packet left it. The caller finishes it and
         /// calls restart() with the same packet before anything else.
         bool ended = false;
+        bool reused = false;  ///< ended, by a new connection
     };
     /// The entry of this flow, made if it is not there. `hash`: key.symmetric_hash().
     Found find_or_insert(const net::FlowKey& key, std::uint64_t hash, const Arrival& arrival);

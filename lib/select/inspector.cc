@@ -28,12 +28,19 @@ struct Inspector::Sink {
         inspector.counters_.scanned_bytes.add(part.size());
         inspector.add_hits(inspector.rules_.scan_stream(inspector.states_, inspection.state, source.direction,
                                                         part, inspector.context(source), source.scratch));
+        if (source.flow.traced) inspector.trace_patterns(source);
         scanned += part.size();
         return !inspector.depth_reached(source);
     }
     void gap(std::uint64_t size) {
         Inspection& inspection = source.inspection;
         std::uint64_t& scanned = inspection.scanned[source.direction];
+        if (source.flow.traced) {
+            inspector.trace_->note({.kind = FlowEvent::Kind::kGap,
+                                    .direction = static_cast<std::uint8_t>(source.direction),
+                                    .bytes = size,
+                                    .position = static_cast<std::int64_t>(scanned)});
+        }
         scanned += std::min(size, inspector.limits_.stream_depth - scanned);
         if (inspector.depth_reached(source) || inspection.state == Inspection::kNone) return;
         inspector.rules_.stream_gap(inspector.states_, inspection.state, source.direction);
@@ -41,8 +48,8 @@ struct Inspector::Sink {
 };
 
 Inspector::Inspector(std::shared_ptr<const match::CompiledRules> rules, const InspectLimits& limits,
-                     flow::BlockStore& store)
-    : rules_(*rules), limits_(limits), store_(store), states_(rules, limits.stream_budget) {
+                     flow::BlockStore& store, FlowTrace* trace)
+    : rules_(*rules), limits_(limits), store_(store), trace_(trace), states_(rules, limits.stream_budget) {
     hits_.reserve(2 * rules_.size() + 1);
     merged_.reserve(2 * rules_.size() + 1);
     if (states_.capacity() != 0) buffers_ = std::make_unique<Buffers>();
@@ -69,6 +76,22 @@ void Inspector::add_hits(std::span<const match::RuleIndex> rules) {
     merged_.clear();
     std::ranges::set_union(hits_, rules, std::back_inserter(merged_));
     hits_.swap(merged_);
+}
+
+/// Of the last scan.
+void Inspector::trace_patterns(const Source& source) {
+    // Without streams, matches are counted in the datagram.
+    const std::uint64_t before =
+        source.flow.key.proto == net::ip_proto::kTcp ? 0 : source.inspection.scanned[source.direction];
+    for (const match::PayloadHit& hit : match::CompiledRules::hits(source.scratch)) {
+        trace_->note({.kind = FlowEvent::Kind::kPattern,
+                      .direction = static_cast<std::uint8_t>(source.direction),
+                      .list = hit.list,
+                      .counted = hit.counted,
+                      .rule = hit.rule,
+                      .entry = hit.entry,
+                      .position = static_cast<std::int64_t>(hit.end - before)});
+    }
 }
 
 bool Inspector::depth_reached(const Source& source) {
@@ -146,6 +169,7 @@ void Inspector::feed_datagram(const Source& source, base::Bytes bytes) {
         bytes.first(std::min<std::uint64_t>(bytes.size(), limits_.stream_depth - scanned));
     counters_.scanned_bytes.add(part.size());
     add_hits(rules_.scan_datagram(states_, source.inspection.state, part, context(source), source.scratch));
+    if (source.flow.traced) trace_patterns(source);
     scanned += part.size();
     depth_reached(source);
 }
@@ -168,6 +192,7 @@ void Inspector::end_direction(const Source& source, bool finished) {
         if (inspection.state != Inspection::kNone) {
             add_hits(
                 rules_.end_stream(states_, inspection.state, direction, context(source), source.scratch));
+            if (source.flow.traced) trace_patterns(source);
         }
     }
     if (inspection.ended[direction]) inspection.streams[direction].clear(store_);

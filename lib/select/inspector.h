@@ -8,6 +8,7 @@
 
 #include "flow/flow_table.h"
 #include "match/payload_states.h"
+#include "select/flow_trace.h"
 #include "select/inspection.h"
 #include "select/policy.h"
 
@@ -34,7 +35,7 @@ struct InspectCounters {
 class Inspector {
   public:
     Inspector(std::shared_ptr<const match::CompiledRules> rules, const InspectLimits& limits,
-              flow::BlockStore& store);
+              flow::BlockStore& store, FlowTrace* trace = nullptr);
 
     /// A packet of the flow: hits() are the rules that became true by it. False when there is no room for the
     /// state of its streams: the packet was not looked at.
@@ -72,6 +73,7 @@ class Inspector {
     flow::StreamContext stream_context();
     match::ScanContext context(const Source& source) const;
     void add_hits(std::span<const match::RuleIndex> rules);
+    void trace_patterns(const Source& source);
     bool depth_reached(const Source& source);
     void feed_datagram(const Source& source, base::Bytes bytes);
     void feed_segment(const Source& source, const flow::Segment& segment, std::uint32_t ack);
@@ -81,6 +83,7 @@ class Inspector {
     const match::CompiledRules& rules_;
     InspectLimits limits_;
     flow::BlockStore& store_;
+    FlowTrace* trace_;  ///< not null when a flow is traced
     match::PayloadStates states_;
     InspectCounters counters_;
     std::vector<match::RuleIndex> hits_;  ///< room for every rule

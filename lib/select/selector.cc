@@ -49,12 +49,13 @@ Selector::Selector(std::shared_ptr<const PolicySnapshot> policy, const Options& 
       decisions_(*policy_, decision_room(*policy_, options.lists),
                  kRulesPerDecision * decision_room(*policy_, options.lists)),
       inspections_(policy_->rules->group_count() == 0 ? 0 : options.inspect.flows),
-      inspector_(policy_->rules, options.inspect, store),
+      inspector_(policy_->rules, options.inspect, store, options.trace),
       epoch_(options.epoch),
       inspects_(policy_->rules->group_count() != 0) {
     for (RuleList* list : {&matched_, &effective_, &session_, &onward_, &spare_}) {
         list->reserve(2 * policy_->actions.size() + 1);
     }
+    if (options.trace != nullptr) policy_->rules->set_trace(*scratch_, true);
 }
 
 match::RuleIndex Selector::open_limit(Rules rules) const {
@@ -163,6 +164,7 @@ bool Selector::begin_flow(flow::FlowEntry& flow, std::uint32_t index, const net:
             end_inspection(flow);
         } else {
             uninspected_.add(1);
+            if (flow.traced) options_.trace->note({.kind = FlowEvent::Kind::kNotInspected});
         }
         unite(session_, onward_, effective_);
         cut(effective_, policy_->actions);
@@ -282,6 +284,7 @@ Verdict Selector::select_plain(const match::PacketView& packet, std::uint64_t ha
     const Rules so_far = decisions_.rules_of(flow.decision);
     ask_packet(packet, open_limit(so_far), flow.payload_possible, match::PayloadRules::kOfScopePacket,
                direction_of(packet.parsed->key != flow.key, flow));
+    if (flow.traced) trace_packet(packet, flow);
     if (matched_.empty()) {
         return verdict_on(so_far, flow.decision, decisions_[flow.decision].tools, packet, &flow);
     }
@@ -304,10 +307,13 @@ Verdict Selector::select(const match::PacketView& packet, std::uint64_t hash, fl
                          std::uint32_t index) {
     if (flow == nullptr) return select_untracked(packet, hash);
     const net::FlowKey& key = packet.parsed->key;
-    if (flow->epoch != epoch_ && !begin_flow(*flow, index, key, hash)) return select_untracked(packet, hash);
-    if (flow->awaits_answer && (key == flow->key) == flow->begun_in_reverse &&
-        !take_answer(*flow, key, hash)) {
-        return select_untracked(packet, hash);
+    if (flow->epoch != epoch_) {
+        if (!begin_flow(*flow, index, key, hash)) return select_untracked(packet, hash);
+        if (flow->traced) trace_begin(*flow);
+    }
+    if (flow->awaits_answer && (key == flow->key) == flow->begun_in_reverse) {
+        if (!take_answer(*flow, key, hash)) return select_untracked(packet, hash);
+        if (flow->traced) trace_rules(effective_);
     }
     if (flow->decided) {
         return verdict_on(decisions_.rules_of(flow->decision), flow->decision,
@@ -379,12 +385,14 @@ Verdict Selector::select_inspected(const match::PacketView& packet, flow::FlowEn
     const bool reverse = packet.parsed->key != flow.key;
     ask_packet(packet, inspection.limit, flow.payload_possible, match::PayloadRules::kOfScopePacket,
                direction_of(reverse, flow));
+    if (flow.traced) trace_packet(packet, flow);
     if (!inspector_.feed(packet, flow, reverse, inspection, *scratch_)) {
         give_up(inspection, End::kShort);
     } else if (inspection.ended[0] && inspection.ended[1]) {
         inspector_.conclude(flow, inspection, *scratch_);
         inspection.closed = true;
     }
+    if (flow.traced) trace_rules(inspector_.hits());
     if (matched_.empty() && inspector_.hits().empty() && inspection.standing_known && !inspection.closed) {
         Verdict verdict =
             verdict_so_far(decisions_.rules_of(inspection.standing), inspection.standing,
@@ -466,6 +474,7 @@ void Selector::close(flow::FlowEntry& flow, End end) {
     if (end == End::kFlow) {
         inspector_.finish(flow, inspection, *scratch_);
         inspector_.conclude(flow, inspection, *scratch_);
+        if (flow.traced) trace_rules(inspector_.hits());
         add_lasting(inspection, inspector_.hits(), true);
         inspection.closed = true;
     } else {

@@ -13,6 +13,7 @@
 #include "rules/config.h"
 #include "select/decision_table.h"
 #include "select/drop_reason.h"
+#include "select/flow_trace.h"
 #include "select/inspector.h"
 #include "select/policy.h"
 
@@ -47,6 +48,7 @@ class Selector {
         std::uint32_t lists = 0;  ///< room of the decision table; 0: by the number of rules
         InspectLimits inspect;
         rules::WhenShort when_short = rules::WhenShort::kDrop;
+        FlowTrace* trace = nullptr;  ///< not null when a flow may be traced
     };
     /// The store keeps segments that wait, and belongs to the caller, who holds packets there.
     Selector(std::shared_ptr<const PolicySnapshot> policy, const Options& options, flow::BlockStore& store);
@@ -166,6 +168,9 @@ class Selector {
     Verdict verdict_of_list(const RuleList& rules, const match::PacketView& packet, std::uint64_t hash,
                             flow::FlowEntry* flow);
     void remember(flow::FlowEntry& flow, std::uint32_t decision);
+    void trace_begin(const flow::FlowEntry& flow);
+    void trace_rules(Rules rules);
+    void trace_packet(const match::PacketView& packet, const flow::FlowEntry& flow);
 
     std::shared_ptr<const PolicySnapshot> policy_;
     Options options_;
