@@ -30,6 +30,7 @@ int main(int argc, char** argv) {
     yagura::app::add_replay(app, status);
     yagura::app::add_run(app, status);
     yagura::app::add_check(app, status);
+    yagura::app::add_explain(app, status);
     // CLI11 would only say that a subcommand is missing.
     const auto known = [&] {
         return !app.get_subcommands([&](const CLI::App* c) { return c->check_name(argv[1]); }).empty();
@@ -37,7 +38,8 @@ int main(int argc, char** argv) {
     if (argc < 2 || (argv[1][0] != '-' && !known())) {
         const std::string what =
             argc < 2 ? "a command is missing" : fmt::format("there is no command \"{}\"", argv[1]);
-        fmt::print(stderr, "yagura: {}; the commands are replay, run and check (yagura --help)\n", what);
+        fmt::print(stderr, "yagura: {}; the commands are replay, run, check and explain (yagura --help)\n",
+                   what);
         return static_cast<int>(yagura::broker::ExitStatus::kUsage);
     }
     try {

@@ -293,7 +293,10 @@ void SelectStage::resolve_held(std::uint32_t index, bool closed) {
             SelectPortCounters& counters = port_counters_[held.port];
             counters.dropped[static_cast<std::size_t>(now.reason)].add(1, held.size);
             counters.unparked.add(1, held.size);
-            if (flow.traced) options_.trace->unheld(0, now.reason, 1, held.size);
+        }
+        if (closed && fresh == 0 && flow.traced) {
+            options_.trace->unheld(0, held.offered == 0 ? now.reason : select::DropReason::kNone, 1,
+                                   held.size);
         }
     }
     if (pending) {

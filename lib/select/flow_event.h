@@ -38,7 +38,7 @@ struct FlowEvent {
         kMoreRules,     ///< packets: so many rules besides, not named
         kInspected,     ///< rule: payload rules below it are asked from now on
         kNotInspected,  ///< payload rules are not asked: too many other flows are inspected
-        kPattern,       ///< direction, rule, list, entry, position (where the match ends), counted
+        kPattern,       ///< direction, rule, list, entry, position (where the match ends), in_stream, counted
         kWaits,         ///< direction; bytes wait for those before them, from `position` of the stream on
         kSeenBefore,    ///< direction: all bytes of the segment had been seen
         kGap,           ///< direction, position, bytes: lost for good
@@ -47,7 +47,7 @@ struct FlowEvent {
         kOutcome,       ///< what became of the packet: tools, held, or drop
         kHoldFull,      ///< packets, bytes: are held, and no more will be
         kReleased,      ///< tools, packets, bytes: were held
-        kHeldDropped,   ///< drop, packets, bytes: were held
+        kHeldDropped,   ///< drop, packets, bytes: were held; kNone: for more tools than they went to
         kEnded,         ///< end
     };
     Kind kind;
@@ -60,10 +60,12 @@ struct FlowEvent {
     std::uint8_t proto = 0;
     std::uint8_t tcp_flags = 0;
     bool counted = false;
+    bool in_stream = false;  ///< position counts from the direction's first byte, not the packet's
     bool held = false;
     bool client_is_dst = false;  ///< the client is the one whom direction 0 of the *flow* goes to
     bool has_transport = false;  ///< the packet has a whole transport header
     bool cut = false;            ///< not all of its payload was captured
+    bool fragment = false;       ///< of an IP packet
     std::uint16_t file = 0;      ///< place of its packet in capture order, if `of_packet`
     bool of_packet = false;      ///< it happened by a packet of the flow
     std::uint32_t flow = 0;      ///< which of the trace's flows, from 0
@@ -76,7 +78,7 @@ struct FlowEvent {
     std::uint64_t bytes = 0;
     std::uint64_t tools = 0;  ///< bit per ToolId
     /// Of a segment, where its payload begins in the direction's stream: below 0 if that is before the first
-    /// that was seen. Of a pattern, in the stream or, without TCP, in the datagram.
+    /// that was seen. Of a pattern, in the stream, or in the packet's payload (in_stream).
     std::int64_t position = 0;
 };
 

@@ -158,6 +158,7 @@ void FlowTrace::packet(std::uint32_t index, const flow::FlowEntry& flow, const S
                     .proto = parsed.key.proto,
                     .tcp_flags = parsed.tcp_flags,
                     .has_transport = parsed.transport != net::kNoOffset,
+                    .fragment = parsed.is_fragment,
                     .packets = packet.view.captured};
     if (parsed.payload != net::kNoOffset) {
         event.bytes = net::payload_wire_size(packet.view.frame, packet.view.wire_length, parsed);

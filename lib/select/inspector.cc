@@ -88,6 +88,7 @@ void Inspector::trace_patterns(const Source& source) {
                       .direction = static_cast<std::uint8_t>(source.direction),
                       .list = hit.list,
                       .counted = hit.counted,
+                      .in_stream = source.flow.key.proto == net::ip_proto::kTcp,
                       .rule = hit.rule,
                       .entry = hit.entry,
                       .position = static_cast<std::int64_t>(hit.end - before)});

@@ -12,6 +12,7 @@ COMMANDS = {
     "replay": ["--config", "--in", "--out", "--lcores", "--burst", "--stop-after", "--force"],
     "run": ["--config", "--duration", "--lcores"],
     "check": ["--config"],
+    "explain": ["--config", "--in", "--flow", "--json", "--lcores"],
 }
 
 
