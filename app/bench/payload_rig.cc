@@ -194,7 +194,7 @@ Group PayloadRig::group() {
 base::Result<void> PayloadRig::check() const {
     const std::uint64_t scanned = selector_.inspector().counters().scanned_bytes.get();
     const dataplane::SelectStage::FlowCounters& flows = select_.flow_counters();
-    if (lost_ + flows.untracked.get() + flows.let_go.get() + selector_.uninspected() != 0)
+    if (lost_ + flows.untracked.get() + selector_.let_go() + selector_.uninspected() != 0)
         return base::Error{"packets or flows found no room"};
     if (select_.counters(base::ToolId(0)).offered.get().packets != 0 || bare_.hits() != 0)
         return base::Error{"a pattern was found, so that flows were decided"};
