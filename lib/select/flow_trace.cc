@@ -143,7 +143,8 @@ void FlowTrace::packet(std::uint32_t index, const flow::FlowEntry& flow, const S
               .time_ns = packet.timestamp_ns};
 
     before_ = {.decided = flow.decided != 0, .direction = parsed.key == flow.key ? 0u : 1u};
-    before_.payload = parsed.payload_size != 0;
+    // What a fragment brings is looked at with the last of its datagram.
+    before_.payload = parsed.payload_size != 0 && !parsed.is_fragment;
     if (selector.inspects(flow)) {
         const Inspection& inspection = selector.inspections()[flow.inspection];
         const flow::TcpStream& stream = inspection.streams[before_.direction];
