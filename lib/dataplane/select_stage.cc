@@ -176,13 +176,11 @@ void SelectStage::select_one(rte_mbuf* packet) {
     const bool traced = flow != nullptr && flow->traced;
     match::PacketView view{
         .frame = {}, .wire_length = m.wire_length, .parsed = &m.parsed, .captured = captured};
-    if (selector_->needs_bytes(flow) || traced) {
-        view.frame = port::contiguous(packet, *buffer_);
-        if (!selector_->has_room()) [[unlikely]] {
-            const std::uint32_t oldest = selector_->oldest_inspected();
-            if (oldest != flow::FlowTable::kNone && oldest != found.index)
-                end_inspection(oldest, End::kShort);
-        }
+    const bool open = selector_->needs_bytes(flow);
+    if (open || traced) view.frame = port::contiguous(packet, *buffer_);
+    if (open && !selector_->has_room()) [[unlikely]] {
+        const std::uint32_t oldest = selector_->oldest_inspected();
+        if (oldest != flow::FlowTable::kNone && oldest != found.index) end_inspection(oldest, End::kShort);
     }
 
     if (traced) [[unlikely]]
