@@ -49,7 +49,12 @@ struct Inspector::Sink {
 
 Inspector::Inspector(std::shared_ptr<const match::CompiledRules> rules, const InspectLimits& limits,
                      flow::BlockStore& store, FlowTrace* trace)
-    : rules_(*rules), limits_(limits), store_(store), trace_(trace), states_(rules, limits.stream_budget) {
+    : rules_(*rules),
+      limits_(limits),
+      store_(store),
+      trace_(trace),
+      states_(rules, limits.stream_budget),
+      blank_(rules, rules->state_bytes()) {
     hits_.reserve(2 * rules_.size() + 1);
     merged_.reserve(2 * rules_.size() + 1);
     if (states_.capacity() != 0) buffers_ = std::make_unique<Buffers>();
@@ -216,9 +221,12 @@ void Inspector::finish(const flow::FlowEntry& flow, Inspection& inspection, matc
 }
 
 void Inspector::conclude(const flow::FlowEntry& flow, Inspection& inspection, match::MatchScratch& scratch) {
-    if (inspection.state == Inspection::kNone) inspection.state = states_.acquire();
-    if (inspection.state == match::PayloadStates::kNone) return;
-    add_hits(rules_.conclude(states_, inspection.state, flow.key, scratch));
+    if (inspection.state != Inspection::kNone) {
+        add_hits(rules_.conclude(states_, inspection.state, flow.key, scratch));
+    } else if (const match::StateIndex state = blank_.acquire(); state != match::PayloadStates::kNone) {
+        add_hits(rules_.conclude(blank_, state, flow.key, scratch));
+        blank_.release(state);
+    }
 }
 
 void Inspector::release(Inspection& inspection) {

@@ -85,6 +85,7 @@ class Inspector {
     flow::BlockStore& store_;
     FlowTrace* trace_;  ///< not null when a flow is traced
     match::PayloadStates states_;
+    match::PayloadStates blank_;  ///< one place: a flow that ends without payload needs none of the others
     InspectCounters counters_;
     std::vector<match::RuleIndex> hits_;  ///< room for every rule
     std::vector<match::RuleIndex> merged_;
