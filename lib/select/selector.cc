@@ -381,6 +381,7 @@ void Selector::reconsider(flow::FlowEntry& flow, Inspection& inspection) {
 
 Verdict Selector::select_inspected(const match::PacketView& packet, flow::FlowEntry& flow) {
     Inspection& inspection = inspections_[flow.inspection];
+    const std::uint64_t selected_for = inspection.missed ? session_tools(inspection) : 0;
     if (flow.answered) inspections_.set_answered(flow.inspection);
     const bool reverse = packet.parsed->key != flow.key;
     ask_packet(packet, inspection.limit, flow.payload_possible, match::PayloadRules::kOfScopePacket,
@@ -403,6 +404,8 @@ Verdict Selector::select_inspected(const match::PacketView& packet, flow::FlowEn
     const bool changed = add_lasting(inspection, inspector_.hits(), true);
     add_lasting(inspection, matched_, false);
     reconsider(flow, inspection);
+    // Of a head that was not held resolve() hears nothing.
+    if (inspection.missed && (session_tools(inspection) & ~selected_for) != 0) note_missed(flow, inspection);
 
     // What holds for this packet: the flow's rules, and its own that are for the packet alone.
     std::erase_if(matched_,
@@ -459,6 +462,21 @@ DropReason Selector::refuse_hold(flow::FlowEntry& flow, const match::PacketView&
     return hold_full_reason(packet);
 }
 
+/// The flow is selected: what was not held of it is missing.
+void Selector::note_missed(flow::FlowEntry& flow, const Inspection& inspection) {
+    if (!inspection.missed || flow.incomplete) return;
+    flow.incomplete = true;
+    incomplete_.add(1);
+}
+
+/// Tools that get the whole session, as far as it is certain.
+std::uint64_t Selector::session_tools(const Inspection& inspection) const {
+    const Rules session = decisions_.rules_of(inspection.session);
+    const auto end = std::ranges::find_if(
+        session, [&](match::RuleIndex r) { return r >= inspection.first_drop || policy_->actions[r].drop; });
+    return tools_of({session.begin(), end}, inspection.hash) | inspection.extra_tools;
+}
+
 void Selector::give_up(Inspection& inspection, End end) {
     inspection.closed = true;
     if (end != End::kShort) return;
@@ -471,6 +489,7 @@ void Selector::give_up(Inspection& inspection, End end) {
 
 void Selector::close(flow::FlowEntry& flow, End end) {
     Inspection& inspection = inspections_[flow.inspection];
+    const std::uint64_t selected_for = session_tools(inspection);
     if (end == End::kFlow) {
         inspector_.finish(flow, inspection, *scratch_);
         inspector_.conclude(flow, inspection, *scratch_);
@@ -481,6 +500,7 @@ void Selector::close(flow::FlowEntry& flow, End end) {
         give_up(inspection, end);
     }
     reconsider(flow, inspection);
+    if ((session_tools(inspection) & ~selected_for) != 0) note_missed(flow, inspection);
 }
 
 Selector::Resolution Selector::resolve(flow::FlowEntry& flow, const flow::HeldPacket& held) {
@@ -492,10 +512,7 @@ Selector::Resolution Selector::resolve(flow::FlowEntry& flow, const flow::HeldPa
                           .counted = held.counted,
                           .reason = DropReason::kNotSelected};
     const bool fresh = (resolution.tools & ~held.offered) != 0;
-    if (fresh && inspection.missed && !flow.incomplete) {
-        flow.incomplete = true;
-        incomplete_.add(1);
-    }
+    if (fresh) note_missed(flow, inspection);
     if (fresh || inspection.closed) {
         // It has been counted for some of these rules already.
         session_.clear();

@@ -156,6 +156,8 @@ class Selector {
     Verdict verdict_so_far(Rules certain, std::uint32_t decision, std::uint64_t tools, bool waits,
                            const match::PacketView& packet, flow::FlowEntry& flow);
     DropReason hold_full_reason(const match::PacketView& packet) const;
+    void note_missed(flow::FlowEntry& flow, const Inspection& inspection);
+    std::uint64_t session_tools(const Inspection& inspection) const;
     void give_up(Inspection& inspection, End end);
     bool add_lasting(Inspection& inspection, Rules rules, bool of_payload);
     void reconsider(flow::FlowEntry& flow, Inspection& inspection);
