@@ -88,7 +88,7 @@ class ToolOutlet {
         unsigned count = 0;
     };
     std::vector<Outgoing> outgoing_;  ///< by tool
-    bool released_ = false;  ///< since has_room(): the room of the burst may be used up
+    bool released_ = false;           ///< since has_room(): the room of the burst may be used up
     /// A circle. Live it is empty between calls.
     std::vector<Waiting> queue_;
     std::size_t first_ = 0;
