@@ -164,6 +164,7 @@ void SelectStage::select_one(rte_mbuf* packet) {
 
     flow::FlowTable::Found found;
     flow::FlowEntry* flow = nullptr;
+    bool traced = false;
     if (m.parsed.has_flow()) [[likely]] {
         found = find(m);
         if (found.index != flow::FlowTable::kNone) [[likely]]
@@ -171,9 +172,9 @@ void SelectStage::select_one(rte_mbuf* packet) {
         if (options_.trace != nullptr) [[unlikely]] {
             if (flow == nullptr) options_.trace->untracked(m.parsed.key);
             if (found.inserted) options_.trace->begin(found.index, *flow, m.timestamp_ns);
+            traced = flow != nullptr && flow->traced;
         }
     }
-    const bool traced = flow != nullptr && flow->traced;
     match::PacketView view{
         .frame = {}, .wire_length = m.wire_length, .parsed = &m.parsed, .captured = captured};
     const bool open = selector_->needs_bytes(flow);
