@@ -189,8 +189,14 @@ void SelectStage::select_one(rte_mbuf* packet) {
     select::Verdict verdict = selector_->select(view, m.flow_hash, flow, found.index);
     if (traced) [[unlikely]]
         options_.trace->selected(found.index, *flow, *selector_, verdict);
-    const bool held = verdict.hold && hold(view, m, *flow, found.index, verdict);
-    if (verdict.hold && !held) {
+    const Hold hold_outcome = verdict.hold ? hold(view, m, *flow, found.index, verdict) : Hold::kNotAsked;
+    const bool held = hold_outcome == Hold::kHeld;
+    if (hold_outcome == Hold::kShort && selector_->forwards_when_short()) [[unlikely]] {
+        // It is the oldest itself.
+        end_inspection(found.index, End::kShort);
+        verdict = {.tools = verdict.tools | selector_->flow_tools(*flow)};
+        if (verdict.tools == 0) verdict.reason = select::DropReason::kHoldBudget;
+    } else if (verdict.hold && !held) {
         const select::DropReason reason = selector_->refuse_hold(*flow, view);
         if (verdict.tools == 0) verdict.reason = reason;
         if (traced) [[unlikely]] {
@@ -223,13 +229,14 @@ void SelectStage::select_one(rte_mbuf* packet) {
     unwanted_[unwanted_count_++] = packet;
 }
 
-/// Keeps a copy. False when the flow has as much as it may, or there is no room even after the oldest have
-/// let go.
-bool SelectStage::hold(const match::PacketView& packet, const port::PacketMeta& m, flow::FlowEntry& flow,
-                       std::uint32_t index, const select::Verdict& verdict) {
+/// Keeps a copy, unless the flow has as much as it may (kFull), or there is no room even after older ones
+/// have let go (kShort).
+SelectStage::Hold SelectStage::hold(const match::PacketView& packet, const port::PacketMeta& m,
+                                    flow::FlowEntry& flow, std::uint32_t index,
+                                    const select::Verdict& verdict) {
     flow::HoldQueue& queue = selector_->held(flow);
     if (packet.captured > options_.hold_bytes || queue.bytes > options_.hold_bytes - packet.captured) {
-        return false;
+        return Hold::kFull;
     }
     const flow::HeldPacket held{.timestamp_ns = m.timestamp_ns,
                                 .order_time = m.order_time,
@@ -245,13 +252,16 @@ bool SelectStage::hold(const match::PacketView& packet, const port::PacketMeta& 
                                 .malformed = static_cast<std::uint8_t>(m.parsed.malformed),
                                 .in_ledger = verdict.tools == 0};
     for (unsigned tries = 0;; ++tries) {
-        if (queue.push(store_, held, packet.frame)) return true;
+        if (queue.push(store_, held, packet.frame)) return Hold::kHeld;
         const std::uint32_t oldest = selector_->oldest_inspected();
-        if (tries == kLetGoPerPacket || oldest == flow::FlowTable::kNone || oldest == index) break;
+        // What waits to be released gives no room yet.
+        if (tries == kLetGoPerPacket || oldest == flow::FlowTable::kNone || oldest == index ||
+            outlet_.waits())
+            break;
         end_inspection(oldest, End::kShort);
     }
     flow_counters_.hold_refused.add(1);
-    return false;
+    return Hold::kShort;
 }
 
 /// Gives held packets what the flow's rules say now. `closed`: for the last time.

@@ -70,7 +70,8 @@ class SelectStage : public Stage {
     void select_one(rte_mbuf* packet);
     flow::FlowTable::Found find(const port::PacketMeta& m);
     bool make_room(std::uint64_t hash);
-    bool hold(const match::PacketView& packet, const port::PacketMeta& m, flow::FlowEntry& flow,
+    enum class Hold : std::uint8_t { kNotAsked, kHeld, kFull, kShort };
+    Hold hold(const match::PacketView& packet, const port::PacketMeta& m, flow::FlowEntry& flow,
               std::uint32_t index, const select::Verdict& verdict);
     void resolve_held(std::uint32_t index, bool closed);
     void free_chain(flow::BlockStore::Chain& chain);

@@ -95,6 +95,9 @@ class Selector {
     bool inspects(const flow::FlowEntry& flow) const {
         return flow.epoch == epoch_ && flow.inspection != Inspection::kNone;
     }
+    bool forwards_when_short() const { return options_.when_short == rules::WhenShort::kForward; }
+    /// What a flow of this selector gets by its own verdict.
+    std::uint64_t flow_tools(const flow::FlowEntry& flow) const { return decisions_[flow.decision].tools; }
     /// The hold queue has been emptied by the caller.
     void end_inspection(flow::FlowEntry& flow);
 
