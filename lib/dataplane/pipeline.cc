@@ -222,6 +222,9 @@ void Pipeline::swap_policy(std::shared_ptr<const select::PolicySnapshot> policy)
     options_.policy = std::move(policy);
     for (std::size_t i = 0; i < select_.size(); ++i) fresh.push_back(make_selector(i));
     for (std::size_t i = 0; i < select_.size(); ++i) select_[i]->publish(fresh[i].get());
+    // A thread may have looked for a new one just before: it adopts it in its next turn, and still asks the
+    // old one then to end what is open.
+    quiescent_->synchronize();
     quiescent_->synchronize();
     selectors_ = std::move(fresh);
 }

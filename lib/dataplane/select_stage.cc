@@ -150,8 +150,9 @@ bool SelectStage::make_room(std::uint64_t hash) {
     if (index == flow::FlowTable::kNone) index = flows_.victim(hash);
     if (index == flow::FlowTable::kNone && full) index = selector_->oldest_inspected();
     if (index == flow::FlowTable::kNone) return false;
-    flow_counters_.evicted.add(1);
-    end_flow(index, select::FlowEnd::kEvicted);
+    const bool over = flows_.is_over(index);
+    if (!over) flow_counters_.evicted.add(1);
+    end_flow(index, over ? select::FlowEnd::kTimeout : select::FlowEnd::kEvicted);
     flows_.erase(index);
     return true;
 }

@@ -113,6 +113,8 @@ void ToolOutlet::release(flow::BlockStore::Chain chain, bool last) {
 unsigned ToolOutlet::drain() {
     unsigned offered = 0;
     while (count_ != 0 && advance(offered)) {
+        // Who sees that nothing waits any more shall find it offered.
+        if (count_ == 1) flush();
         first_ = (first_ + 1) % queue_.size();
         --count_;
         done_.add(1);

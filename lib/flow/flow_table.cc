@@ -259,6 +259,11 @@ std::uint32_t FlowTable::sweep(std::uint64_t now_ns, std::uint32_t n) {
     return kNone;
 }
 
+bool FlowTable::is_over(std::uint32_t index) const {
+    const FlowEntry& e = entries_[index];
+    return has_ended(e, clock_.present(), 0) || (is_tcp(e) && connection_is_over(e));
+}
+
 std::uint32_t FlowTable::victim(std::uint64_t hash) {
     const std::uint64_t first = hash & mask_;
     std::tuple<unsigned, std::uint32_t> best{3, 0};

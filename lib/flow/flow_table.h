@@ -91,6 +91,8 @@ class FlowTable {
     /// for longest, else of those that are opening or of which one direction alone was seen. A flow seen from
     /// both sides never gives way. kNone: all in reach are such.
     std::uint32_t victim(std::uint64_t hash);
+    /// The flow has ended by its timeout, or its connection is over: nothing more is to come of it.
+    bool is_over(std::uint32_t index) const;
 
     FlowEntry& entry(std::uint32_t index) { return entries_[index]; }
     const FlowEntry& entry(std::uint32_t index) const { return entries_[index]; }

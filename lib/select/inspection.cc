@@ -16,6 +16,7 @@ std::uint32_t Inspections::acquire(std::uint32_t flow) {
     }
     Inspection& made = *new (&pool_[index]) Inspection;
     made.flow = flow;
+    made.born = acquired_.get();
     append(lists_[0], index);
     acquired_.add(1);
     return index;
@@ -28,27 +29,24 @@ void Inspections::release(std::uint32_t index) {
     released_.add(1);
 }
 
-void Inspections::set_answered(std::uint32_t index) {
+void Inspections::move(std::uint32_t index, bool answered, bool stateful) {
     Inspection& inspection = pool_[index];
-    if (inspection.answered) return;
     remove(list_of(inspection), index);
-    inspection.answered = true;
+    inspection.answered = answered;
+    inspection.stateful = stateful;
     append(list_of(inspection), index);
 }
 
-std::uint32_t Inspections::oldest(bool with_state) const {
-    constexpr unsigned kLook = 64;
-    for (const List& list : lists_) {
-        std::uint32_t index = list.oldest;
-        if (!with_state) {
-            if (index != Inspection::kNone) return index;
-            continue;
-        }
-        for (unsigned i = 0; i < kLook && index != Inspection::kNone; ++i, index = pool_[index].newer) {
-            if (pool_[index].state != Inspection::kNone) return index;
-        }
-    }
-    return Inspection::kNone;
+std::uint32_t Inspections::older(const List& a, const List& b) const {
+    if (a.oldest == Inspection::kNone) return b.oldest;
+    if (b.oldest == Inspection::kNone) return a.oldest;
+    return pool_[a.oldest].born < pool_[b.oldest].born ? a.oldest : b.oldest;
+}
+
+std::uint32_t Inspections::oldest(bool stateful) const {
+    if (stateful) return lists_[1].oldest != Inspection::kNone ? lists_[1].oldest : lists_[3].oldest;
+    const std::uint32_t one_sided = oldest_one_sided();
+    return one_sided != Inspection::kNone ? one_sided : older(lists_[2], lists_[3]);
 }
 
 void Inspections::append(List& list, std::uint32_t index) {

@@ -23,9 +23,10 @@ struct Inspection {
     std::uint32_t session = 0;        ///< rules that hold for the whole flow (DecisionTable)
     std::uint32_t onward = 0;         ///< rules that hold from now on, besides
     match::RuleIndex limit = 0;       ///< the drop that ends the search for what comes now
-    match::RuleIndex first_drop =
-        0;                        ///< the lowest rule with drop that is open: what comes after it has to wait
-    std::uint32_t older = kNone;  ///< neighbours in its list by age
+    /// The lowest rule of scope session with drop that is open: what comes after it has to wait.
+    match::RuleIndex first_drop = 0;
+    match::RuleIndex first_onward_drop = 0;  ///< likewise, of scope onward: what comes after it need not
+    std::uint32_t older = kNone;             ///< neighbours in its list by age
     std::uint32_t newer = kNone;
     flow::HoldQueue held;
     std::array<flow::TcpStream, 2> streams;  ///< by direction: 0 that of FlowEntry::key
@@ -40,15 +41,18 @@ struct Inspection {
     bool gave_up = false;         ///< for want of room
     bool missed = false;          ///< a packet was not held that an open rule may want
     bool hold_full = false;       ///< nothing more is held, so that what is held has no holes
+    std::uint64_t born = 0;       ///< number of inspections before it
+    bool stateful = false;        ///< which list it is in
     bool answered = false;        ///< which list it is in
     std::array<bool, 2> ended{};  ///< the direction has no more bytes to match
 
     static constexpr std::uint32_t kNone = 0xffffffff;
 };
 
-/// The inspections of one select lcore: a bounded pool, and two lists by age, of flows that were heard from
-/// one side and from both. When room is short the oldest goes first, and the one-sided before all others: a
-/// flood of openings shall not cost those who are talking. Owned by one thread; counts may be read by any.
+/// The inspections of one select lcore: a bounded pool, and lists by age, of flows that were heard from one
+/// side and from both, with and without a state of streams. When room is short the oldest goes first, and the
+/// one-sided before all others: a flood of openings shall not cost those who are talking. Owned by one
+/// thread; counts may be read by any.
 class Inspections {
   public:
     explicit Inspections(std::uint32_t capacity) : pool_(capacity) {}
@@ -57,15 +61,21 @@ class Inspections {
     std::uint32_t acquire(std::uint32_t flow);
     void release(std::uint32_t index);
     /// The flow's other side was heard.
-    void set_answered(std::uint32_t index);
+    void set_answered(std::uint32_t index) {
+        if (!pool_[index].answered) move(index, true, pool_[index].stateful);
+    }
+    /// It has a state of its streams.
+    void set_stateful(std::uint32_t index) {
+        if (!pool_[index].stateful) move(index, pool_[index].answered, true);
+    }
 
     Inspection& operator[](std::uint32_t index) { return pool_[index]; }
     const Inspection& operator[](std::uint32_t index) const { return pool_[index]; }
 
-    /// The one that gives way first. With `with_state`, of those with a state of their streams, as far as a
-    /// short look finds one. kNone when there is none.
-    std::uint32_t oldest(bool with_state) const;
-    std::uint32_t oldest_one_sided() const { return lists_[0].oldest; }
+    /// The one that gives way first, of all or of those with a state of their streams. kNone when there is
+    /// none.
+    std::uint32_t oldest(bool stateful) const;
+    std::uint32_t oldest_one_sided() const { return older(lists_[0], lists_[1]); }
     bool has_room() const { return free_ != Inspection::kNone || fresh_ < pool_.size(); }
     std::uint64_t count() const { return acquired_.get() - released_.get(); }
 
@@ -76,12 +86,16 @@ class Inspections {
     };
     void append(List& list, std::uint32_t index);
     void remove(List& list, std::uint32_t index);
-    List& list_of(const Inspection& inspection) { return lists_[inspection.answered ? 1 : 0]; }
+    void move(std::uint32_t index, bool answered, bool stateful);
+    std::uint32_t older(const List& a, const List& b) const;
+    List& list_of(const Inspection& inspection) {
+        return lists_[(inspection.answered ? 2u : 0u) + (inspection.stateful ? 1u : 0u)];
+    }
 
     base::ZeroedArray<Inspection> pool_;
     std::uint32_t free_ = Inspection::kNone;  ///< chain by `older`
     std::uint32_t fresh_ = 0;
-    std::array<List, 2> lists_;
+    std::array<List, 4> lists_;  ///< one-sided without and with a state, answered without and with
     base::Counter acquired_;
     base::Counter released_;
 };

@@ -16,15 +16,17 @@ std::uint64_t hash_name(std::string_view name) {
 }
 
 PayloadProspect prospect_of(std::span<const match::RuleIndex> rules, const std::vector<RuleAction>& actions) {
-    PayloadProspect prospect{.first_drop = static_cast<match::RuleIndex>(actions.size())};
+    const auto none = static_cast<match::RuleIndex>(actions.size());
+    PayloadProspect prospect{.first_drop = none, .first_onward_drop = none};
     PayloadProspect::Forward sum{};
     for (const match::RuleIndex rule : rules) {
         const RuleAction& action = actions[rule];
+        const bool onward = action.scope == rules::Scope::kOnward;
         if (action.drop) {
-            prospect.first_drop = std::min(prospect.first_drop, rule);
+            match::RuleIndex& first = onward ? prospect.first_onward_drop : prospect.first_drop;
+            first = std::min(first, rule);
             continue;
         }
-        const bool onward = action.scope == rules::Scope::kOnward;
         sum.rule = rule;
         (onward ? sum.onward_tools : sum.session_tools) |= action.copy_tools;
         prospect.forwards.push_back(sum);

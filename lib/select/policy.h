@@ -46,9 +46,10 @@ struct PayloadProspect {
         std::uint16_t group;
         bool onward;
     };
-    std::vector<Forward> forwards;  ///< ascending by rule
-    std::vector<Balance> balances;  ///< ascending by rule
-    match::RuleIndex first_drop;    ///< of scope session or onward; the number of rules when there is none
+    std::vector<Forward> forwards;       ///< ascending by rule
+    std::vector<Balance> balances;       ///< ascending by rule
+    match::RuleIndex first_drop;         ///< of scope session; the number of rules when there is none
+    match::RuleIndex first_onward_drop;  ///< likewise, of scope onward
 };
 
 /// One policy: the compiled rules and what they do. Immutable.

@@ -3,7 +3,8 @@
 
 #include <algorithm>
 #include <bit>
-#include <iterator>
+
+#include "select/rule_lists.h"
 
 namespace yagura::select {
 namespace {
@@ -15,28 +16,6 @@ constexpr std::uint32_t kRulesPerDecision = 4;
 
 std::uint32_t decision_room(const PolicySnapshot& policy, std::uint32_t lists) {
     return lists != 0 ? lists : static_cast<std::uint32_t>(2 * policy.actions.size()) + kSpareDecisions;
-}
-
-/// Cuts the list after its first drop.
-void cut(std::vector<match::RuleIndex>& list, const std::vector<RuleAction>& actions) {
-    const auto drop = std::ranges::find_if(list, [&](match::RuleIndex r) { return actions[r].drop; });
-    if (drop != list.end()) list.erase(std::next(drop), list.end());
-}
-
-/// a ∪ b into out; all ascending.
-void unite(std::span<const match::RuleIndex> a, std::span<const match::RuleIndex> b,
-           std::vector<match::RuleIndex>& out) {
-    out.clear();
-    std::ranges::set_union(a, b, std::back_inserter(out));
-}
-
-rules::Direction direction_of(bool reverse, const flow::FlowEntry& flow) {
-    return reverse == (flow.client_is_dst != 0) ? rules::Direction::kToServer : rules::Direction::kToClient;
-}
-
-/// The rules before `first`: those that no open drop can keep from being in effect.
-std::span<const match::RuleIndex> before(const std::vector<match::RuleIndex>& list, match::RuleIndex first) {
-    return {list.begin(), std::ranges::lower_bound(list, first)};
 }
 
 }  // namespace
@@ -83,11 +62,7 @@ bool Selector::set_flow_rules(flow::FlowEntry& flow, Rules rules, std::uint64_t 
     }
     if (id != flow.decision) flow.remembered = false;
     flow.decision = id;
-    const match::RuleIndex limit = open_limit(rules);
-    const bool inspected = flow.inspection != Inspection::kNone && !inspections_[flow.inspection].closed;
-    const bool packets_open = policy_->rules->first_packet_rule() < limit ||
-                              (flow.payload_possible && policy_->rules->first_packet_payload_rule() < limit);
-    flow.decided = !inspected && !flow.awaits_answer && !packets_open;
+    update_decided(flow);
     if (decisions_[id].drops) {
         // Was anything sent by a rule that this drop keeps from being reached?
         const Rules history = decisions_.rules_of(flow.history);
@@ -95,6 +70,13 @@ bool Selector::set_flow_rules(flow::FlowEntry& flow, Rules rules, std::uint64_t 
             history, [&](match::RuleIndex r) { return r > rules.back() && !policy_->actions[r].drop; });
     }
     return true;
+}
+
+void Selector::update_decided(flow::FlowEntry& flow) {
+    const match::RuleIndex limit = open_limit(decisions_.rules_of(flow.decision));
+    const bool packets_open = policy_->rules->first_packet_rule() < limit ||
+                              (flow.payload_possible && policy_->rules->first_packet_payload_rule() < limit);
+    flow.decided = flow.inspection == Inspection::kNone && !flow.awaits_answer && !packets_open;
 }
 
 bool Selector::flow_rules_of(const net::FlowKey& key) {
@@ -117,7 +99,8 @@ bool Selector::flow_rules_of(const net::FlowKey& key) {
 
 Selector::Prospect Selector::prospect_of(const net::FlowKey& key, match::RuleIndex limit,
                                          std::uint64_t hash) {
-    Prospect prospect{.first_drop = static_cast<match::RuleIndex>(policy_->actions.size())};
+    const auto none = static_cast<match::RuleIndex>(policy_->actions.size());
+    Prospect prospect{.first_drop = none, .first_onward_drop = none};
     if (policy_->rules->group_count() == 0) return prospect;
     for (const match::GroupIndex group : policy_->rules->payload_groups(key, *scratch_)) {
         const PayloadProspect& p = policy_->prospects[group];
@@ -132,6 +115,8 @@ Selector::Prospect Selector::prospect_of(const net::FlowKey& key, match::RuleInd
                 policy_->balance_groups[balance.group].pick(hash);
         }
         if (p.first_drop < limit) prospect.first_drop = std::min(prospect.first_drop, p.first_drop);
+        if (p.first_onward_drop < limit)
+            prospect.first_onward_drop = std::min(prospect.first_onward_drop, p.first_onward_drop);
     }
     return prospect;
 }
@@ -151,7 +136,8 @@ bool Selector::begin_flow(flow::FlowEntry& flow, std::uint32_t index, const net:
     cut(effective_, policy_->actions);
     const match::RuleIndex limit = open_limit(effective_);
     const Prospect prospect = prospect_of(key, limit, hash);
-    if (prospect.wanted == 0 && prospect.wanted_onward == 0 && prospect.first_drop >= limit) {
+    if (prospect.wanted == 0 && prospect.wanted_onward == 0 && prospect.first_drop >= limit &&
+        prospect.first_onward_drop >= limit) {
         return set_flow_rules(flow, effective_, 0, hash);
     }
     flow.inspection = inspections_.acquire(index);
@@ -178,6 +164,7 @@ bool Selector::begin_flow(flow::FlowEntry& flow, std::uint32_t index, const net:
     inspection.wanted = prospect.wanted;
     inspection.wanted_onward = prospect.wanted_onward;
     inspection.first_drop = prospect.first_drop;
+    inspection.first_onward_drop = prospect.first_onward_drop;
     reconsider(flow, inspection);
     if (inspection.closed) end_inspection(flow);
     return flow.epoch == epoch_;
@@ -197,9 +184,11 @@ bool Selector::take_answer(flow::FlowEntry& flow, const net::FlowKey& key, std::
         return true;
     }
     // Every rule that holds for one of the directions has now seen a packet of it.
-    unite(decisions_.rules_of(flow.decision), rules, effective_);
+    const Rules so_far = decisions_.rules_of(flow.decision);
+    unite(so_far, rules, effective_);
+    const std::uint64_t extra_tools = decisions_[flow.decision].tools & ~tools_of(so_far, hash);
     cut(effective_, policy_->actions);
-    return set_flow_rules(flow, effective_, 0, hash);
+    return set_flow_rules(flow, effective_, extra_tools, hash);
 }
 
 // ---- one packet
@@ -260,9 +249,10 @@ Verdict Selector::verdict_on(Rules rules, std::uint32_t decision, std::uint64_t 
     return {.reason = DropReason::kNoRule};
 }
 
-Verdict Selector::verdict_of_list(const RuleList& rules, const match::PacketView& packet, std::uint64_t hash,
+Verdict Selector::verdict_of_list(const RuleList& rules, std::uint64_t extra_tools,
+                                  const match::PacketView& packet, std::uint64_t hash,
                                   flow::FlowEntry* flow) {
-    const std::uint64_t tools = tools_of(rules, hash);
+    const std::uint64_t tools = tools_of(rules, hash) | extra_tools;
     return verdict_on(rules, decisions_.intern(rules, tools, DecisionTable::Use::kRecord), tools, packet,
                       flow);
 }
@@ -277,7 +267,7 @@ Verdict Selector::select_untracked(const match::PacketView& packet, std::uint64_
     ask_packet(packet, open_limit({}), true, match::PayloadRules::kAll, rules::Direction::kToServer);
     unite(session_, matched_, effective_);
     cut(effective_, policy_->actions);
-    return verdict_of_list(effective_, packet, hash, nullptr);
+    return verdict_of_list(effective_, 0, packet, hash, nullptr);
 }
 
 Verdict Selector::select_plain(const match::PacketView& packet, std::uint64_t hash, flow::FlowEntry& flow) {
@@ -288,6 +278,8 @@ Verdict Selector::select_plain(const match::PacketView& packet, std::uint64_t ha
     if (matched_.empty()) {
         return verdict_on(so_far, flow.decision, decisions_[flow.decision].tools, packet, &flow);
     }
+    // What it was given when its inspection was given up.
+    const std::uint64_t extra_tools = decisions_[flow.decision].tools & ~tools_of(so_far, hash);
     unite(so_far, matched_, effective_);
     cut(effective_, policy_->actions);
 
@@ -299,8 +291,9 @@ Verdict Selector::select_plain(const match::PacketView& packet, std::uint64_t ha
     unite(so_far, matched_, session_);
     cut(session_, policy_->actions);
     flow::FlowEntry* known = &flow;
-    if (!std::ranges::equal(session_, so_far) && !set_flow_rules(flow, session_, 0, hash)) known = nullptr;
-    return verdict_of_list(effective_, packet, hash, known);
+    if (!std::ranges::equal(session_, so_far) && !set_flow_rules(flow, session_, extra_tools, hash))
+        known = nullptr;
+    return verdict_of_list(effective_, extra_tools, packet, hash, known);
 }
 
 Verdict Selector::select(const match::PacketView& packet, std::uint64_t hash, flow::FlowEntry* flow,
@@ -321,245 +314,6 @@ Verdict Selector::select(const match::PacketView& packet, std::uint64_t hash, fl
     }
     if (flow->inspection != Inspection::kNone) return select_inspected(packet, *flow);
     return select_plain(packet, hash, *flow);
-}
-
-// ---- inspected flows
-
-bool Selector::add_lasting(Inspection& inspection, Rules rules, bool of_payload) {
-    bool session_changed = false;
-    for (const bool session : {true, false}) {
-        std::uint32_t& list = session ? inspection.session : inspection.onward;
-        const Rules known = decisions_.rules_of(list);
-        session_.assign(known.begin(), known.end());
-        for (const match::RuleIndex rule : rules) {
-            const rules::Scope scope = policy_->actions[rule].scope;
-            // A header that is asked per packet selects from the packet that matched on, whatever the scope.
-            if (scope != rules::Scope::kPacket && (scope == rules::Scope::kSession && of_payload) == session)
-                session_.push_back(rule);
-        }
-        if (session_.size() == known.size()) continue;
-        std::ranges::sort(session_);
-        session_.erase(std::ranges::unique(session_).begin(), session_.end());
-        const std::uint32_t id = decisions_.intern(session_, 0, DecisionTable::Use::kFlow);
-        if (id == DecisionTable::kFull) {
-            overflows_.add(1);
-            continue;
-        }
-        session_changed |= session && id != list;
-        list = id;
-    }
-    return session_changed;
-}
-
-/// Brings the flow up to date with what is known of its rules, and finds out whether anything is still open.
-void Selector::reconsider(flow::FlowEntry& flow, Inspection& inspection) {
-    inspection.standing_known = false;
-    const Rules session = decisions_.rules_of(inspection.session);
-    unite(session, decisions_.rules_of(inspection.onward), effective_);
-    cut(effective_, policy_->actions);
-    if (const match::RuleIndex limit = open_limit(effective_); limit != inspection.limit) {
-        const Prospect prospect = prospect_of(flow.key, limit, inspection.hash);
-        inspection.limit = limit;
-        inspection.wanted = prospect.wanted;
-        inspection.wanted_onward = prospect.wanted_onward;
-        inspection.first_drop = prospect.first_drop;
-    }
-    if (!inspection.closed) {
-        const Rules certain = before(effective_, inspection.first_drop);
-        spare_.assign(session.begin(), std::ranges::lower_bound(session, inspection.first_drop));
-        const bool open = inspection.first_drop < inspection.limit ||
-                          (inspection.wanted & ~tools_of(spare_, inspection.hash)) != 0 ||
-                          (inspection.wanted_onward & ~tools_of(certain, inspection.hash)) != 0;
-        inspection.closed = !open;
-    }
-    if (inspection.closed) inspection.first_drop = static_cast<match::RuleIndex>(policy_->actions.size());
-    if (!set_flow_rules(flow, before(effective_, inspection.first_drop), inspection.extra_tools,
-                        inspection.hash)) {
-        inspection.closed = true;
-    }
-}
-
-Verdict Selector::select_inspected(const match::PacketView& packet, flow::FlowEntry& flow) {
-    Inspection& inspection = inspections_[flow.inspection];
-    const std::uint64_t selected_for = inspection.missed ? session_tools(inspection) : 0;
-    if (flow.answered) inspections_.set_answered(flow.inspection);
-    const bool reverse = packet.parsed->key != flow.key;
-    ask_packet(packet, inspection.limit, flow.payload_possible, match::PayloadRules::kOfScopePacket,
-               direction_of(reverse, flow));
-    if (flow.traced) trace_packet(packet, flow);
-    if (!inspector_.feed(packet, flow, reverse, inspection, *scratch_)) {
-        give_up(inspection, End::kShort);
-    } else if (inspection.ended[0] && inspection.ended[1]) {
-        inspector_.conclude(flow, inspection, *scratch_);
-        inspection.closed = true;
-    }
-    if (flow.traced) trace_rules(inspector_.hits());
-    if (matched_.empty() && inspector_.hits().empty() && inspection.standing_known && !inspection.closed) {
-        Verdict verdict =
-            verdict_so_far(decisions_.rules_of(inspection.standing), inspection.standing,
-                           decisions_[inspection.standing].tools, inspection.standing_waits, packet, flow);
-        if (verdict.hold) verdict.own = inspection.onward;
-        return verdict;
-    }
-    const bool changed = add_lasting(inspection, inspector_.hits(), true);
-    add_lasting(inspection, matched_, false);
-    reconsider(flow, inspection);
-    // Of a head that was not held resolve() hears nothing.
-    if (inspection.missed && (session_tools(inspection) & ~selected_for) != 0) note_missed(flow, inspection);
-
-    // What holds for this packet: the flow's rules, and its own that are for the packet alone.
-    std::erase_if(matched_,
-                  [this](match::RuleIndex r) { return policy_->actions[r].scope != rules::Scope::kPacket; });
-    unite(decisions_.rules_of(inspection.onward), matched_, onward_);
-    unite(decisions_.rules_of(inspection.session), onward_, effective_);
-    cut(effective_, policy_->actions);
-    const Rules certain = before(effective_, inspection.first_drop);
-    const std::uint64_t tools = tools_of(certain, inspection.hash) | inspection.extra_tools;
-    const bool waits = certain.size() < effective_.size() || (inspection.wanted & ~tools) != 0;
-    const std::uint32_t id = decisions_.intern(certain, tools, DecisionTable::Use::kRecord);
-    inspection.standing = id;
-    inspection.standing_waits = waits;
-    inspection.standing_known = matched_.empty() && id != DecisionTable::kFull;
-
-    Verdict verdict = verdict_so_far(certain, id, tools, waits, packet, flow);
-    verdict.closed = inspection.closed;
-    verdict.resolve = (changed || verdict.closed) && !inspection.held.empty();
-    if (verdict.hold && !onward_.empty()) {
-        const std::uint32_t own = decisions_.intern(onward_, 0, DecisionTable::Use::kRecord);
-        if (own == DecisionTable::kFull) overflows_.add(1);
-        verdict.own = own == DecisionTable::kFull ? DecisionTable::kEmpty : own;
-    }
-    return verdict;
-}
-
-/// A packet of an inspected flow that gets `certain` now. `waits`: something that is open may give it more.
-Verdict Selector::verdict_so_far(Rules certain, std::uint32_t decision, std::uint64_t tools, bool waits,
-                                 const match::PacketView& packet, flow::FlowEntry& flow) {
-    Inspection& inspection = inspections_[flow.inspection];
-    const bool wanted = waits && !inspection.closed;
-    Verdict verdict{.hold = wanted && !inspection.hold_full};
-    inspection.missed |= wanted && inspection.hold_full;
-    if (tools == 0 && wanted) {
-        if (!verdict.hold) verdict.reason = hold_full_reason(packet);
-        return verdict;
-    }
-    const Verdict now = verdict_on(certain, decision, tools, packet, &flow);
-    verdict.tools = now.tools;
-    verdict.reason = now.reason;
-    verdict.counted = decision == DecisionTable::kFull ? DecisionTable::kEmpty : decision;
-    return verdict;
-}
-
-DropReason Selector::hold_full_reason(const match::PacketView& packet) const {
-    return packet.parsed->malformed != net::Malformed::kNone ? malformed_drop(packet.parsed->malformed)
-                                                             : DropReason::kHoldFull;
-}
-
-DropReason Selector::refuse_hold(flow::FlowEntry& flow, const match::PacketView& packet) {
-    Inspection& inspection = inspections_[flow.inspection];
-    inspection.hold_full = true;
-    inspection.missed = true;
-    return hold_full_reason(packet);
-}
-
-/// The flow is selected: what was not held of it is missing.
-void Selector::note_missed(flow::FlowEntry& flow, const Inspection& inspection) {
-    if (!inspection.missed || flow.incomplete) return;
-    flow.incomplete = true;
-    incomplete_.add(1);
-}
-
-/// Tools that get the whole session, as far as it is certain.
-std::uint64_t Selector::session_tools(const Inspection& inspection) const {
-    const Rules session = decisions_.rules_of(inspection.session);
-    const auto end = std::ranges::find_if(
-        session, [&](match::RuleIndex r) { return r >= inspection.first_drop || policy_->actions[r].drop; });
-    return tools_of({session.begin(), end}, inspection.hash) | inspection.extra_tools;
-}
-
-void Selector::give_up(Inspection& inspection, End end) {
-    inspection.closed = true;
-    if (end != End::kShort) return;
-    inspection.gave_up = true;
-    let_go_.add(1);
-    if (options_.when_short == rules::WhenShort::kForward) {
-        inspection.extra_tools = inspection.wanted | inspection.wanted_onward;
-    }
-}
-
-void Selector::close(flow::FlowEntry& flow, End end) {
-    Inspection& inspection = inspections_[flow.inspection];
-    const std::uint64_t selected_for = session_tools(inspection);
-    if (end == End::kFlow) {
-        inspector_.finish(flow, inspection, *scratch_);
-        inspector_.conclude(flow, inspection, *scratch_);
-        if (flow.traced) trace_rules(inspector_.hits());
-        add_lasting(inspection, inspector_.hits(), true);
-        inspection.closed = true;
-    } else {
-        give_up(inspection, end);
-    }
-    reconsider(flow, inspection);
-    if ((session_tools(inspection) & ~selected_for) != 0) note_missed(flow, inspection);
-}
-
-Selector::Resolution Selector::resolve(flow::FlowEntry& flow, const flow::HeldPacket& held) {
-    Inspection& inspection = inspections_[flow.inspection];
-    unite(decisions_.rules_of(inspection.session), decisions_.rules_of(held.own), effective_);
-    cut(effective_, policy_->actions);
-    const Rules certain = before(effective_, inspection.first_drop);
-    Resolution resolution{.tools = tools_of(certain, inspection.hash) | inspection.extra_tools,
-                          .counted = held.counted,
-                          .reason = DropReason::kNotSelected};
-    const bool fresh = (resolution.tools & ~held.offered) != 0;
-    if (fresh) note_missed(flow, inspection);
-    if (fresh || inspection.closed) {
-        // It has been counted for some of these rules already.
-        session_.clear();
-        std::ranges::set_difference(certain, decisions_.rules_of(held.counted), std::back_inserter(session_));
-        const std::uint32_t news = decisions_.intern(session_, 0, DecisionTable::Use::kRecord);
-        const std::uint32_t all = decisions_.intern(certain, resolution.tools, DecisionTable::Use::kRecord);
-        if (news == DecisionTable::kFull || all == DecisionTable::kFull) {
-            overflows_.add(1);
-            decisions_.count_unlisted(session_, held.size);
-        } else {
-            decisions_.count(news, 1, held.size);
-            resolution.counted = all;
-            remember(flow, all);
-        }
-    }
-    if (!certain.empty() && policy_->actions[certain.back()].drop) {
-        resolution.reason = DropReason::kDropRule;
-    } else if (held.malformed != 0) {
-        resolution.reason = malformed_drop(static_cast<net::Malformed>(held.malformed));
-    } else if (inspection.gave_up) {
-        resolution.reason = DropReason::kHoldBudget;
-    }
-    return resolution;
-}
-
-std::optional<DropReason> Selector::resolve_to_nothing(const flow::FlowEntry& flow) const {
-    const Inspection& inspection = inspections_[flow.inspection];
-    const Rules session = decisions_.rules_of(inspection.session);
-    if (!inspection.held.uniform || !session.empty() || inspection.extra_tools != 0) return std::nullopt;
-    return inspection.gave_up ? DropReason::kHoldBudget : DropReason::kNotSelected;
-}
-
-void Selector::end_inspection(flow::FlowEntry& flow) {
-    inspector_.release(inspections_[flow.inspection]);
-    inspections_.release(flow.inspection);
-    flow.inspection = Inspection::kNone;
-}
-
-std::uint32_t Selector::oldest_inspected() const {
-    const bool states_short = inspects_ && !inspector_.has_room();
-    const std::uint32_t inspection = inspections_.oldest(states_short);
-    return inspection == Inspection::kNone ? Inspection::kNone : inspections_[inspection].flow;
-}
-
-std::uint32_t Selector::oldest_one_sided() const {
-    const std::uint32_t inspection = inspections_.oldest_one_sided();
-    return inspection == Inspection::kNone ? Inspection::kNone : inspections_[inspection].flow;
 }
 
 std::uint64_t Selector::offered_tools(const flow::FlowEntry& flow) const {

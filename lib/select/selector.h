@@ -102,10 +102,11 @@ class Selector {
     void end_inspection(flow::FlowEntry& flow);
 
     /// The flow (index of its entry) whose inspection has to end so that another can begin or go on; kNone
-    /// when there is none.
-    std::uint32_t oldest_inspected() const;
+    /// when there is none. `stateful`: of those with a state of their streams.
+    std::uint32_t oldest_inspected(bool stateful = false) const;
     std::uint32_t oldest_one_sided() const;
-    /// Before each packet: without room, close() the oldest.
+    /// Before each packet: without room, close() the oldest; a stateful one when it is states that are short.
+    bool states_short() const { return inspects_ && !inspector_.has_room(); }
     bool has_room() const { return !inspects_ || (inspections_.has_room() && inspector_.has_room()); }
 
     /// The rules that selected packets of a flow (forwards alone), for its record; ascending, appended to
@@ -142,6 +143,7 @@ class Selector {
         std::uint64_t wanted = 0;
         std::uint64_t wanted_onward = 0;
         match::RuleIndex first_drop = 0;
+        match::RuleIndex first_onward_drop = 0;
     };
 
     bool flow_rules_of(
@@ -149,6 +151,7 @@ class Selector {
     [[nodiscard]] bool take_answer(flow::FlowEntry& flow, const net::FlowKey& key, std::uint64_t hash);
     [[nodiscard]] bool begin_flow(flow::FlowEntry& flow, std::uint32_t index, const net::FlowKey& key,
                                   std::uint64_t hash);
+    void update_decided(flow::FlowEntry& flow);
     /// False when there is no room for the list: then nobody knows the flow any more.
     [[nodiscard]] bool set_flow_rules(flow::FlowEntry& flow, Rules rules, std::uint64_t extra_tools,
                                       std::uint64_t hash);
@@ -162,7 +165,7 @@ class Selector {
     void note_missed(flow::FlowEntry& flow, const Inspection& inspection);
     std::uint64_t session_tools(const Inspection& inspection) const;
     void give_up(Inspection& inspection, End end);
-    bool add_lasting(Inspection& inspection, Rules rules, bool of_payload);
+    void add_lasting(Inspection& inspection, Rules rules, bool of_payload);
     void reconsider(flow::FlowEntry& flow, Inspection& inspection);
     match::RuleIndex open_limit(Rules rules) const;
     std::uint64_t tools_of(Rules rules, std::uint64_t hash) const;
@@ -170,8 +173,10 @@ class Selector {
                     match::PayloadRules which, rules::Direction to);
     Verdict verdict_on(Rules rules, std::uint32_t decision, std::uint64_t tools,
                        const match::PacketView& packet, flow::FlowEntry* flow);
-    Verdict verdict_of_list(const RuleList& rules, const match::PacketView& packet, std::uint64_t hash,
-                            flow::FlowEntry* flow);
+    Verdict verdict_of_list(const RuleList& rules, std::uint64_t extra_tools, const match::PacketView& packet,
+                            std::uint64_t hash, flow::FlowEntry* flow);
+    std::uint64_t within_own_drop(std::uint64_t tools, const RuleList& list, const flow::FlowEntry& flow,
+                                  const Inspection& inspection);
     void remember(flow::FlowEntry& flow, std::uint32_t decision);
     void trace_begin(const flow::FlowEntry& flow);
     void trace_rules(Rules rules);

@@ -209,6 +209,40 @@ TEST_CASE("what comes after an open drop waits for it, and is never sent when it
     CHECK(c.forward_rules().empty());
 }
 
+TEST_CASE("an open drop of scope onward keeps nothing waiting") {
+    Conversation c(R"([{"id": 1, "payload": ["secret"], "scope": "onward", "drop": true},
+                       {"id": 2, "filter": "tcp", "forward": ["a"]}])");
+    const select::Verdict first = c.to_server("hello");
+    CHECK(first.tools == kA);
+    CHECK_FALSE(first.hold);
+    CHECK(c.to_client("sec").tools == kA);
+    CHECK(c.to_client("ret").tools == 0);
+    CHECK(c.to_server("more").tools == 0);
+    CHECK(c.flow.decided);
+}
+
+TEST_CASE("a packet that its own drop keeps from every tool is not held") {
+    Conversation c(R"([{"id": 1, "filter": "tcp[tcpflags] & tcp-rst != 0", "scope": "packet", "drop": true},
+                       {"id": 2, "payload": ["needle"], "forward": ["a"]}])");
+    const select::Verdict reset = c.to_server("", net::tcp_flag::kRst);
+    CHECK_FALSE(reset.hold);
+    CHECK(reset.reason == DropReason::kDropRule);
+    CHECK(c.to_server("need").hold);
+    CHECK(c.to_server("le").tools == kA);
+}
+
+TEST_CASE("a drop that an answer brings ends the inspection of the flow") {
+    Conversation c(R"([{"id": 1, "filter": "src port 80", "scope": "onward", "drop": true},
+                       {"id": 2, "payload": ["needle"], "forward": ["a"]}])");
+    CHECK(c.to_server("nee").hold);
+    const select::Verdict answer = c.to_client("x");
+    CHECK(answer.closed);
+    CHECK(answer.reason == DropReason::kDropRule);
+    CHECK(c.flow.inspection == select::Inspection::kNone);
+    CHECK(c.selector.inspections().count() == 0);
+    CHECK(c.flow.decided);
+}
+
 TEST_CASE("a drop that comes before anything was sent is no late drop") {
     Conversation c(
         R"([{"id": 1, "filter": "tcp[tcpflags] & tcp-rst != 0", "scope": "packet", "forward": ["b"]},
