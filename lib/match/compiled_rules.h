@@ -190,6 +190,12 @@ class CompiledRules {
     std::span<const RuleIndex> conclude(PayloadStates& states, StateIndex state, const net::FlowKey& key,
                                         MatchScratch& scratch) const;
 
+    /// Whether in the last scan_stream(), scan_datagram() or end_stream() with this scratch a rule died: a
+    /// pattern of its `payload_none` has hit, so that it can never become true for the flow.
+    static bool rule_died(const MatchScratch& scratch);
+    /// Whether a rule of some group is neither dead nor reported.
+    bool is_open(PayloadStates& states, StateIndex state, RuleIndex rule) const;
+
     /// From now on the pattern hits of each payload_rules(), scan_stream(), scan_datagram() and end_stream()
     /// with this scratch are kept until the next: the first hit of a pattern in a scan, below `limit`, by
     /// their ends. Switching it on allocates.

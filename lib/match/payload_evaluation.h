@@ -110,6 +110,8 @@ class PayloadEvaluation {
             if (rule.conditions != 0) bits.set(use.condition);
             if (rule.at_end || !bits.all(rule.done + 1, rule.conditions)) return;
             scratch_.add(rule.rule);
+        } else {
+            scratch_.payload.died = true;
         }
         bits.set(rule.done);
     }

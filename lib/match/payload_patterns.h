@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <memory>
 #include <span>
@@ -51,6 +52,10 @@ class PayloadConditions {
     std::span<const PatternUse> uses(PatternIndex pattern) const {
         return {uses_.data() + first_use_[pattern], first_use_[pattern + 1] - first_use_[pattern]};
     }
+    /// The payload part of a rule that has one here.
+    const PayloadRule& of(RuleIndex rule) const {
+        return *std::ranges::lower_bound(rules_, rule, {}, &PayloadRule::rule);
+    }
     /// Whether a rule with `payload_none` is true, now that nothing more comes.
     bool holds_at_end(const PayloadRule& rule, Bits bits) const {
         return !bits.test(rule.done) && bits.all(rule.done + 1, rule.conditions);
@@ -90,6 +95,8 @@ struct PayloadScratch {
     std::vector<std::uint64_t> bits;  ///< of a packet by itself; zero between questions
     std::vector<PayloadHit> hits;     ///< of the last scan, when `trace`; capacity for all
     bool trace = false;
+    bool died =
+        false;  ///< in the last scan a rule did that was open: a pattern of its `payload_none` has hit
 };
 
 /// The patterns of all rules, compiled for each way in which they are looked for.

@@ -41,6 +41,7 @@ std::span<const RuleIndex> possible(const RuleTable& table, const FilterSet& fil
 void begin(MatchScratch& scratch) {
     scratch.begin();
     scratch.payload.hits.clear();
+    scratch.payload.died = false;
 }
 
 std::span<const RuleIndex> finish(MatchScratch& scratch) {
@@ -163,6 +164,14 @@ std::span<const RuleIndex> CompiledRules::conclude(PayloadStates& states, StateI
         if (holds) scratch.add(rule.rule);
     }
     return scratch.found();
+}
+
+bool CompiledRules::is_open(PayloadStates& states, StateIndex state, RuleIndex rule) const {
+    return !states.bits(states.slot(state)).test(state_->patterns.flow.of(rule).done);
+}
+
+bool CompiledRules::rule_died(const MatchScratch& scratch) {
+    return scratch.payload.died;
 }
 
 void CompiledRules::set_trace(MatchScratch& scratch, bool on) const {

@@ -37,6 +37,7 @@ struct Inspection {
     std::uint32_t standing = 0;  ///< its rules and tools (DecisionTable)
     bool standing_known = false;
     bool standing_waits = false;  ///< and more is open
+    bool some_dead = false;       ///< a rule of it can never become true
     bool closed = false;          ///< nothing is open any more
     bool gave_up = false;         ///< for want of room
     bool missed = false;          ///< a packet was not held that an open rule may want

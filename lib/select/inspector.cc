@@ -27,7 +27,8 @@ struct Inspector::Sink {
         const base::Bytes part = bytes.first(std::min<std::uint64_t>(bytes.size(), left));
         inspector.counters_.scanned_bytes.add(part.size());
         inspector.add_hits(inspector.rules_.scan_stream(inspector.states_, inspection.state, source.direction,
-                                                        part, inspector.context(source), source.scratch));
+                                                        part, inspector.context(source), source.scratch),
+                           source.scratch);
         if (source.flow.traced) inspector.trace_patterns(source);
         scanned += part.size();
         return !inspector.depth_reached(source);
@@ -76,7 +77,8 @@ match::ScanContext Inspector::context(const Source& source) const {
             .position = source.inspection.scanned[source.direction]};
 }
 
-void Inspector::add_hits(std::span<const match::RuleIndex> rules) {
+void Inspector::add_hits(std::span<const match::RuleIndex> rules, const match::MatchScratch& scratch) {
+    rule_died_ = rule_died_ || match::CompiledRules::rule_died(scratch);
     if (rules.empty()) return;
     merged_.clear();
     std::ranges::set_union(hits_, rules, std::back_inserter(merged_));
@@ -112,6 +114,7 @@ bool Inspector::depth_reached(const Source& source) {
 bool Inspector::feed(const match::PacketView& packet, const flow::FlowEntry& flow, bool reverse,
                      Inspection& inspection, match::MatchScratch& scratch) {
     hits_.clear();
+    rule_died_ = false;
     const net::ParsedPacket& parsed = *packet.parsed;
     // A first fragment may end inside the transport header, which is whole in the datagram.
     if (parsed.payload == net::kNoOffset && !parsed.is_fragment) return true;
@@ -174,7 +177,8 @@ void Inspector::feed_datagram(const Source& source, base::Bytes bytes) {
     const base::Bytes part =
         bytes.first(std::min<std::uint64_t>(bytes.size(), limits_.stream_depth - scanned));
     counters_.scanned_bytes.add(part.size());
-    add_hits(rules_.scan_datagram(states_, source.inspection.state, part, context(source), source.scratch));
+    add_hits(rules_.scan_datagram(states_, source.inspection.state, part, context(source), source.scratch),
+             source.scratch);
     if (source.flow.traced) trace_patterns(source);
     scanned += part.size();
     depth_reached(source);
@@ -196,8 +200,8 @@ void Inspector::end_direction(const Source& source, bool finished) {
     if (finished && !inspection.ended[direction]) {
         inspection.ended[direction] = true;
         if (inspection.state != Inspection::kNone) {
-            add_hits(
-                rules_.end_stream(states_, inspection.state, direction, context(source), source.scratch));
+            add_hits(rules_.end_stream(states_, inspection.state, direction, context(source), source.scratch),
+                     source.scratch);
             if (source.flow.traced) trace_patterns(source);
         }
     }
@@ -222,9 +226,9 @@ void Inspector::finish(const flow::FlowEntry& flow, Inspection& inspection, matc
 
 void Inspector::conclude(const flow::FlowEntry& flow, Inspection& inspection, match::MatchScratch& scratch) {
     if (inspection.state != Inspection::kNone) {
-        add_hits(rules_.conclude(states_, inspection.state, flow.key, scratch));
+        add_hits(rules_.conclude(states_, inspection.state, flow.key, scratch), scratch);
     } else if (const match::StateIndex state = blank_.acquire(); state != match::PayloadStates::kNone) {
-        add_hits(rules_.conclude(blank_, state, flow.key, scratch));
+        add_hits(rules_.conclude(blank_, state, flow.key, scratch), scratch);
         blank_.release(state);
     }
 }

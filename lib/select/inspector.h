@@ -48,6 +48,12 @@ class Inspector {
     /// Gives back what the inspection has of the store and of the states, but for the held packets.
     void release(Inspection& inspection);
 
+    /// By the last feed() a rule of the flow died (match::CompiledRules::rule_died()).
+    bool rule_died() const { return rule_died_; }
+    /// Whether a rule may still become true for the flow, which has a state.
+    bool is_open(const Inspection& inspection, match::RuleIndex rule) {
+        return rules_.is_open(states_, inspection.state, rule);
+    }
     /// Rules of scope session and onward, ascending.
     std::span<const match::RuleIndex> hits() const { return hits_; }
 
@@ -72,7 +78,7 @@ class Inspector {
     };
     flow::StreamContext stream_context();
     match::ScanContext context(const Source& source) const;
-    void add_hits(std::span<const match::RuleIndex> rules);
+    void add_hits(std::span<const match::RuleIndex> rules, const match::MatchScratch& scratch);
     void trace_patterns(const Source& source);
     bool depth_reached(const Source& source);
     void feed_datagram(const Source& source, base::Bytes bytes);
@@ -87,6 +93,7 @@ class Inspector {
     match::PayloadStates states_;
     match::PayloadStates blank_;  ///< one place: a flow that ends without payload needs none of the others
     InspectCounters counters_;
+    bool rule_died_ = false;
     std::vector<match::RuleIndex> hits_;  ///< room for every rule
     std::vector<match::RuleIndex> merged_;
     std::unique_ptr<Buffers> buffers_;

@@ -156,6 +156,7 @@ class Selector {
     [[nodiscard]] bool set_flow_rules(flow::FlowEntry& flow, Rules rules, std::uint64_t extra_tools,
                                       std::uint64_t hash);
     Prospect prospect_of(const net::FlowKey& key, match::RuleIndex limit, std::uint64_t hash);
+    Prospect prospect_of(const flow::FlowEntry& flow, const Inspection& inspection, match::RuleIndex limit);
     Verdict select_untracked(const match::PacketView& packet, std::uint64_t hash);
     Verdict select_plain(const match::PacketView& packet, std::uint64_t hash, flow::FlowEntry& flow);
     Verdict select_inspected(const match::PacketView& packet, flow::FlowEntry& flow);
@@ -166,7 +167,7 @@ class Selector {
     std::uint64_t session_tools(const Inspection& inspection) const;
     void give_up(Inspection& inspection, End end);
     void add_lasting(Inspection& inspection, Rules rules, bool of_payload);
-    void reconsider(flow::FlowEntry& flow, Inspection& inspection);
+    void reconsider(flow::FlowEntry& flow, Inspection& inspection, bool rule_died = false);
     match::RuleIndex open_limit(Rules rules) const;
     std::uint64_t tools_of(Rules rules, std::uint64_t hash) const;
     void ask_packet(const match::PacketView& packet, match::RuleIndex limit, bool payload,

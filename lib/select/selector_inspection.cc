@@ -38,14 +38,38 @@ void Selector::add_lasting(Inspection& inspection, Rules rules, bool of_payload)
     }
 }
 
+/// What its rules below `limit` may still do that are neither dead nor, if some are, known to hold.
+Selector::Prospect Selector::prospect_of(const flow::FlowEntry& flow, const Inspection& inspection,
+                                         match::RuleIndex limit) {
+    if (!inspection.some_dead) return prospect_of(flow.key, limit, inspection.hash);
+    const auto none = static_cast<match::RuleIndex>(policy_->actions.size());
+    Prospect prospect{.first_drop = none, .first_onward_drop = none};
+    for (const match::GroupIndex group : policy_->rules->payload_groups(flow.key, *scratch_)) {
+        for (const match::RuleIndex& rule : policy_->rules->group_rules(group)) {
+            if (rule >= limit) break;
+            if (!inspector_.is_open(inspection, rule)) continue;
+            const RuleAction& action = policy_->actions[rule];
+            const bool onward = action.scope == rules::Scope::kOnward;
+            if (action.drop) {
+                match::RuleIndex& first = onward ? prospect.first_onward_drop : prospect.first_drop;
+                first = std::min(first, rule);
+            } else {
+                (onward ? prospect.wanted_onward : prospect.wanted) |= tools_of({&rule, 1}, inspection.hash);
+            }
+        }
+    }
+    return prospect;
+}
+
 /// Brings the flow up to date with what is known of its rules, and finds out whether anything is still open.
-void Selector::reconsider(flow::FlowEntry& flow, Inspection& inspection) {
+void Selector::reconsider(flow::FlowEntry& flow, Inspection& inspection, bool rule_died) {
     inspection.standing_known = false;
     const Rules session = decisions_.rules_of(inspection.session);
     unite(session, decisions_.rules_of(inspection.onward), effective_);
     cut(effective_, policy_->actions);
-    if (const match::RuleIndex limit = open_limit(effective_); limit != inspection.limit) {
-        const Prospect prospect = prospect_of(flow.key, limit, inspection.hash);
+    inspection.some_dead = inspection.some_dead || rule_died;
+    if (const match::RuleIndex limit = open_limit(effective_); limit != inspection.limit || rule_died) {
+        const Prospect prospect = prospect_of(flow, inspection, limit);
         inspection.limit = limit;
         inspection.wanted = prospect.wanted;
         inspection.wanted_onward = prospect.wanted_onward;
@@ -84,7 +108,8 @@ Verdict Selector::select_inspected(const match::PacketView& packet, flow::FlowEn
     }
     if (inspection.state != Inspection::kNone) inspections_.set_stateful(flow.inspection);
     if (flow.traced) trace_rules(inspector_.hits());
-    if (matched_.empty() && inspector_.hits().empty() && inspection.standing_known && !inspection.closed) {
+    const bool news = !matched_.empty() || !inspector_.hits().empty() || inspector_.rule_died();
+    if (!news && inspection.standing_known && !inspection.closed) {
         Verdict verdict =
             verdict_so_far(decisions_.rules_of(inspection.standing), inspection.standing,
                            decisions_[inspection.standing].tools, inspection.standing_waits, packet, flow);
@@ -93,7 +118,7 @@ Verdict Selector::select_inspected(const match::PacketView& packet, flow::FlowEn
     }
     add_lasting(inspection, inspector_.hits(), true);
     add_lasting(inspection, matched_, false);
-    reconsider(flow, inspection);
+    reconsider(flow, inspection, inspector_.rule_died());
     const bool changed = session_tools(inspection) != selected_for || inspection.first_drop != waited_for;
     // Of a head that was not held resolve() hears nothing.
     if (inspection.missed && (session_tools(inspection) & ~selected_for) != 0) note_missed(flow, inspection);
@@ -131,7 +156,7 @@ std::uint64_t Selector::within_own_drop(std::uint64_t tools, const RuleList& lis
                                         const flow::FlowEntry& flow, const Inspection& inspection) {
     const match::RuleIndex own = open_limit(list);
     if (tools == 0 || own >= inspection.limit) return tools;
-    const Prospect prospect = prospect_of(flow.key, own, inspection.hash);
+    const Prospect prospect = prospect_of(flow, inspection, own);
     return tools & (prospect.wanted | prospect.wanted_onward);
 }
 

@@ -221,6 +221,28 @@ TEST_CASE("an open drop of scope onward keeps nothing waiting") {
     CHECK(c.flow.decided);
 }
 
+TEST_CASE("a rule whose forbidden pattern has been found is open no more") {
+    SECTION("a drop lets go what waits for it") {
+        Conversation c(R"([{"id": 1, "payload_none": ["GET"], "drop": true},
+                           {"id": 2, "filter": "tcp", "forward": ["a"]}])");
+        CHECK(c.to_server("G").hold);
+        const select::Verdict hit = c.to_server("ET /");
+        CHECK(hit.closed);
+        CHECK(hit.tools == kA);
+        CHECK_FALSE(hit.hold);
+        CHECK(c.flow.decided);
+    }
+    SECTION("a forward holds nothing any more, and other rules stay open") {
+        Conversation c(R"([{"id": 1, "payload_none": ["GET"], "forward": ["a"]},
+                           {"id": 2, "payload": ["needle"], "forward": ["b"]}])");
+        CHECK(c.to_server("GET /").hold);
+        CHECK_FALSE(c.flow.decided);
+        const select::Verdict found = c.to_client("needle");
+        CHECK(found.tools == kB);
+        CHECK(found.closed);
+    }
+}
+
 TEST_CASE("a packet that its own drop keeps from every tool is not held") {
     Conversation c(R"([{"id": 1, "filter": "tcp[tcpflags] & tcp-rst != 0", "scope": "packet", "drop": true},
                        {"id": 2, "payload": ["needle"], "forward": ["a"]}])");
