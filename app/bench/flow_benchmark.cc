@@ -185,7 +185,7 @@ class SelectRig {
             next_ = (next_ + 1) % set_.frames().size();
             port::PacketMeta& m = port::meta(packets[i]);
             m.parsed.key = burst[i].key;
-            m.flow_hash = burst[i].hash;
+            port::set_flow_hash(m, kHashSeed);
         }
         lost_ += kBurst - input_->put(packets);
     }

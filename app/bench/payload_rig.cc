@@ -71,7 +71,7 @@ base::Result<std::unique_ptr<Tape>> Tape::create(const Conversations& conversati
         m.port = base::PortId(0);
         m.wire_length = frame.wire_length;
         m.parsed = net::parse(frame.bytes, frame.wire_length, net::LinkType::kEthernet);
-        m.flow_hash = m.parsed.key.symmetric_hash(1);
+        port::set_flow_hash(m, 1);
         tape->packets_.push_back(
             {.packet = frame.packet,
              .frame = frame.bytes,

@@ -58,8 +58,11 @@ void RxStage::hand_over(std::size_t output) {
 
 void RxStage::steer(rte_mbuf* packet, base::Bytes frame) {
     port::PacketMeta& m = port::meta(packet);
-    m.flow_hash = m.parsed.has_flow() ? m.parsed.key.symmetric_hash(options_.hash_seed)
-                                      : link_hash(frame, options_.link_type, options_.hash_seed);
+    if (m.parsed.has_flow()) [[likely]] {
+        port::set_flow_hash(m, options_.hash_seed);
+    } else {
+        port::set_hash_without_flow(m, link_hash(frame, options_.link_type, options_.hash_seed));
+    }
     // The middle bits: the flow table uses the low ones for its buckets and the high ones for its tags.
     const std::uint64_t spread = static_cast<std::uint32_t>(m.flow_hash >> 16);
     const std::size_t output = spread * options_.outputs.size() >> 32;

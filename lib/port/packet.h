@@ -32,6 +32,8 @@ struct PacketMeta {
     // rx
     rte_mbuf* next_waiting;   ///< link of the fragment table's lists
     std::uint64_t flow_hash;  ///< symmetric
+    /// The key is not the canonical one of its flow's two (net::FlowKey::is_canonical). False without a flow.
+    bool reversed;
     net::ParsedPacket parsed;
 };
 inline constexpr std::uint16_t kMetaSize =
@@ -42,6 +44,18 @@ inline PacketMeta& meta(rte_mbuf* packet) {
 }
 inline const PacketMeta& meta(const rte_mbuf* packet) {
     return *static_cast<const PacketMeta*>(rte_mbuf_to_priv(const_cast<rte_mbuf*>(packet)));
+}
+
+/// Fills in flow_hash and reversed of a packet that has a flow, from its key, which must be complete: a later
+/// fragment has its ports. Whoever fills `parsed` calls this before select sees the packet.
+inline void set_flow_hash(PacketMeta& m, std::uint64_t seed) {
+    m.flow_hash = m.parsed.key.symmetric_hash(seed);
+    m.reversed = !m.parsed.key.is_canonical();
+}
+/// The same for a packet without a flow, whose hash only spreads such packets.
+inline void set_hash_without_flow(PacketMeta& m, std::uint64_t hash) {
+    m.flow_hash = hash;
+    m.reversed = false;
 }
 
 /// Room for the bytes of any packet.
