@@ -38,6 +38,7 @@ struct FlowChoice {
 struct Asked {
     net::FlowKey key;
     std::uint64_t hash;
+    bool reversed;  ///< as in port::PacketMeta
 };
 
 Asked numbered(std::uint32_t n) {
@@ -49,7 +50,7 @@ Asked numbered(std::uint32_t n) {
     key.dst = {192, 0, 2, 1};
     key.sport = 40000;
     key.dport = 80;
-    return {.key = key, .hash = key.symmetric_hash(kHashSeed)};
+    return {.key = key, .hash = key.symmetric_hash(kHashSeed), .reversed = !key.is_canonical()};
 }
 
 /// Flows and directions at random.
@@ -61,7 +62,10 @@ class Traffic {
         state_ += base::kHashA;
         const std::uint64_t r = base::mix(state_, base::kHashB);
         Asked asked = numbered(static_cast<std::uint32_t>((r >> 32) * flows_ >> 32));
-        if ((r & 1) != 0) asked.key = asked.key.reversed();
+        if ((r & 1) != 0) {
+            asked.key = asked.key.reversed();
+            asked.reversed = !asked.key.is_canonical();
+        }
         return asked;
     }
     std::array<Asked, kBurst> burst() {
@@ -84,9 +88,16 @@ class OwnTable {
         }
     }
     void look_up(const std::array<Asked, kBurst>& burst) {
+        // As the select stage does.
         for (const Asked& a : burst) table_.prefetch(a.hash);
-        for (const Asked& a : burst) table_.prefetch_entry(a.hash);
-        for (const Asked& a : burst) {
+        std::array<std::uint32_t, kBurst> candidates;
+        for (unsigned i = 0; i < kBurst; ++i) candidates[i] = table_.candidate(burst[i].hash);
+        for (unsigned i = 0; i < kBurst; ++i) {
+            const Asked& a = burst[i];
+            if (candidates[i] != flow::FlowTable::kNone &&
+                table_.goes_on(candidates[i], a.key, a.reversed, kArrival)) {
+                continue;
+            }
             const flow::FlowTable::Found found = table_.find_or_insert(a.key, a.hash, kArrival);
             missed_ += found.index == flow::FlowTable::kNone || found.inserted;
         }
@@ -185,7 +196,8 @@ class SelectRig {
             next_ = (next_ + 1) % set_.frames().size();
             port::PacketMeta& m = port::meta(packets[i]);
             m.parsed.key = burst[i].key;
-            port::set_flow_hash(m, kHashSeed);
+            m.flow_hash = burst[i].hash;
+            m.reversed = burst[i].reversed;
         }
         lost_ += kBurst - input_->put(packets);
     }

@@ -96,38 +96,106 @@ bool SelectStage::adopt_policy() {
 void SelectStage::take(PacketRing& input) {
     count_ = input.take({burst_.data(), options_.burst});
     at_ = 0;
+    if (count_ == 0) return;
     const std::span<rte_mbuf* const> burst(burst_.data(), count_);
     for (rte_mbuf* packet : burst) prefetch_meta(packet);
-    for (rte_mbuf* packet : burst) flows_.prefetch(port::meta(packet).flow_hash);
-    for (rte_mbuf* packet : burst) flows_.prefetch_entry(port::meta(packet).flow_hash, options_.keep_details);
+    Arrival run{};
+    for (rte_mbuf* packet : burst) {
+        const port::PacketMeta& m = port::meta(packet);
+        flows_.prefetch(m.flow_hash);
+        if (m.port != run.port) [[unlikely]] {
+            if (run.packets != 0) arrived_[arrivals_++] = run;
+            run = {.port = m.port, .packets = 0, .bytes = 0};
+        }
+        ++run.packets;
+        run.bytes += rte_pktmbuf_pkt_len(packet);
+    }
+    arrived_[arrivals_++] = run;
     for (unsigned i = 0; i < count_; ++i) {
-        arrived_[i] = {port::meta(burst_[i]).port, rte_pktmbuf_pkt_len(burst_[i])};
+        candidates_[i] = flows_.candidate(port::meta(burst[i]).flow_hash, options_.keep_details);
     }
 }
 
 /// Deals with the burst, as far as the outlet takes what comes of it. Returns the packets dealt with.
 unsigned SelectStage::go_on() {
     const unsigned begin = at_;
+    SettledRun run;
     while (at_ < count_ && !outlet_.waits()) {
-        // What take() has fetched, the payload of the packets before may have driven out.
-        if (at_ + 1 < count_) prefetch_meta(burst_[at_ + 1]);
-        select_one(burst_[at_++]);
+        const unsigned i = at_++;
+        if (take_settled(burst_[i], candidates_[i], run)) [[likely]]
+            continue;
+        select_one(burst_[i], candidates_[i]);
+        // What take() has fetched, the payload of this packet may have driven out.
+        if (at_ < count_) prefetch_meta(burst_[at_]);
     }
+    end_run(run);
     // Taken is counted last, and by sizes read before tx can free a packet: what is not yet offered is still
     // in flight.
     outlet_.flush();
     const unsigned handled = at_ - begin;
     if (at_ < count_) return handled;
-    for (const auto& [port, captured] : std::span(arrived_.data(), count_))
-        port_counters_[port.index()].taken.add(1, captured);
+    for (const Arrival& arrival : std::span(arrived_.data(), arrivals_))
+        port_counters_[arrival.port.index()].taken.add(arrival.packets, arrival.bytes);
     if (unwanted_count_ != 0) rte_pktmbuf_free_bulk(unwanted_.data(), unwanted_count_);
-    count_ = at_ = unwanted_count_ = 0;
+    count_ = at_ = arrivals_ = unwanted_count_ = 0;
     return handled;
 }
 
-flow::FlowTable::Found SelectStage::find(const port::PacketMeta& m) {
+/// What nearly every packet is: a sound one of a flow whose verdict is known. False: it is not, and nothing
+/// has been done.
+inline bool SelectStage::take_settled(rte_mbuf* packet, std::uint32_t candidate, SettledRun& run) {
+    if (candidate == flow::FlowTable::kNone) [[unlikely]]
+        return false;
+    const port::PacketMeta& m = port::meta(packet);
+    const flow::FlowEntry& flow = flows_.entry(candidate);
+    if (!selector_->settled(flow) || m.parsed.malformed != net::Malformed::kNone ||
+        !flows_.goes_on(candidate, m.parsed.key, m.reversed,
+                        {.now_ns = m.order_time, .tcp_flags = m.parsed.tcp_flags, .has_payload = false}))
+        [[unlikely]] {
+        return false;
+    }
+    now_ns_ = std::max(now_ns_, m.order_time);
+    if (flow.decision != run.decision || m.port != run.port) [[unlikely]] {
+        end_run(run);
+        run = begin_run(flow.decision, m.port);
+    }
+    const std::uint32_t captured = rte_pktmbuf_pkt_len(packet);
+    ++run.packets;
+    run.bytes += captured;
+    if (options_.keep_details) {
+        flow::FlowDetails& details = flows_.details(candidate);
+        count_flow(details, m, captured, false);
+        if (run.tools != 0) count_offered(details, captured);
+    }
+    if (run.tools != 0) {
+        outlet_.offer(packet, run.tools);
+    } else {
+        unwanted_[unwanted_count_++] = packet;
+    }
+    return true;
+}
+
+SelectStage::SettledRun SelectStage::begin_run(std::uint32_t decision, base::PortId port) const {
+    const auto [tools, reason] = selector_->decision(decision);
+    return {.decision = decision, .port = port, .reason = reason, .tools = tools};
+}
+
+void SelectStage::end_run(SettledRun run) {
+    if (run.packets == 0) return;
+    selector_->count(run.decision, {run.packets, run.bytes});
+    SelectPortCounters& counters = port_counters_[run.port.index()];
+    base::PacketCounter& counter =
+        run.tools != 0 ? counters.forwarded : counters.dropped[static_cast<std::size_t>(run.reason)];
+    counter.add(run.packets, run.bytes);
+}
+
+flow::FlowTable::Found SelectStage::find(const port::PacketMeta& m, std::uint32_t candidate) {
     const flow::Arrival arrival{
         .now_ns = m.order_time, .tcp_flags = m.parsed.tcp_flags, .has_payload = m.parsed.payload_size != 0};
+    if (candidate != flow::FlowTable::kNone && flows_.is_established(candidate) &&
+        flows_.goes_on(candidate, m.parsed.key, m.reversed, arrival)) {
+        return {.index = candidate, .reverse = m.reversed != (flows_.entry(candidate).key_reversed != 0)};
+    }
     flow::FlowTable::Found found = flows_.find_or_insert(m.parsed.key, m.flow_hash, arrival);
     if (found.index == flow::FlowTable::kNone) [[unlikely]] {
         if (make_room(m.flow_hash)) found = flows_.find_or_insert(m.parsed.key, m.flow_hash, arrival);
@@ -157,7 +225,7 @@ bool SelectStage::make_room(std::uint64_t hash) {
     return true;
 }
 
-void SelectStage::select_one(rte_mbuf* packet) {
+void SelectStage::select_one(rte_mbuf* packet, std::uint32_t candidate) {
     const port::PacketMeta& m = port::meta(packet);
     const std::uint32_t captured = rte_pktmbuf_pkt_len(packet);
     SelectPortCounters& counters = port_counters_[m.port.index()];
@@ -167,7 +235,7 @@ void SelectStage::select_one(rte_mbuf* packet) {
     flow::FlowEntry* flow = nullptr;
     bool traced = false;
     if (m.parsed.has_flow()) [[likely]] {
-        found = find(m);
+        found = find(m, candidate);
         if (found.index != flow::FlowTable::kNone) [[likely]]
             flow = &flows_.entry(found.index);
         if (options_.trace != nullptr) [[unlikely]] {

@@ -65,10 +65,22 @@ class SelectStage : public Stage {
 
   private:
     bool adopt_policy();
+    /// Packets of settled flows in a row that go by the same decision: they are counted together.
+    struct SettledRun {
+        std::uint32_t decision = select::DecisionTable::kFull;
+        base::PortId port{};
+        select::DropReason reason{};
+        std::uint64_t tools = 0;
+        std::uint64_t packets = 0;
+        std::uint64_t bytes = 0;
+    };
     void take(PacketRing& input);
     unsigned go_on();
-    void select_one(rte_mbuf* packet);
-    flow::FlowTable::Found find(const port::PacketMeta& m);
+    bool take_settled(rte_mbuf* packet, std::uint32_t candidate, SettledRun& run);
+    SettledRun begin_run(std::uint32_t decision, base::PortId port) const;
+    void end_run(SettledRun run);
+    void select_one(rte_mbuf* packet, std::uint32_t candidate);
+    flow::FlowTable::Found find(const port::PacketMeta& m, std::uint32_t candidate);
     bool make_room(std::uint64_t hash);
     enum class Hold : std::uint8_t { kNotAsked, kHeld, kFull, kShort };
     Hold hold(const match::PacketView& packet, const port::PacketMeta& m, flow::FlowEntry& flow,
@@ -95,11 +107,15 @@ class SelectStage : public Stage {
 
     /// The burst that is being dealt with: it stops when the outlet has to wait.
     std::array<rte_mbuf*, kMaxBurst> burst_;
+    std::array<std::uint32_t, kMaxBurst> candidates_;  ///< what FlowTable::candidate() said of each
+    /// What it has of each port, by stretches of the same one.
     struct Arrival {
         base::PortId port;
-        std::uint32_t captured;
+        std::uint64_t packets;
+        std::uint64_t bytes;
     };
     std::array<Arrival, kMaxBurst> arrived_;
+    unsigned arrivals_ = 0;
     std::array<rte_mbuf*, kMaxBurst> unwanted_;
     unsigned count_ = 0;
     unsigned at_ = 0;

@@ -65,36 +65,31 @@ void ToolOutlet::push(const Waiting& waiting) {
     waits_.add(1);
 }
 
-void ToolOutlet::offer(rte_mbuf* packet, std::uint64_t tools) {
-    if (options_.pressure == Pressure::kPushBack && (count_ != 0 || (released_ && !rings_take(tools))))
-        [[unlikely]] {
+/// Behind what waits, and only if there is room: releases may have used up that of the burst.
+void ToolOutlet::offer_in_turn(rte_mbuf* packet, std::uint64_t tools) {
+    if (count_ != 0 || !rings_take(tools)) {
         push({.packet = packet, .tools = tools, .chain = {}, .last = false});
-        return;
+    } else {
+        put(packet, tools);
     }
-    put(packet, tools);
 }
 
 void ToolOutlet::put(rte_mbuf* packet, std::uint64_t tools) {
     const int copies = std::popcount(tools);
     if (copies > 1) rte_pktmbuf_refcnt_update(packet, static_cast<std::int16_t>(copies - 1));
-    for_each_tool(tools, [&](std::size_t tool) {
-        Outgoing& out = outgoing_[tool];
-        if (out.count == out.packets.size()) flush(tool);
-        out.packets[out.count++] = packet;
-    });
+    for_each_tool(tools, [&](std::size_t tool) { append(tool, packet); });
 }
 
 void ToolOutlet::flush() {
-    for (std::size_t tool = 0; tool < outgoing_.size(); ++tool) flush(tool);
+    for_each_tool(to_flush_, [this](std::size_t tool) { flush(tool); });
+    to_flush_ = 0;
 }
 
 void ToolOutlet::flush(std::size_t tool) {
     Outgoing& out = outgoing_[tool];
     if (out.count == 0) return;
     // Counted before tx can see them: offered is never less than sent.
-    std::uint64_t bytes = 0;
-    for (unsigned i = 0; i < out.count; ++i) bytes += rte_pktmbuf_pkt_len(out.packets[i]);
-    counters_[tool].offered.add(out.count, bytes);
+    counters_[tool].offered.add(out.count, out.bytes);
     const unsigned taken = options_.tools[tool]->put({out.packets.data(), out.count});
     if (taken < out.count) {
         std::uint64_t shed = 0;
@@ -103,6 +98,7 @@ void ToolOutlet::flush(std::size_t tool) {
         rte_pktmbuf_free_bulk(out.packets.data() + taken, out.count - taken);
     }
     out.count = 0;
+    out.bytes = 0;
 }
 
 void ToolOutlet::release(flow::BlockStore::Chain chain, bool last) {

@@ -4,6 +4,7 @@
 #include <rte_mempool.h>
 
 #include <array>
+#include <bit>
 #include <optional>
 #include <span>
 #include <vector>
@@ -46,7 +47,15 @@ class ToolOutlet {
     /// In replay, before a burst is taken: its worst case would find room in every ring, and nothing waits.
     bool has_room();
     /// Takes the packet and offers it to the tools (at least one).
-    void offer(rte_mbuf* packet, std::uint64_t tools);
+    void offer(rte_mbuf* packet, std::uint64_t tools) {
+        if (options_.pressure == Pressure::kPushBack && (count_ != 0 || released_)) [[unlikely]] {
+            offer_in_turn(packet, tools);
+        } else if (std::has_single_bit(tools)) {
+            append(static_cast<std::size_t>(std::countr_zero(tools)), packet);
+        } else {
+            put(packet, tools);
+        }
+    }
     /// Offers the packets of a hold queue that are pending. `last`: takes the chain and frees it at the end;
     /// else it stays with the caller, and must live until waits() is false.
     void release(flow::BlockStore::Chain chain, bool last);
@@ -72,6 +81,15 @@ class ToolOutlet {
         bool last;
     };
     bool rings_take(std::uint64_t tools) const;
+    void offer_in_turn(rte_mbuf* packet, std::uint64_t tools);
+    void append(std::size_t tool, rte_mbuf* packet) {
+        Outgoing& out = outgoing_[tool];
+        if (out.count == out.packets.size()) [[unlikely]]
+            flush(tool);
+        out.packets[out.count++] = packet;
+        out.bytes += rte_pktmbuf_pkt_len(packet);
+        to_flush_ |= std::uint64_t{1} << tool;
+    }
     void put(rte_mbuf* packet, std::uint64_t tools);
     void flush(std::size_t tool);
     bool advance(unsigned& offered);
@@ -86,8 +104,10 @@ class ToolOutlet {
     struct Outgoing {
         std::array<rte_mbuf*, kMaxBurst> packets;
         unsigned count = 0;
+        std::uint64_t bytes = 0;
     };
     std::vector<Outgoing> outgoing_;  ///< by tool
+    std::uint64_t to_flush_ = 0;      ///< bit per tool: it has something in outgoing_
     bool released_ = false;           ///< since has_room(): the room of the burst may be used up
     /// A circle. Live it is empty between calls.
     std::vector<Waiting> queue_;

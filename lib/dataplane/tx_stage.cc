@@ -23,16 +23,14 @@ unsigned TxStage::turn() {
 }
 
 void TxStage::send(std::size_t index, std::span<rte_mbuf* const> burst) {
-    // A queue may free what it sends at once: sizes are read before.
-    std::array<std::uint32_t, kMaxBurst> sizes;
-    for (std::size_t i = 0; i < burst.size(); ++i) sizes[i] = rte_pktmbuf_pkt_len(burst[i]);
+    // A queue may free what it sends at once: sizes are read before. What it does not take stays ours.
+    std::uint64_t bytes = 0;
+    for (const rte_mbuf* packet : burst) bytes += rte_pktmbuf_pkt_len(packet);
     const unsigned sent = tools_[index].queue->send(burst);
-    std::uint64_t sent_bytes = 0;
-    for (unsigned i = 0; i < sent; ++i) sent_bytes += sizes[i];
-    counters_[index].sent.add(sent, sent_bytes);
-    if (sent == burst.size()) return;
     std::uint64_t shed_bytes = 0;
-    for (std::size_t i = sent; i < burst.size(); ++i) shed_bytes += sizes[i];
+    for (const rte_mbuf* packet : burst.subspan(sent)) shed_bytes += rte_pktmbuf_pkt_len(packet);
+    counters_[index].sent.add(sent, bytes - shed_bytes);
+    if (sent == burst.size()) return;
     const auto shed = static_cast<unsigned>(burst.size()) - sent;
     counters_[index].shed[static_cast<std::size_t>(tools_[index].queue->refusal())].add(shed, shed_bytes);
     rte_pktmbuf_free_bulk(const_cast<rte_mbuf**>(burst.data()) + sent, shed);

@@ -39,6 +39,8 @@ class FlowClock {
         return tick >= moved ? static_cast<std::uint32_t>(tick - moved) : 0;
     }
 
+    /// The present is the tick of this stamp.
+    bool is_present(std::uint64_t now_ns) const { return now_ns >> kTickShift == base_ + present_; }
     /// The tick of a stamp within reach, and the present if it is later. A stamp before the base is no time
     /// at all: it counts as the present.
     std::uint32_t take(std::uint64_t now_ns) {

@@ -3,7 +3,9 @@
 
 #include <array>
 #include <compare>
+#include <cstddef>
 #include <cstdint>
+#include <cstring>
 
 #include "net/parser.h"
 
@@ -11,7 +13,8 @@ namespace yagura::flow {
 
 /// What the selection needs of a flow for every packet. One cache line.
 ///
-/// FlowTable keeps key, last_seen, answered, client_is_dst, used and tcp_state; the rest is the selection's.
+/// FlowTable keeps key, key_reversed, last_seen, answered, client_is_dst, used and tcp_state; the rest is the
+/// selection's.
 struct alignas(64) FlowEntry {
     net::FlowKey key;           ///< as in its first packet
     std::uint32_t decision;     ///< the rules in effect for the flow (select::DecisionTable)
@@ -31,9 +34,18 @@ struct alignas(64) FlowEntry {
     std::uint16_t incomplete : 1;  ///< packets were let go that its tools should have got
     std::uint16_t traced : 1;
     std::uint16_t used : 1;
-    std::uint16_t tcp_state : 3;  ///< TcpState; of other protocols 0
+    std::uint16_t tcp_state : 3;     ///< TcpState; of other protocols always kEstablished
+    std::uint16_t key_reversed : 1;  ///< `key` is not canonical
+
+    /// `epoch` and all the bits after it in one word, so that several can be compared at once.
+    std::uint32_t bits() const {
+        std::uint32_t word;
+        std::memcpy(&word, reinterpret_cast<const std::uint8_t*>(this) + offsetof(FlowEntry, epoch),
+                    sizeof word);
+        return word;
+    }
 };
-static_assert(sizeof(FlowEntry) == 64);
+static_assert(sizeof(FlowEntry) == 64 && offsetof(FlowEntry, epoch) == 60);
 
 /// A place in capture order.
 struct CaptureOrder {

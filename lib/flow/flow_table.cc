@@ -14,44 +14,12 @@ namespace {
 
 constexpr std::uint32_t kSweepSlack = FlowClock::ticks(FlowTable::kSweepSlackNs);
 
-__m128i load(const net::IpAddress& address) {
-    return _mm_loadu_si128(reinterpret_cast<const __m128i*>(address.data()));
-}
-
-/// A key as words, to be compared in both directions without a branch: which way a packet goes cannot be
-/// predicted, and a branch on an entry that is still on its way from memory would stop the look-ups after it.
-struct Words {
-    explicit Words(const net::FlowKey& key) : src(load(key.src)), dst(load(key.dst)) {
-        static_assert(offsetof(net::FlowKey, sport) == 32 && offsetof(net::FlowKey, proto) == 36);
-        const auto* bytes = reinterpret_cast<const std::uint8_t*>(&key);
-        std::memcpy(&ports, bytes + offsetof(net::FlowKey, sport), sizeof ports);
-        std::memcpy(&rest, bytes + offsetof(net::FlowKey, proto), sizeof rest);
-    }
-    __m128i src;
-    __m128i dst;
-    std::uint32_t ports;
-    std::uint64_t rest;  ///< proto, ip_version, domain
-};
-
-enum Direction : unsigned { kNeither = 0, kSame = 1, kOpposite = 2 };  ///< bits: a key can be its own reverse
-
-unsigned directions(const Words& a, const Words& b) {
-    const auto both_equal = [](__m128i w, __m128i x, __m128i y, __m128i z) -> unsigned {
-        const __m128i equal = _mm_and_si128(_mm_cmpeq_epi8(w, x), _mm_cmpeq_epi8(y, z));
-        return _mm_movemask_epi8(equal) == 0xffff ? 1u : 0u;
-    };
-    const unsigned same = both_equal(a.src, b.src, a.dst, b.dst) & static_cast<unsigned>(a.ports == b.ports);
-    const unsigned opposite =
-        both_equal(a.src, b.dst, a.dst, b.src) & static_cast<unsigned>(a.ports == std::rotl(b.ports, 16));
-    return (same * kSame | opposite * kOpposite) * static_cast<unsigned>(a.rest == b.rest);
+bool is_tcp(const FlowEntry& entry) {
+    return entry.key.proto == net::ip_proto::kTcp;
 }
 
 TcpState state_of(const FlowEntry& entry) {
     return static_cast<TcpState>(entry.tcp_state);
-}
-
-bool is_tcp(const FlowEntry& entry) {
-    return entry.key.proto == net::ip_proto::kTcp;
 }
 
 bool connection_is_over(const FlowEntry& entry) {
@@ -83,6 +51,8 @@ FlowTable::FlowTable(std::uint32_t capacity, const FlowTimeouts& timeouts, bool 
     links_ = base::ZeroedArray<std::uint32_t>(capacity_);
     if (keep_details) details_ = base::ZeroedArray<FlowDetails>(capacity_);
     mask_ = buckets - 1;
+    shortest_timeout_ = std::min(
+        {timeouts_.tcp_opening, timeouts_.tcp, timeouts_.tcp_closed, timeouts_.udp, timeouts_.other});
 }
 
 void FlowTable::move_base(std::uint64_t now_ns) {
@@ -103,33 +73,20 @@ bool FlowTable::has_ended(const FlowEntry& entry, std::uint32_t tick, std::uint3
     return tick > entry.last_seen && tick - entry.last_seen > timeout_of(entry) + slack;
 }
 
-void FlowTable::prefetch_entry(std::uint64_t hash, bool details) const {
-    const std::uint16_t tag = tag_of(hash);
-    const std::uint64_t first = hash & mask_;
-    const Bucket& bucket = buckets_[first];
-    unsigned hits = bucket.matches(tag);
-    if (hits == 0) {
-        if (bucket.moved_on != 0) __builtin_prefetch(&buckets_[other_bucket(first, tag)]);
-        return;
-    }
-    for (; hits != 0; hits &= hits - 1) {
-        const std::uint32_t index = bucket.entries[static_cast<unsigned>(std::countr_zero(hits))];
-        __builtin_prefetch(&entries_[index]);
-        if (details && keeps_details()) {
-            const auto* line = reinterpret_cast<const std::uint8_t*>(&details_[index]);
-            __builtin_prefetch(line, 1);
-            __builtin_prefetch(line + offsetof(FlowDetails, first_ns) + sizeof(std::uint64_t), 1);
-        }
-    }
+void FlowTable::prefetch_details(std::uint32_t index) const {
+    if (!keeps_details()) return;
+    const auto* line = reinterpret_cast<const std::uint8_t*>(&details_[index]);
+    __builtin_prefetch(line, 1);
+    __builtin_prefetch(line + offsetof(FlowDetails, first_ns) + sizeof(std::uint64_t), 1);
 }
 
-inline FlowTable::Found FlowTable::found_in(const Bucket& bucket, std::uint16_t tag,
-                                            const net::FlowKey& key) const {
-    const Words asked(key);
+inline FlowTable::Found FlowTable::found_in(const Bucket& bucket, std::uint16_t tag, const net::FlowKey& key,
+                                            bool reversed) const {
     for (unsigned hits = bucket.matches(tag); hits != 0; hits &= hits - 1) {
         const std::uint32_t index = bucket.entries[static_cast<unsigned>(std::countr_zero(hits))];
-        const unsigned found = directions(Words(entries_[index].key), asked);
-        if (found != kNeither) return {.index = index, .reverse = found == kOpposite};
+        const FlowEntry& entry = entries_[index];
+        const unsigned against = entry.key_reversed ^ static_cast<unsigned>(reversed);
+        if (same_flow(entry.key, key, against)) return {.index = index, .reverse = against != 0};
     }
     return {};
 }
@@ -138,6 +95,9 @@ void FlowTable::begin(FlowEntry& entry, const net::FlowKey& key, const Arrival& 
     entry.key = key;
     entry.last_seen = tick;
     entry.used = true;
+    entry.key_reversed = !key.is_canonical();
+    entry.tcp_state =
+        static_cast<std::uint16_t>(is_tcp(entry) ? TcpState::kOpening : TcpState::kEstablished) & 7;
     if (!is_tcp(entry)) return;
     entry.client_is_dst = is_opening_answer(arrival.tcp_flags);
     advance(entry, arrival, false);
@@ -203,10 +163,11 @@ FlowTable::Found FlowTable::find_or_insert(const net::FlowKey& key, std::uint64_
     const std::uint32_t tick = tick_of(arrival.now_ns);
     const std::uint16_t tag = tag_of(hash);
     const std::uint64_t first = hash & mask_;
+    const bool reversed = !key.is_canonical();
     const Bucket& bucket = buckets_[first];
-    Found found = found_in(bucket, tag, key);
+    Found found = found_in(bucket, tag, key, reversed);
     if (found.index == kNone && bucket.moved_on != 0) {
-        found = found_in(buckets_[other_bucket(first, tag)], tag, key);
+        found = found_in(buckets_[other_bucket(first, tag)], tag, key, reversed);
     }
     if (found.index != kNone) [[likely]]
         return touch(found, arrival, tick);

@@ -4,6 +4,7 @@
 #include <emmintrin.h>
 
 #include <bit>
+#include <cassert>
 #include <cstddef>
 #include <cstdint>
 
@@ -11,6 +12,7 @@
 #include "base/zeroed_array.h"
 #include "flow/flow_clock.h"
 #include "flow/flow_entry.h"
+#include "flow/same_flow.h"
 #include "flow/tcp_state.h"
 
 namespace yagura::flow {
@@ -61,7 +63,21 @@ class FlowTable {
     /// Two passes over a burst before its first find: the first brings each hash's bucket towards the cache,
     /// the second the entry that the bucket names, and on request its details.
     void prefetch(std::uint64_t hash) const { __builtin_prefetch(&buckets_[hash & mask_]); }
-    void prefetch_entry(std::uint64_t hash, bool details = false) const;
+    /// Returns that entry: a good guess at the flow's, whatever happens to the table meanwhile. kNone when
+    /// the bucket names none.
+    std::uint32_t candidate(std::uint64_t hash, bool details = false) const {
+        const std::uint64_t first = hash & mask_;
+        const Bucket& bucket = buckets_[first];
+        const unsigned hits = bucket.matches(tag_of(hash));
+        if (hits == 0) [[unlikely]] {
+            if (bucket.moved_on != 0) __builtin_prefetch(&buckets_[other_bucket(first, tag_of(hash))]);
+            return kNone;
+        }
+        const std::uint32_t index = bucket.entries[static_cast<unsigned>(std::countr_zero(hits))];
+        __builtin_prefetch(&entries_[index], 1);
+        if (details) prefetch_details(index);
+        return index;
+    }
 
     struct Found {
         std::uint32_t index = kNone;  ///< kNone: not there, and no room for it (see victim())
@@ -75,6 +91,32 @@ class FlowTable {
     };
     /// The entry of this flow, made if it is not there. `hash`: key.symmetric_hash().
     Found find_or_insert(const net::FlowKey& key, std::uint64_t hash, const Arrival& arrival);
+
+    /// The short way, for what nearly every packet is: `candidate` (of candidate(), not kNone) is its flow,
+    /// and the packet changes nothing of it but the time of its last packet. False: nothing has been done;
+    /// ask find_or_insert(). The entry must be is_established(). `reversed`: the key is not canonical.
+    [[nodiscard]] bool goes_on(std::uint32_t candidate, const net::FlowKey& key, bool reversed,
+                               const Arrival& arrival) {
+        FlowEntry& entry = entries_[candidate];
+        assert(is_established(candidate));
+        const unsigned against = entry.key_reversed ^ static_cast<unsigned>(reversed);
+        const std::uint32_t tick =
+            clock_.is_present(arrival.now_ns) ? clock_.present() : tick_of(arrival.now_ns);
+        // An earlier stamp than the last wraps round.
+        const bool in_time = tick - entry.last_seen <= shortest_timeout_;
+        if (!same_flow(entry.key, key, against) || !in_time || !is_plain_segment(arrival.tcp_flags) ||
+            against > entry.answered) [[unlikely]] {
+            return false;
+        }
+        entry.last_seen = tick;
+        return true;
+    }
+
+    /// The entry is in use, and its state is kEstablished.
+    bool is_established(std::uint32_t index) const {
+        const FlowEntry& entry = entries_[index];
+        return entry.used && entry.tcp_state == static_cast<unsigned>(TcpState::kEstablished);
+    }
 
     /// A new flow of the same two ends takes the entry, as if inserted.
     void restart(std::uint32_t index, const net::FlowKey& key, const Arrival& arrival);
@@ -144,6 +186,7 @@ class FlowTable {
     std::uint64_t other_bucket(std::uint64_t bucket, std::uint16_t tag) const {
         return (bucket ^ (std::uint64_t{tag} * 0x5bd1e995u)) & mask_;
     }
+    void prefetch_details(std::uint32_t index) const;
     std::uint32_t tick_of(std::uint64_t now_ns) {
         if (!clock_.reaches(now_ns)) [[unlikely]]
             move_base(now_ns);
@@ -152,7 +195,7 @@ class FlowTable {
     void move_base(std::uint64_t now_ns);
     std::uint32_t timeout_of(const FlowEntry& entry) const;
     bool has_ended(const FlowEntry& entry, std::uint32_t tick, std::uint32_t slack) const;
-    Found found_in(const Bucket& bucket, std::uint16_t tag, const net::FlowKey& key) const;
+    Found found_in(const Bucket& bucket, std::uint16_t tag, const net::FlowKey& key, bool reversed) const;
     Found touch(Found found, const Arrival& arrival, std::uint32_t tick);
     void begin(FlowEntry& entry, const net::FlowKey& key, const Arrival& arrival, std::uint32_t tick);
     std::uint32_t insert(std::uint64_t first, std::uint16_t tag);
@@ -167,6 +210,7 @@ class FlowTable {
         std::uint32_t tcp_opening, tcp, tcp_closed, udp, other;
     };
     Ticks timeouts_;
+    std::uint32_t shortest_timeout_;
     FlowClock clock_;
     std::uint32_t fresh_ = 0;  ///< entries from here on were never used
     std::uint32_t free_ = kNone;

@@ -16,7 +16,8 @@ DecisionTable::DecisionTable(const PolicySnapshot& policy, std::uint32_t lists, 
       buckets_(std::bit_ceil(std::size_t{lists} + 1)),
       unlisted_(policy.actions.size()),
       flows_(policy.actions.size()) {
-    decision_count_.add(1);  // kEmpty
+    decisions_[kEmpty].reason = DropReason::kNoRule;
+    decision_count_.add(1);
 }
 
 std::uint32_t DecisionTable::intern(std::span<const match::RuleIndex> list, std::uint64_t tools, Use use) {
@@ -42,6 +43,7 @@ std::uint32_t DecisionTable::intern(std::span<const match::RuleIndex> list, std:
     made.next = bucket;
     made.tools = tools;
     made.drops = !list.empty() && policy_.actions[list.back()].drop;
+    made.reason = made.drops ? DropReason::kDropRule : DropReason::kNoRule;
     for (const match::RuleIndex rule : list) storage_[used_storage_++] = rule;
     bucket = id;
     decision_count_.add(1);

@@ -7,6 +7,7 @@
 
 #include "base/counter.h"
 #include "base/zeroed_array.h"
+#include "select/drop_reason.h"
 #include "select/policy.h"
 
 namespace yagura::select {
@@ -21,6 +22,7 @@ struct Decision {
     std::uint32_t hash;
     std::uint64_t tools;  ///< bit per ToolId
     bool drops;           ///< ends with a drop rule
+    DropReason reason;    ///< of a packet that no tool gets by it, unless the flow or the packet has another
     base::PacketCounter counted;
 };
 

@@ -18,6 +18,24 @@ std::uint32_t decision_room(const PolicySnapshot& policy, std::uint32_t lists) {
     return lists != 0 ? lists : static_cast<std::uint32_t>(2 * policy.actions.size()) + kSpareDecisions;
 }
 
+/// What settled() looks at.
+std::uint32_t settled_mask() {
+    flow::FlowEntry entry{};
+    entry.epoch = 0xffff;
+    entry.decided = entry.remembered = entry.late_drop = entry.traced = entry.used = 1;
+    entry.tcp_state = 7;
+    return entry.bits();
+}
+
+/// And what it wants to find there.
+std::uint32_t settled_bits(std::uint32_t epoch) {
+    flow::FlowEntry entry{};
+    entry.epoch = static_cast<std::uint16_t>(epoch);
+    entry.decided = entry.remembered = entry.used = 1;
+    entry.tcp_state = static_cast<std::uint16_t>(flow::TcpState::kEstablished) & 7;
+    return entry.bits();
+}
+
 }  // namespace
 
 Selector::Selector(std::shared_ptr<const PolicySnapshot> policy, const Options& options,
@@ -30,6 +48,8 @@ Selector::Selector(std::shared_ptr<const PolicySnapshot> policy, const Options& 
       inspections_(policy_->rules->group_count() == 0 ? 0 : options.inspect.flows),
       inspector_(policy_->rules, options.inspect, store, options.trace),
       epoch_(options.epoch),
+      settled_mask_(settled_mask()),
+      settled_bits_(settled_bits(options.epoch)),
       inspects_(policy_->rules->group_count() != 0) {
     for (RuleList* list : {&matched_, &effective_, &session_, &onward_, &spare_}) {
         list->reserve(2 * policy_->actions.size() + 1);

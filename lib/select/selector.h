@@ -59,6 +59,19 @@ class Selector {
         return flow == nullptr || !flow->decided || flow->epoch != epoch_;
     }
 
+    /// The flow is established, and all its sound packets go by its decision: select() would say nothing
+    /// else, and need not be asked. A flow gets there with a packet that it was asked about.
+    bool settled(const flow::FlowEntry& flow) const { return (flow.bits() & settled_mask_) == settled_bits_; }
+    struct SettledVerdict {
+        std::uint64_t tools;
+        DropReason reason;  ///< when there are none
+    };
+    SettledVerdict decision(std::uint32_t id) const { return {decisions_[id].tools, decisions_[id].reason}; }
+    /// Counts packets of settled flows for the rules of their decision.
+    void count(std::uint32_t decision, const base::Count& count) {
+        decisions_.count(decision, count.packets, count.bytes);
+    }
+
     /// The verdict on a packet. `flow`: its entry, number `index`, or null for a packet without flow, or
     /// whose flow found no room (then every rule is asked of the packet by itself). `hash`: the flow's
     /// symmetric hash, by which balance groups choose. Counts the packet for its rules, unless it only comes
@@ -201,6 +214,8 @@ class Selector {
     RuleList onward_;
     RuleList spare_;
     std::uint32_t epoch_;
+    std::uint32_t settled_mask_;
+    std::uint32_t settled_bits_;
     bool inspects_;  ///< there are payload rules of scope session or onward
 };
 

@@ -106,11 +106,16 @@ TEST_CASE("the table keeps to a model over random packets, sweeps and erasures")
         const flow::Arrival arrival{
             .now_ns = stamp, .tcp_flags = flags[up_to(8)], .has_payload = up_to(2) == 0};
         table.prefetch(hash);
-        table.prefetch_entry(hash, true);
-        auto found = table.find_or_insert(key, hash, arrival);
+        const auto known = model.find(key.canonical());
+        const std::uint32_t candidate = table.candidate(hash, true);
+        const bool short_way = up_to(2) == 0 && candidate != FlowTable::kNone &&
+                               table.is_established(candidate) &&
+                               table.goes_on(candidate, key, !key.is_canonical(), arrival);
+        if (short_way) REQUIRE(known != model.end());
+        auto found = short_way ? FlowTable::Found{.index = candidate, .reverse = known->second.key != key}
+                               : table.find_or_insert(key, hash, arrival);
         present = std::max(present, stamp);
 
-        const auto known = model.find(key.canonical());
         if (found.index == FlowTable::kNone) {
             REQUIRE(known == model.end());
             REQUIRE((table.size() == capacity || hash_bits != ~std::uint64_t{0}));

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "flow_keys.h"
+#include "net/protocol_numbers.h"
 
 using yagura::flow::FlowTable;
 using yagura::net::FlowKey;
@@ -143,6 +144,46 @@ TEST_CASE("every flow is called back once, and may be erased by the callback") {
     CHECK(seen.size() == 50);
 }
 
+TEST_CASE("what changes nothing of an established flow but its time goes the short way") {
+    using namespace yagura::net::tcp_flag;
+    constexpr std::uint64_t kSecond = 1'000'000'000;
+    FlowTable table(64, {}, false);
+    const FlowKey key = numbered(1);
+    const std::uint64_t hash = key.symmetric_hash(1);
+    const auto arrival = [](std::uint64_t seconds, int flags) {
+        return yagura::flow::Arrival{
+            .now_ns = seconds * kSecond, .tcp_flags = static_cast<std::uint8_t>(flags), .has_payload = true};
+    };
+    const auto goes_on = [&](const FlowKey& asked, const yagura::flow::Arrival& at) {
+        const std::uint32_t candidate = table.candidate(hash);
+        return candidate != FlowTable::kNone && table.is_established(candidate) &&
+               table.goes_on(candidate, asked, !asked.is_canonical(), at);
+    };
+    CHECK_FALSE(goes_on(key, arrival(100, kSyn)));
+    (void)table.find_or_insert(key, hash, arrival(100, kSyn));
+    CHECK_FALSE(goes_on(key, arrival(100, kAck)));  // it is opening
+    (void)table.find_or_insert(key, hash, arrival(100, kAck));
+    CHECK(goes_on(key, arrival(101, kAck)));
+    CHECK_FALSE(goes_on(key.reversed(), arrival(101, kAck)));  // the first answer
+    (void)table.find_or_insert(key.reversed(), hash, arrival(101, kSyn | kAck));
+    CHECK(goes_on(key.reversed(), arrival(102, kAck)));
+    CHECK(goes_on(key, arrival(103, kAck | kPsh)));
+
+    for (const std::uint8_t flag : {kSyn, kFin, kRst}) CHECK_FALSE(goes_on(key, arrival(103, flag | kAck)));
+    CHECK_FALSE(goes_on(key, arrival(90, kAck)));  // it is older than the last
+    CHECK_FALSE(
+        goes_on(key, arrival(200, kAck)));  // longer than the shortest timeout: find_or_insert() knows
+    FlowKey other = key;
+    other.dport = 81;
+    CHECK_FALSE(goes_on(other, arrival(103, kAck)));
+    CHECK_FALSE(goes_on(other.reversed(), arrival(103, kAck)));
+    // None of these has changed anything.
+    CHECK(goes_on(key, arrival(104, kAck)));
+
+    table.erase(table.candidate(hash));
+    CHECK_FALSE(goes_on(key, arrival(104, kAck)));
+}
+
 TEST_CASE("the prefetches may be asked for anything, and change nothing") {
     const bool details = GENERATE(false, true);
     FlowTable table(64, {}, details);
@@ -150,8 +191,10 @@ TEST_CASE("the prefetches may be asked for anything, and change nothing") {
         const FlowKey key = numbered(n);
         for (int twice = 0; twice < 2; ++twice) {
             table.prefetch(key.symmetric_hash(1));
-            table.prefetch_entry(key.symmetric_hash(1), true);
-            CHECK(look_up(table, key).inserted == (twice == 0));
+            const std::uint32_t candidate = table.candidate(key.symmetric_hash(1), true);
+            const auto found = look_up(table, key);
+            CHECK(found.inserted == (twice == 0));
+            if (twice == 1) CHECK(candidate == found.index);
         }
     }
     CHECK(table.size() == 64);
