@@ -25,6 +25,11 @@ inline std::uint32_t load_be32(const std::uint8_t* p) {
     std::memcpy(&v, p, sizeof v);
     return __builtin_bswap32(v);
 }
+inline std::uint32_t load_u32(const std::uint8_t* p) {
+    std::uint32_t v;
+    std::memcpy(&v, p, sizeof v);
+    return v;
+}
 inline std::uint64_t load_u64(const std::uint8_t* p) {
     std::uint64_t v;
     std::memcpy(&v, p, sizeof v);

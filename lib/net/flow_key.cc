@@ -3,12 +3,6 @@
 
 #include <arpa/inet.h>
 
-#include <cstddef>
-#include <cstring>
-
-#include "base/bytes.h"
-#include "base/hash.h"
-
 namespace yagura::net {
 
 FlowKey FlowKey::reversed() const {
@@ -21,25 +15,37 @@ FlowKey FlowKey::reversed() const {
 }
 
 bool FlowKey::is_canonical() const {
-    const int order = std::memcmp(src.data(), dst.data(), src.size());
-    return order < 0 || (order == 0 && sport <= dport);
+    __extension__ using u128 = unsigned __int128;
+    const auto number = [](const IpAddress& address) {
+        return static_cast<u128>(base::load_u64(address.data() + 8)) << 64 | base::load_u64(address.data());
+    };
+    if (ip_version != 6) return ipv4_end(src, sport) <= ipv4_end(dst, dport);
+    const u128 a = number(src);
+    const u128 b = number(dst);
+    if (a == b) [[unlikely]]
+        return sport <= dport;
+    return a < b;
 }
 
-std::uint64_t FlowKey::symmetric_hash(std::uint64_t seed) const {
+FlowKey::HashAndDirection FlowKey::ipv6_hash_and_direction(const HashSeed& seed) const {
     using base::load_u64;
     using base::mix;
-    // Each end is mixed by itself, then the two are combined by operations that do not know their order.
-    const auto end = [seed](const IpAddress& address, std::uint16_t port) {
-        return mix(load_u64(address.data()) ^ base::kHashA ^ seed,
-                   load_u64(address.data() + 8) ^ base::kHashB ^ (std::uint64_t{port} << 40));
+    const bool reversed = !is_canonical();
+    const auto change_places = [back = -std::uint64_t{reversed}](std::uint64_t& a, std::uint64_t& b) {
+        const std::uint64_t change = (a ^ b) & back;
+        a ^= change;
+        b ^= change;
     };
-    static_assert(offsetof(FlowKey, domain) + sizeof domain == sizeof(FlowKey) && sizeof domain == 6);
-    const std::uint64_t last = load_u64(reinterpret_cast<const std::uint8_t*>(this) + sizeof *this - 8);
-    const std::uint64_t others = last & ~std::uint64_t{0xffff};  // domain
-    const std::uint64_t a = end(src, sport);
-    const std::uint64_t b = end(dst, dport);
-    return mix((a + b) ^ base::kHashC,
-               (a ^ b) ^ base::kHashD ^ (std::uint64_t{proto} << 8 | ip_version) ^ others ^ seed);
+    const auto end = [&seed](const IpAddress& address) {
+        return mix(load_u64(address.data()) ^ seed.a, load_u64(address.data() + 8) ^ seed.b);
+    };
+    std::uint64_t a = end(src);
+    std::uint64_t b = end(dst);
+    std::uint64_t a_port = sport;
+    std::uint64_t b_port = dport;
+    change_places(a, b);
+    change_places(a_port, b_port);
+    return {mix(a ^ (a_port << 16 | b_port), b ^ rest()), reversed};
 }
 
 std::string to_string(const IpAddress& address, std::uint8_t ip_version) {

@@ -48,9 +48,10 @@ inline const PacketMeta& meta(const rte_mbuf* packet) {
 
 /// Fills in flow_hash and reversed of a packet that has a flow, from its key, which must be complete: a later
 /// fragment has its ports. Whoever fills `parsed` calls this before select sees the packet.
-inline void set_flow_hash(PacketMeta& m, std::uint64_t seed) {
-    m.flow_hash = m.parsed.key.symmetric_hash(seed);
-    m.reversed = !m.parsed.key.is_canonical();
+inline void set_flow_hash(PacketMeta& m, const net::HashSeed& seed) {
+    const auto [hash, reversed] = m.parsed.key.hash_and_direction(seed);
+    m.flow_hash = hash;
+    m.reversed = reversed;
 }
 /// The same for a packet without a flow, whose hash only spreads such packets.
 inline void set_hash_without_flow(PacketMeta& m, std::uint64_t hash) {
