@@ -144,7 +144,7 @@ using Parsed = std::array<net::ParsedPacket, kBurst>;
 Group make_group(const FrameSet& set, net::LinkType link_type, Parsed& parsed) {
     Group group{.subjects = {}, .unit = set.frames().size(), .warm_up = set.frames().size()};
     group.subjects.push_back(over(set, [&parsed, link_type](const FrameSet::Frame& f, std::size_t at) {
-        parsed[at] = net::parse(f.bytes, f.wire_length, link_type);
+        net::parse(f.bytes, f.wire_length, link_type, parsed[at]);
         keep(parsed[at]);
     }));
     group.subjects.push_back(over(set, [](const FrameSet::Frame& f, std::size_t) {

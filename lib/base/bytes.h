@@ -35,6 +35,12 @@ inline std::uint64_t load_u64(const std::uint8_t* p) {
     std::memcpy(&v, p, sizeof v);
     return v;
 }
+inline void store_u32(std::uint8_t* p, std::uint32_t v) {
+    std::memcpy(p, &v, sizeof v);
+}
+inline void store_u64(std::uint8_t* p, std::uint64_t v) {
+    std::memcpy(p, &v, sizeof v);
+}
 inline void store_be16(std::uint8_t* p, std::uint16_t v) {
     v = __builtin_bswap16(v);
     std::memcpy(p, &v, sizeof v);

@@ -15,7 +15,10 @@ template <std::size_t N>
 class Header {
   public:
     Header() = default;
-    explicit Header(const std::uint8_t* bytes) : bytes_(bytes) {}
+    /// `bytes`: not null, which the compiler need not ask again.
+    explicit Header(const std::uint8_t* bytes) : bytes_(bytes) {
+        if (bytes == nullptr) __builtin_unreachable();
+    }
 
     explicit operator bool() const { return bytes_ != nullptr; }
 

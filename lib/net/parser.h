@@ -65,43 +65,46 @@ inline constexpr std::size_t kMaxVlans = 8;
 /// Headers within headers (every tag, label, IP header and tunnel header counts) that are followed.
 inline constexpr unsigned kMaxLayers = 32;
 
-/// What one pass over a packet's headers finds. Offsets count from the first byte of the frame.
+/// What one pass over a packet's headers finds. Offsets count from the first byte of the frame. Members stand
+/// where port::PacketMeta wants them for its cache lines.
 struct ParsedPacket {
-    FlowKey key;  ///< ip_version 0: not IP, or the IP header is too damaged to say
-
-    std::uint16_t outer_ip =
-        kNoOffset;  ///< first IP header: at least one byte is there, with the right version nibble
+    /// First IP header: at least one byte is there, with the right version nibble.
+    std::uint16_t outer_ip = kNoOffset;
     std::uint16_t inner_ip = kNoOffset;  ///< innermost IP header; equals outer_ip without a tunnel
-    std::uint16_t transport =
-        kNoOffset;  ///< transport header; kNoOffset when cut off, or in a later fragment
-    std::uint16_t payload =
-        kNoOffset;  ///< first byte after the transport header (of the IP header, without a
-                    ///< transport that is known); in a later fragment, after the IP header
-    std::uint32_t payload_size =
-        0;  ///< bytes that are both captured and within the IP packet: no Ethernet padding
+    /// Transport header; kNoOffset when cut off, or in a later fragment.
+    std::uint16_t transport = kNoOffset;
+    /// First byte after the transport header (of the IP header, without a transport that is known); in a
+    /// later fragment, after the IP header.
+    std::uint16_t payload = kNoOffset;
+    /// Bytes that are both captured and within the IP packet: no Ethernet padding.
+    std::uint32_t payload_size = 0;
 
-    std::uint32_t fragment_id = 0;
-    std::uint32_t tunnel_id =
-        0;  ///< of the innermost tunnel: VNI, TEID, GRE key, ERSPAN session; 0 if it has none
-    std::array<std::uint16_t, kMaxVlans> vlans{};  ///< VLAN ids, outermost first, of all layers
-    std::uint8_t vlan_count = 0;                   ///< at most kMaxVlans are kept
+    std::uint8_t tcp_flags = 0;
     Malformed malformed = Malformed::kNone;
     Tunnel tunnel = Tunnel::kNone;  ///< the innermost
     std::uint8_t tunnel_depth = 0;
-    std::uint8_t tcp_flags = 0;
-
+    std::uint8_t vlan_count = 0;  ///< at most kMaxVlans are kept
     bool is_fragment = false;     ///< of the innermost IP packet (offset not 0, or more fragments follow)
     bool first_fragment = false;  ///< offset 0
     /// libpcap's flow tests on the innermost IP packet's bytes give what they give on the key: no fragment,
     /// no IPv6 extension header, ports within the captured bytes.
     bool key_is_exact = false;
 
+    FlowKey key;  ///< ip_version 0: not IP, or the IP header is too damaged to say
+
+    std::array<std::uint16_t, kMaxVlans> vlans{};  ///< VLAN ids, outermost first, of all layers
+    /// Of the innermost tunnel: VNI, TEID, GRE key, ERSPAN session; 0 if it has none.
+    std::uint32_t tunnel_id = 0;
+    std::uint32_t fragment_id = 0;  ///< of a fragment; without one parse() may leave what stood here
+
+    bool operator==(const ParsedPacket&) const = default;
     bool has_flow() const { return key.ip_version != 0; }
 };
 
-/// Parses one frame. `wire_length` is its length on the wire: with a capture cut by a snap length it is more
-/// than frame.size(), and a header that says so is no lie. Reads nothing outside `frame`; never fails: what
-/// is wrong is in `malformed`, and all that was found before the fault stays in the result.
+/// Parses one frame into `out`, whatever stood there. `wire_length` is its length on the wire: with a capture
+/// cut by a snap length it is more than frame.size(), and a header that says so is no lie. Reads nothing
+/// outside `frame`; never fails: what is wrong is in `malformed`, and all that was found before the fault
+/// stays in the result.
 ///
 /// Seen through: any depth (within kMaxLayers) of 802.1Q / 802.1ad tags, VN-Tag, MPLS and its Ethernet
 /// pseudowires, PPPoE, LLC with SNAP; tunnels GRE (PPTP too), ERSPAN I, II and III, VXLAN (to UDP port 4789
@@ -112,7 +115,12 @@ struct ParsedPacket {
 /// something else (ARP), the packet around it is the innermost. A UDP port is only a hint: what does not look
 /// like the tunnel all the way to that header is plain UDP payload, and no fault. It is the destination's
 /// port, because a sender chooses the other one freely.
-ParsedPacket parse(base::Bytes frame, std::size_t wire_length, LinkType link_type);
+void parse(base::Bytes frame, std::size_t wire_length, LinkType link_type, ParsedPacket& out);
+inline ParsedPacket parse(base::Bytes frame, std::size_t wire_length, LinkType link_type) {
+    ParsedPacket out;
+    parse(frame, wire_length, link_type, out);
+    return out;
+}
 
 /// The payload's bytes on the wire, by the innermost IP header of a packet with a payload: payload_size, and
 /// what the capture cut.

@@ -4,6 +4,7 @@
 #include <rte_mbuf.h>
 
 #include <array>
+#include <cstddef>
 #include <cstdint>
 
 #include "base/bytes.h"
@@ -18,6 +19,9 @@ inline constexpr std::uint32_t kMaxFrame = 262144;
 /// What yagura knows of a packet; lives in the private area of its first mbuf, which is yagura's own.
 /// The driver fills the first group, rx the second. From the moment it is handed to select nothing but
 /// select writes it, and after the handover to tx nobody does.
+///
+/// Of a packet that is no fragment nothing touches more than the first two cache lines: the first has what
+/// every stage asks and where its headers are, the second begins with the key.
 struct PacketMeta {
     // driver
     std::uint64_t timestamp_ns;  ///< since the epoch: of the capture, or when it was received
@@ -30,12 +34,16 @@ struct PacketMeta {
     base::PortId port;           ///< network port that it came in by
     std::uint32_t wire_length;   ///< length on the wire; rte_pktmbuf_pkt_len() is what was captured
     // rx
-    rte_mbuf* next_waiting;   ///< link of the fragment table's lists
     std::uint64_t flow_hash;  ///< symmetric
     /// The key is not the canonical one of its flow's two (net::FlowKey::is_canonical). False without a flow.
     bool reversed;
     net::ParsedPacket parsed;
+    rte_mbuf* next_waiting;  ///< link of the fragment table's lists
 };
+static_assert(offsetof(PacketMeta, parsed) + offsetof(net::ParsedPacket, key) == RTE_CACHE_LINE_SIZE);
+static_assert(offsetof(PacketMeta, parsed) + offsetof(net::ParsedPacket, fragment_id) ==
+              2 * RTE_CACHE_LINE_SIZE);
+static_assert(sizeof(rte_mbuf) % RTE_CACHE_LINE_SIZE == 0, "the private area begins with a cache line");
 inline constexpr std::uint16_t kMetaSize =
     (sizeof(PacketMeta) + RTE_MBUF_PRIV_ALIGN - 1) / RTE_MBUF_PRIV_ALIGN * RTE_MBUF_PRIV_ALIGN;
 

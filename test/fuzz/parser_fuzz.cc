@@ -8,9 +8,11 @@
 #include <vector>
 
 #include "base/bytes.h"
+#include "net/layer_walker.h"
 #include "net/parser.h"
 
 using namespace yagura::net;
+using yagura::base::Bytes;
 
 namespace {
 
@@ -78,7 +80,21 @@ void check_rest(const ParsedPacket& found) {
     expect(found.is_fragment || (!found.first_fragment && found.fragment_id == 0));
 }
 
-/// The tag takes any Ethernet frame off the fast path; all else must stay the same.
+/// parse() has short ways, LayerWalker none. `found`: into a place that held nothing.
+void check_against_walker(const ParsedPacket& found, Bytes frame, std::size_t wire_length, LinkType link) {
+    ParsedPacket reference;
+    LayerWalker(frame, wire_length, reference).walk(link);
+    expect(found == reference);
+    // Into a place that held something else.
+    ParsedPacket again;
+    std::memset(static_cast<void*>(&again), 0x5a, sizeof again);
+    again.is_fragment = again.first_fragment = again.key_is_exact = true;
+    parse(frame, wire_length, link, again);
+    if (!reference.is_fragment) again.fragment_id = 0;
+    expect(again == reference);
+}
+
+/// A tag changes offsets and nothing else.
 void check_against_tagged(const ParsedPacket& plain, const std::uint8_t* frame, std::size_t size,
                           std::size_t wire_length) {
     if (size < 14 || plain.malformed == Malformed::kTooDeep || plain.vlan_count == kMaxVlans) return;
@@ -123,6 +139,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     check_offsets(found, frame_size);
     check_flow(found, frame.get());
     check_rest(found);
+    check_against_walker(found, {frame.get(), frame_size}, wire_length, link);
     if (link == LinkType::kEthernet) check_against_tagged(found, frame.get(), frame_size, wire_length);
     return 0;
 }
