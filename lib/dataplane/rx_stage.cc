@@ -8,7 +8,6 @@
 
 #include "base/clock.h"
 #include "base/hash.h"
-#include "port/packet.h"
 
 namespace yagura::dataplane {
 namespace {
@@ -24,10 +23,25 @@ std::uint64_t link_hash(base::Bytes frame, net::LinkType link_type, std::uint64_
     return base::mix((a + b) ^ base::kHashA, (a ^ b) ^ base::kHashB ^ seed);
 }
 
+/// What parsing reads and writes. The mbuf's own first line the driver has just written.
+void prefetch(const rte_mbuf* packet) {
+    const port::PacketMeta& m = port::meta(packet);
+    rte_prefetch0(rte_pktmbuf_mtod(packet, const void*));
+    rte_prefetch0(&m);
+    rte_prefetch0(&m.parsed.key);
+}
+
+std::size_t output_of(const rte_mbuf* packet, std::size_t outputs) {
+    // The middle bits: the flow table uses the low ones for its buckets and the high ones for its tags.
+    const std::uint64_t spread = static_cast<std::uint32_t>(port::meta(packet).flow_hash >> 16);
+    return spread * outputs >> 32;
+}
+
 }  // namespace
 
 RxStage::RxStage(Options options)
     : options_(std::move(options)),
+      hash_seed_(options_.hash_seed),
       fragments_(options_.fragments, options_.ports),
       buffer_(std::make_unique<port::FrameBuffer>()),
       counters_(options_.ports),
@@ -40,39 +54,119 @@ bool RxStage::outputs_have_room() const {
                                [worst](const PacketRing* ring) { return ring->room() >= worst; });
 }
 
+/// Fills in what rx has to say of each packet; of a fragment, as if it stood alone.
+RxStage::Sum RxStage::parse(std::span<rte_mbuf* const> burst) {
+    const net::LinkType link_type = options_.link_type;
+    const net::HashSeed seed = hash_seed_;
+    Sum sum{.port = port::meta(burst[0]).port};
+    for (const rte_mbuf* packet : burst) prefetch(packet);
+    for (rte_mbuf* packet : burst) {
+        port::PacketMeta& m = port::meta(packet);
+        sum.bytes += packet->pkt_len;
+        sum.one_port &= m.port == sum.port;
+        const base::Bytes frame = port::contiguous(packet, *buffer_);
+        net::parse(frame, m.wire_length, link_type, m.parsed);
+        sum.fragments |= m.parsed.is_fragment;
+        if (m.parsed.has_flow()) [[likely]] {
+            port::set_flow_hash(m, seed);
+        } else {
+            port::set_hash_without_flow(m, link_hash(frame, link_type, options_.hash_seed));
+        }
+    }
+    return sum;
+}
+
+/// Tells flows apart by more than their keys.
+void RxStage::set_domains(std::span<rte_mbuf* const> burst) {
+    for (rte_mbuf* packet : burst) {
+        port::PacketMeta& m = port::meta(packet);
+        if (!m.parsed.has_flow()) continue;
+        net::set_domain(m.parsed, options_.flow_identity);
+        port::set_flow_hash(m, hash_seed_);
+    }
+}
+
+void RxStage::count(PacketCounterOf which, std::span<rte_mbuf* const> packets, const Sum& sum) {
+    if (sum.one_port) [[likely]] {
+        (counters_[sum.port.index()].*which).add(packets.size(), sum.bytes);
+        return;
+    }
+    for (const rte_mbuf* packet : packets)
+        (counters_[port::meta(packet).port.index()].*which).add(1, packet->pkt_len);
+}
+
+/// Puts packets that are counted as handed on a ring.
+void RxStage::put(std::size_t output, std::span<rte_mbuf* const> packets) {
+    const std::size_t taken = options_.outputs[output]->put(packets);
+    if (taken == packets.size()) [[likely]]
+        return;
+    const auto refused = packets.subspan(taken);
+    count(&PortCounters::dropped, refused, {.port = {}, .one_port = false});
+    rte_pktmbuf_free_bulk(const_cast<rte_mbuf**>(refused.data()), static_cast<unsigned>(refused.size()));
+}
+
 void RxStage::hand_over(std::size_t output) {
     Outgoing& out = outgoing_[output];
     if (out.count == 0) return;
-    // Counted before select can see them, so that nobody counts them as taken first.
-    for (unsigned i = 0; i < out.count; ++i) {
-        counters_[port::meta(out.packets[i]).port.index()].handed.add(1, out.packets[i]->pkt_len);
-    }
-    const unsigned taken = options_.outputs[output]->put({out.packets.data(), out.count});
-    for (unsigned i = taken; i < out.count; ++i) {
-        PortCounters& counters = counters_[port::meta(out.packets[i]).port.index()];
-        counters.dropped.add(1, out.packets[i]->pkt_len);
-    }
-    if (taken < out.count) rte_pktmbuf_free_bulk(out.packets.data() + taken, out.count - taken);
+    const std::span<rte_mbuf* const> packets(out.packets.data(), out.count);
+    count(&PortCounters::handed, packets, {.port = {}, .one_port = false});
+    put(output, packets);
     out.count = 0;
 }
 
-void RxStage::steer(rte_mbuf* packet, base::Bytes frame) {
-    port::PacketMeta& m = port::meta(packet);
-    if (m.parsed.has_flow()) [[likely]] {
-        port::set_flow_hash(m, options_.hash_seed);
-    } else {
-        port::set_hash_without_flow(m, link_hash(frame, options_.link_type, options_.hash_seed));
-    }
-    // The middle bits: the flow table uses the low ones for its buckets and the high ones for its tags.
-    const std::uint64_t spread = static_cast<std::uint32_t>(m.flow_hash >> 16);
-    const std::size_t output = spread * options_.outputs.size() >> 32;
+void RxStage::append(rte_mbuf* packet) {
+    const std::size_t output = output_of(packet, options_.outputs.size());
     Outgoing& out = outgoing_[output];
     out.packets[out.count++] = packet;
     if (out.count == out.packets.size()) hand_over(output);
 }
 
 void RxStage::steer_ready() {
-    while (rte_mbuf* packet = ready_.pop()) steer(packet, {});
+    while (rte_mbuf* packet = ready_.pop()) {
+        port::set_flow_hash(port::meta(packet), hash_seed_);
+        append(packet);
+    }
+}
+
+/// With fragments in the burst, or some that wait.
+void RxStage::steer_past_fragments(std::span<rte_mbuf* const> burst) {
+    for (rte_mbuf* packet : burst) {
+        const port::PacketMeta& m = port::meta(packet);
+        if (fragments_.waiting_packets() != 0) {
+            fragments_.expire(m.order_time, ready_);
+            steer_ready();
+        }
+        if (flow::FragmentTable::concerns(m.parsed)) {
+            fragments_.take(packet, ready_);
+            steer_ready();
+        } else {
+            append(packet);
+        }
+    }
+}
+
+void RxStage::steer(std::span<rte_mbuf* const> burst, const Sum& sum) {
+    if (sum.fragments || fragments_.waiting_packets() != 0) [[unlikely]] {
+        steer_past_fragments(burst);
+        return;
+    }
+    // Counted before select can see them, so that nobody counts them as taken first.
+    count(&PortCounters::handed, burst, sum);
+    if (options_.outputs.size() == 1) {
+        put(0, burst);
+        return;
+    }
+    Outgoing* const outgoing = outgoing_.data();
+    const std::size_t outputs = outgoing_.size();
+    for (rte_mbuf* packet : burst) {
+        Outgoing& out = outgoing[output_of(packet, outputs)];
+        out.packets[out.count++] = packet;
+    }
+    for (std::size_t output = 0; output < outgoing_.size(); ++output) {
+        Outgoing& out = outgoing_[output];
+        if (out.count != 0) put(output, {out.packets.data(), out.count});
+        out.count = 0;
+    }
 }
 
 unsigned RxStage::turn() {
@@ -80,38 +174,21 @@ unsigned RxStage::turn() {
     const bool waits = options_.pressure == Pressure::kPushBack || options_.queue->can_wait();
     if (waits && !outputs_have_room()) return 0;
 
-    std::array<rte_mbuf*, kMaxBurst> burst;
+    std::array<rte_mbuf*, kMaxBurst> packets;
     const bool stopping = stopping_.load(std::memory_order_relaxed);
-    const unsigned n = stopping ? 0 : options_.queue->receive({burst.data(), options_.burst});
-    for (unsigned i = 0; i < n; ++i) rte_prefetch0(rte_pktmbuf_mtod(burst[i], const void*));
-    for (unsigned i = 0; i < n; ++i) {
-        rte_mbuf* packet = burst[i];
-        port::PacketMeta& m = port::meta(packet);
-        counters_[m.port.index()].received.add(1, packet->pkt_len);
-        const base::Bytes frame = port::contiguous(packet, *buffer_);
-        m.parsed = net::parse(frame, m.wire_length, options_.link_type);
-        if (options_.flow_identity.any() && m.parsed.has_flow()) [[unlikely]] {
-            net::set_domain(m.parsed, options_.flow_identity);
-        }
-        if (fragments_.waiting_packets() != 0) {
-            fragments_.expire(m.order_time, ready_);
-            steer_ready();
-        }
-        if (flow::FragmentTable::concerns(m.parsed)) [[unlikely]] {
-            fragments_.take(packet, ready_);
-            steer_ready();
-        } else {
-            steer(packet, frame);
-        }
-    }
-    if (n == 0) {
-        if (stopping || options_.queue->exhausted()) {
-            fragments_.flush(ready_);
-            steer_ready();
-        } else if (fragments_.waiting_packets() != 0 && options_.pressure == Pressure::kDrop) {
-            fragments_.expire(base::realtime_ns(), ready_);
-            steer_ready();
-        }
+    const unsigned n = stopping ? 0 : options_.queue->receive({packets.data(), options_.burst});
+    if (n != 0) {
+        const std::span<rte_mbuf* const> burst(packets.data(), n);
+        const Sum sum = parse(burst);
+        count(&PortCounters::received, burst, sum);
+        if (options_.flow_identity.any()) set_domains(burst);
+        steer(burst, sum);
+    } else if (stopping || options_.queue->exhausted()) {
+        fragments_.flush(ready_);
+        steer_ready();
+    } else if (fragments_.waiting_packets() != 0 && options_.pressure == Pressure::kDrop) {
+        fragments_.expire(base::realtime_ns(), ready_);
+        steer_ready();
     }
     for (std::size_t output = 0; output < outgoing_.size(); ++output) hand_over(output);
     if (n == 0 && (stopping || options_.queue->exhausted())) done_.store(true, std::memory_order_release);

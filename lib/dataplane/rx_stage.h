@@ -4,6 +4,7 @@
 #include <array>
 #include <atomic>
 #include <memory>
+#include <span>
 #include <vector>
 
 #include "base/counter.h"
@@ -50,12 +51,28 @@ class RxStage : public Stage {
     const flow::FragmentTable& fragments() const { return fragments_; }
 
   private:
+    /// What a burst comes to, if all of it came by one port.
+    struct Sum {
+        base::PortId port;
+        bool one_port = true;
+        bool fragments = false;  ///< there are some among it
+        std::uint64_t bytes = 0;
+    };
+    using PacketCounterOf = base::PacketCounter PortCounters::*;
+
     bool outputs_have_room() const;
-    void steer(rte_mbuf* packet, base::Bytes frame);
+    Sum parse(std::span<rte_mbuf* const> burst);
+    void set_domains(std::span<rte_mbuf* const> burst);
+    void count(PacketCounterOf which, std::span<rte_mbuf* const> packets, const Sum& sum);
+    void steer(std::span<rte_mbuf* const> burst, const Sum& sum);
+    void steer_past_fragments(std::span<rte_mbuf* const> burst);
     void steer_ready();
+    void append(rte_mbuf* packet);
     void hand_over(std::size_t output);
+    void put(std::size_t output, std::span<rte_mbuf* const> packets);
 
     Options options_;
+    net::HashSeed hash_seed_;
     flow::FragmentTable fragments_;
     flow::FragmentTable::List ready_;
     std::unique_ptr<port::FrameBuffer> buffer_;

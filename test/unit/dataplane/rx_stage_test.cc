@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <catch2/catch.hpp>
 #include <memory>
+#include <string>
 #include <vector>
 
 #include "drivers/loop/loop.h"
@@ -19,48 +20,77 @@ namespace {
 
 constexpr std::uint64_t kSeed = 7;
 
-/// What comes out of an RxStage, by output, in its order.
+constexpr std::size_t kPorts = 3;
+
+/// Gives what it has and cannot wait: what the stage does not take is lost.
+class Impatient final : public port::RxQueue {
+  public:
+    explicit Impatient(loop::LoopSource& source) : source_(source) {}
+    [[nodiscard]] std::uint16_t receive(std::span<rte_mbuf*> burst) override {
+        return source_.receive(burst);
+    }
+    bool exhausted() const override { return source_.exhausted(); }
+
+  private:
+    loop::LoopSource& source_;
+};
+
+/// What comes out of an RxStage, by output, in its order. Frame n comes by port n % kPorts.
 class Received {
   public:
-    Received(const std::vector<Bytes>& frames, std::size_t outputs, unsigned burst) {
+    Received(const std::vector<Bytes>& frames, std::size_t outputs, unsigned burst, unsigned ring = 1024) {
         std::vector<loop::Frame> loop_frames;
         for (const Bytes& frame : frames) {
-            loop_frames.push_back({.bytes = frame, .timestamp_ns = 0, .wire_length = 0, .port = {}});
+            const base::PortId port(static_cast<std::uint16_t>(loop_frames.size() % kPorts));
+            loop_frames.push_back({.bytes = frame, .timestamp_ns = 0, .wire_length = 0, .port = port});
         }
         loop::LoopSource source(std::move(loop_frames), 1, pool_->get());
-        std::vector<dataplane::PacketRing*> rings;
+        Impatient queue(source);
+        std::vector<dataplane::PacketRing*> to;
         for (std::size_t i = 0; i < outputs; ++i) {
-            rings_.push_back(std::move(dataplane::PacketRing::create(1024).value()));
-            rings.push_back(rings_.back().get());
+            rings_.push_back(std::move(dataplane::PacketRing::create(ring).value()));
+            to.push_back(rings_.back().get());
         }
-        dataplane::RxStage stage({.queue = &source,
+        dataplane::RxStage stage({.queue = &queue,
                                   .link_type = net::LinkType::kEthernet,
-                                  .outputs = rings,
-                                  .ports = 1,
+                                  .outputs = to,
+                                  .ports = kPorts,
                                   .burst = burst,
                                   .pressure = dataplane::Pressure::kDrop,
                                   .hash_seed = kSeed,
                                   .flow_identity = {},
                                   .fragments = {.datagrams = 64, .waiting = 64}});
         while (!stage.done()) stage.turn();
-        by_output.resize(outputs);
-        for (std::size_t i = 0; i < outputs; ++i) {
-            by_output[i].resize(rings_[i]->count());
-            REQUIRE(rings_[i]->take(by_output[i]) == by_output[i].size());
+        for (const auto& from : rings_) {
+            auto& packets = by_output.emplace_back(from->count());
+            REQUIRE(from->take(packets) == packets.size());
         }
-        counters = stage.counters({}).handed.get();
+        for (std::uint16_t port = 0; port < kPorts; ++port) {
+            const auto& of = stage.counters(base::PortId(port));
+            counts.push_back({of.received.get(), of.handed.get(), of.dropped.get()});
+        }
     }
     ~Received() {
         for (const auto& packets : by_output) {
             for (rte_mbuf* packet : packets) rte_pktmbuf_free(packet);
         }
+        CHECK(pool_->whole());
     }
 
+    struct Counts {
+        base::Count received, handed, dropped;
+        bool operator==(const Counts&) const = default;
+    };
     std::vector<std::vector<rte_mbuf*>> by_output;
-    base::Count counters;
+    std::vector<Counts> counts;  ///< by port
 
   private:
-    std::unique_ptr<port::PacketPool> pool_ = std::move(port::PacketPool::create("rx_stage", 1023).value());
+    static std::unique_ptr<port::PacketPool> make_pool() {
+        static int made = 0;
+        return std::move(port::PacketPool::create("rx_stage" + std::to_string(made++), 1023).value());
+    }
+
+    std::unique_ptr<port::PacketPool> pool_ = make_pool();
     std::vector<std::unique_ptr<dataplane::PacketRing>> rings_;
 };
 
@@ -124,4 +154,61 @@ TEST_CASE("rx says of each packet whether its key goes against the canonical dir
     }
     CHECK(fragments_with_ports == 8);
     CHECK(reversed == flow_packets / 2);
+}
+
+TEST_CASE(
+    "packets are counted by their ports, and keep their order and their flow's lcore, whatever the burst") {
+    std::vector<Bytes> frames = both_ways();
+    for (std::uint16_t flow = 0; flow < 200; ++flow) {
+        frames.push_back(PacketBuilder()
+                             .ethernet()
+                             .ipv4("10.0.0.1", "10.0.0.2")
+                             .tcp(static_cast<std::uint16_t>(1000 + flow / 2), 80)
+                             .payload(std::string(flow, 'y'))
+                             .build());
+    }
+    const Received whole(frames, 1, 32);
+    for (const std::size_t outputs : {1, 3}) {
+        for (const unsigned burst : {1u, 7u, 64u}) {
+            INFO(outputs << " outputs, bursts of " << burst);
+            const Received received(frames, outputs, burst);
+            CHECK(received.counts == whole.counts);
+            std::size_t packets = 0;
+            for (std::size_t output = 0; output < outputs; ++output) {
+                packets += received.by_output[output].size();
+                // Fragments that have waited go behind their first one; these have not.
+                std::uint64_t last = 0;
+                for (const rte_mbuf* packet : received.by_output[output]) {
+                    const port::PacketMeta& m = port::meta(packet);
+                    if (m.parsed.is_fragment) continue;
+                    CHECK(m.order_record >= last);
+                    last = m.order_record;
+                    const std::uint64_t spread = static_cast<std::uint32_t>(m.flow_hash >> 16);
+                    CHECK(spread * outputs >> 32 == output);
+                }
+                CHECK_FALSE(received.by_output[output].empty());
+            }
+            CHECK(packets == frames.size());
+        }
+    }
+    for (const Received::Counts& counts : whole.counts) {
+        CHECK(counts.received.packets > 0);
+        CHECK(counts.received == counts.handed);
+        CHECK(counts.dropped.packets == 0);
+    }
+}
+
+TEST_CASE("what a ring to select does not take is freed, and counted by port") {
+    const std::vector<Bytes> frames(
+        100, PacketBuilder().ethernet().ipv4("10.0.0.1", "10.0.0.2").tcp(1, 2).build());
+    for (const std::size_t outputs : {1, 2}) {
+        const Received received(frames, outputs, 32, 40);
+        base::Count dropped;
+        for (const Received::Counts& counts : received.counts) {
+            CHECK(counts.handed == counts.received);  // before the ring refused
+            CHECK(counts.dropped.packets > 0);
+            dropped += counts.dropped;
+        }
+        CHECK(dropped == base::Count{60, 60 * frames[0].size()});
+    }
 }
