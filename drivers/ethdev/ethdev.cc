@@ -105,31 +105,60 @@ bool EthdevPort::adopt(rte_mbuf*& packet) {
     return true;
 }
 
-std::uint16_t EthdevPort::receive(std::span<rte_mbuf*> burst) {
-    if (pending_count_ == 0) {
-        const auto room = static_cast<std::uint16_t>(std::min(burst.size(), pending_.size()));
-        pending_first_ = 0;
-        pending_count_ = rte_eth_rx_burst(port_, 0, pending_.data(), room);
-        if (pending_count_ == 0) return 0;
-    }
-    const std::uint64_t now = base::realtime_ns();
-    order_time_ = std::max(order_time_, now);
+/// Takes what was kept, as far as there are buffers for it and room for the result.
+std::uint16_t EthdevPort::adopt_pending(std::span<rte_mbuf*> burst) {
     std::uint16_t n = 0;
     while (n < burst.size() && pending_count_ != 0) {
         rte_mbuf*& packet = pending_[pending_first_];
         if (!adopt(packet)) break;
-        port::PacketMeta& m = port::meta(packet);
-        m.timestamp_ns = now;
-        m.order_time = order_time_;
-        m.order_record = record_++;
-        m.order_file = 0;
-        m.port = id_;
-        m.wire_length = rte_pktmbuf_pkt_len(packet);
         burst[n++] = packet;
         ++pending_first_;
         --pending_count_;
     }
     return n;
+}
+
+/// Fills in the driver's part of PacketMeta up to the first packet that `stays` refuses. Returns how many.
+template <class Stays>
+inline std::uint16_t EthdevPort::stamp(std::span<rte_mbuf* const> packets, Stays stays) {
+    const std::uint64_t now = base::realtime_ns();
+    const std::uint64_t order_time = order_time_ = std::max(order_time_, now);
+    const base::PortId id = id_;
+    const std::uint64_t first = record_;
+    std::uint16_t n = 0;
+    for (rte_mbuf* packet : packets) {
+        if (!stays(packet)) [[unlikely]]
+            break;
+        port::PacketMeta& m = port::meta(packet);
+        m.timestamp_ns = now;
+        m.order_time = order_time;
+        m.order_record = first + n;
+        m.order_file = 0;
+        m.port = id;
+        m.wire_length = rte_pktmbuf_pkt_len(packet);
+        ++n;
+    }
+    record_ = first + n;
+    return n;
+}
+
+std::uint16_t EthdevPort::receive(std::span<rte_mbuf*> burst) {
+    std::uint16_t n = 0;
+    if (pending_count_ == 0) [[likely]] {
+        const auto room = static_cast<std::uint16_t>(std::min(burst.size(), pending_.size()));
+        const std::uint16_t received = rte_eth_rx_burst(port_, 0, burst.data(), room);
+        if (received == 0) return 0;
+        n = stamp(burst.first(received),
+                  [pool = pool_](const rte_mbuf* packet) { return packet->pool == pool; });
+        if (n == received) [[likely]]
+            return n;
+        pending_first_ = 0;
+        pending_count_ = static_cast<std::uint16_t>(received - n);
+        std::copy_n(&burst[n], pending_count_, pending_.begin());
+    }
+    const std::uint16_t adopted = adopt_pending(burst.subspan(n));
+    if (adopted != 0) stamp(burst.subspan(n, adopted), [](const rte_mbuf*) { return true; });
+    return static_cast<std::uint16_t>(n + adopted);
 }
 
 std::uint16_t EthdevPort::send(std::span<rte_mbuf* const> burst) {

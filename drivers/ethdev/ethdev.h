@@ -19,8 +19,8 @@ namespace yagura::ethdev {
 class EthdevPort final : public port::RxQueue, public port::TxQueue {
   public:
     /// `device`: any DPDK device string ("net_af_packet0,iface=br0", "net_ring0", "0000:3b:00.1"); it is
-    /// probed if the EAL does not know it yet. Packets are received into `pool`, which must outlive the port.
-    /// `id`: the network port that they are counted for.
+    /// probed if the EAL does not know it yet. Packets are received into `pool`, a PacketPool's, which must
+    /// outlive the port. `id`: the network port that they are counted for.
     static base::Result<std::unique_ptr<EthdevPort>> open(const std::string& device, rte_mempool* pool,
                                                           base::PortId id);
     /// Stops and closes the device; packets that it still holds are freed.
@@ -38,6 +38,9 @@ class EthdevPort final : public port::RxQueue, public port::TxQueue {
         : port_(dpdk_port), pool_(pool), id_(id) {}
     base::Result<void> start(const std::string& device);
     bool adopt(rte_mbuf*& packet);
+    std::uint16_t adopt_pending(std::span<rte_mbuf*> burst);
+    template <class Stays>
+    std::uint16_t stamp(std::span<rte_mbuf* const> packets, Stays stays);
 
     std::uint16_t port_;
     rte_mempool* pool_;
@@ -45,8 +48,8 @@ class EthdevPort final : public port::RxQueue, public port::TxQueue {
     std::uint64_t record_ = 0;
     std::uint64_t order_time_ = 0;
     bool started_ = false;
-    /// A burst of another program's packets that could not all be copied, for want of buffers: the rest comes
-    /// later.
+    /// Of a burst, from the first packet of another program's pool on: what could not be copied for want of
+    /// buffers comes later.
     std::array<rte_mbuf*, 64> pending_;
     std::uint16_t pending_first_ = 0;
     std::uint16_t pending_count_ = 0;

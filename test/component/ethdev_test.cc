@@ -162,6 +162,46 @@ TEST_CASE("a packet of another program's pool is taken into our own") {
     rte_mempool_free(foreign);
 }
 
+TEST_CASE("packets of two pools in one burst keep their order, also while there is no buffer for a copy") {
+    rte_mempool* foreign =
+        rte_pktmbuf_pool_create("foreign2", 63, 0, 0, RTE_MBUF_DEFAULT_BUF_SIZE, SOCKET_ID_ANY);
+    REQUIRE(foreign != nullptr);
+    auto own = std::move(port::PacketPool::create("own2", 15).value());
+    {
+        auto source = EthdevPort::open("net_ring3", own->get(), base::PortId{3});
+        REQUIRE(source.ok());
+        constexpr std::uint16_t kPackets = 8;
+        for (std::uint16_t i = 0; i < kPackets; ++i) {  // ours, ours, foreign, ours, ours, foreign ...
+            const auto frame = tcp_frame(i);
+            rte_mbuf* packet = rte_pktmbuf_alloc(i % 3 == 2 ? foreign : own->get());
+            std::memcpy(rte_pktmbuf_append(packet, static_cast<std::uint16_t>(frame.size())), frame.data(),
+                        frame.size());
+            REQUIRE(rte_eth_tx_burst((*source)->dpdk_port(), 0, &packet, 1) == 1);
+        }
+        std::vector<rte_mbuf*> hoard;
+        while (rte_mbuf* packet = rte_pktmbuf_alloc(own->get())) hoard.push_back(packet);
+        std::array<rte_mbuf*, 32> burst;
+        REQUIRE((*source)->receive(burst) == 2);
+        REQUIRE((*source)->receive(std::span(burst).subspan(2)) == 0);
+        for (rte_mbuf* packet : hoard) rte_pktmbuf_free(packet);
+        REQUIRE((*source)->receive(std::span(burst).subspan(2, 4)) == 4);
+        REQUIRE((*source)->receive(std::span(burst).subspan(6)) == 2);
+        for (std::uint16_t i = 0; i < kPackets; ++i) {
+            const port::PacketMeta& m = port::meta(burst[i]);
+            const auto frame = tcp_frame(i);
+            CHECK(m.order_record == i);
+            CHECK(m.port == base::PortId{3});
+            CHECK(m.wire_length == frame.size());
+            CHECK(m.order_time >= m.timestamp_ns);
+            CHECK(std::memcmp(rte_pktmbuf_mtod(burst[i], const void*), frame.data(), frame.size()) == 0);
+            rte_pktmbuf_free(burst[i]);
+        }
+    }
+    CHECK(own->whole());
+    CHECK(rte_mempool_avail_count(foreign) == 63);
+    rte_mempool_free(foreign);
+}
+
 TEST_CASE("a device that cannot be opened says which and why") {
     test::PipelineRun run(R"([])");
     const auto opened = EthdevPort::open("net_no_such0", run.pool->get(), base::PortId{0});
