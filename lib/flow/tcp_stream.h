@@ -85,13 +85,20 @@ class TcpStream {
     template <class Sink>
     [[nodiscard]] bool take(const Segment& segment, const StreamContext& context, Sink& sink) {
         const auto size = static_cast<std::uint32_t>(segment.payload.size());
-        if (segment.seq == next_seq_ && state_ == kBegun && runs_.empty() &&
-            (segment.flags & (kFin | kSyn | kRst)) == 0 && size == segment.wire_size) {
-            if (size == 0) return true;
-            advance(size);
-            return sink.bytes(segment.payload);
+        if (size == segment.wire_size && take_next(segment.seq, segment.flags, size)) {
+            return size == 0 || sink.bytes(segment.payload);
         }
         return take_slow(segment, context, erased(sink));
+    }
+
+    /// The common case of take(), for a payload of which nothing was cut off: true when these are just the
+    /// next bytes, none waits behind them, and the sender says no more than that. They count as given to the
+    /// sink. False: nothing has happened.
+    [[nodiscard]] bool take_next(std::uint32_t seq, std::uint8_t flags, std::uint32_t size) {
+        if (seq != next_seq_ || state_ != kBegun || !runs_.empty() || (flags & (kFin | kSyn | kRst)) != 0)
+            return false;
+        advance(size);
+        return true;
     }
 
     /// The end of the flow: holes are given up, what waits is delivered. False as take().

@@ -38,10 +38,16 @@ std::span<const RuleIndex> possible(const RuleTable& table, const FilterSet& fil
     return scratch.found();
 }
 
-void begin(MatchScratch& scratch) {
-    scratch.begin();
+/// The answer of a scan without hits.
+std::span<const RuleIndex> nothing(MatchScratch& scratch) {
     scratch.payload.hits.clear();
     scratch.payload.died = false;
+    return {};
+}
+
+void begin(MatchScratch& scratch) {
+    scratch.begin();
+    nothing(scratch);
 }
 
 std::span<const RuleIndex> finish(MatchScratch& scratch) {
@@ -95,13 +101,12 @@ std::span<const RuleIndex> CompiledRules::scan_stream(PayloadStates& states, Sta
                                                       unsigned direction, base::Bytes bytes,
                                                       const ScanContext& context,
                                                       MatchScratch& scratch) const {
-    begin(scratch);
-    if (bytes.empty()) return {};
+    if (bytes.empty()) return nothing(scratch);
     PayloadStates::Slot& slot = states.slot(state);
     PayloadStates::Slot::Direction& stream = slot.directions[direction];
     const PatternMatcher& matcher = *state_->patterns.streams;
     void* const memory = states.stream(slot, direction);
-    if (!stream.open) {
+    if (!stream.open) [[unlikely]] {
         if (stream.made) {
             matcher.reset_stream(memory);
         } else {
@@ -111,6 +116,9 @@ std::span<const RuleIndex> CompiledRules::scan_stream(PayloadStates& states, Sta
         slot.origin[direction] = context.position;
     }
     const auto hits = matcher.scan_stream(memory, bytes, scratch.payload.patterns);
+    if (hits.empty()) [[likely]]
+        return nothing(scratch);
+    begin(scratch);
     return state_->take_hits(hits, states.bits(slot), slot.origin[direction], stream.gap, context, scratch);
 }
 

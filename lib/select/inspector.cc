@@ -6,6 +6,7 @@
 
 #include "net/fragment.h"
 #include "net/protocol_numbers.h"
+#include "select/rule_lists.h"
 
 namespace yagura::select {
 namespace {
@@ -69,10 +70,9 @@ flow::StreamContext Inspector::stream_context() {
 }
 
 match::ScanContext Inspector::context(const Source& source) const {
-    const bool from_client = (source.direction == 1) == (source.flow.client_is_dst != 0);
-    return {.key = source.direction == 0 ? source.flow.key : source.reversed,
+    return {.key = source.key,
             .packet = source.packet,
-            .to = from_client ? rules::Direction::kToServer : rules::Direction::kToClient,
+            .to = direction_of(source.direction == 1, source.flow),
             .limit = source.inspection.limit,
             .position = source.inspection.scanned[source.direction]};
 }
@@ -129,7 +129,7 @@ bool Inspector::feed(const match::PacketView& packet, const flow::FlowEntry& flo
     }
     const Source source{.packet = &packet,
                         .flow = flow,
-                        .reversed = flow.key.reversed(),
+                        .key = parsed.key,
                         .inspection = inspection,
                         .scratch = scratch,
                         .direction = reverse ? 1u : 0u};
@@ -149,6 +149,42 @@ bool Inspector::feed(const match::PacketView& packet, const flow::FlowEntry& flo
                       .wire_size = net::payload_wire_size(packet.frame, packet.wire_length, parsed)},
                      base::load_be32(&tcp[kAcknowledgmentAt]));
     }
+    return true;
+}
+
+bool Inspector::feed_in_order(const match::PacketView& packet, const flow::FlowEntry& flow, bool reverse,
+                              Inspection& inspection, match::MatchScratch& scratch) {
+    const net::ParsedPacket& parsed = *packet.parsed;
+    if (parsed.payload == net::kNoOffset || parsed.transport == net::kNoOffset || parsed.is_fragment ||
+        flow.key.proto != net::ip_proto::kTcp || inspection.state == Inspection::kNone)
+        return false;
+    const unsigned direction = reverse ? 1u : 0u;
+    const std::uint32_t size = parsed.payload_size;
+    std::uint64_t& scanned = inspection.scanned[direction];
+    if (inspection.ended[direction] || scanned + size >= limits_.stream_depth) return false;
+    // Nothing was cut off where the payload reaches to the end of the frame.
+    if (std::uint32_t{parsed.payload} + size != packet.wire_length &&
+        net::payload_wire_size(packet.frame, packet.wire_length, parsed) != size)
+        return false;
+    const base::Bytes tcp = packet.frame.subspan(parsed.transport);
+    if (!inspection.streams[direction].take_next(base::load_be32(&tcp[kSequenceAt]), parsed.tcp_flags, size))
+        return false;
+    if ((parsed.tcp_flags & net::tcp_flag::kAck) != 0)
+        inspection.streams[1 - direction].acknowledge(base::load_be32(&tcp[kAcknowledgmentAt]));
+    hits_.clear();
+    rule_died_ = false;
+    if (size == 0) return true;
+    counters_.scanned_bytes.add(size);
+    const match::ScanContext context{.key = parsed.key,
+                                     .packet = &packet,
+                                     .to = direction_of(reverse, flow),
+                                     .limit = inspection.limit,
+                                     .position = scanned};
+    const auto hits = rules_.scan_stream(states_, inspection.state, direction,
+                                         packet.frame.subspan(parsed.payload, size), context, scratch);
+    scanned += size;
+    if (!hits.empty() || match::CompiledRules::rule_died(scratch)) [[unlikely]]
+        add_hits(hits, scratch);
     return true;
 }
 
@@ -213,9 +249,10 @@ void Inspector::finish(const flow::FlowEntry& flow, Inspection& inspection, matc
     if (inspection.state == Inspection::kNone || flow.key.proto != net::ip_proto::kTcp) return;
     for (unsigned direction = 0; direction < 2; ++direction) {
         if (inspection.ended[direction]) continue;
+        const net::FlowKey reversed = flow.key.reversed();
         const Source source{.packet = nullptr,
                             .flow = flow,
-                            .reversed = flow.key.reversed(),
+                            .key = direction == 0 ? flow.key : reversed,
                             .inspection = inspection,
                             .scratch = scratch,
                             .direction = direction};

@@ -41,6 +41,11 @@ class Inspector {
     /// state of its streams: the packet was not looked at.
     [[nodiscard]] bool feed(const match::PacketView& packet, const flow::FlowEntry& flow, bool reverse,
                             Inspection& inspection, match::MatchScratch& scratch);
+    /// The same for what most packets are: the next bytes of a TCP stream, or none, of an inspection that has
+    /// its state. False when this is another packet: nothing has happened, feed() has to look at it. The flow
+    /// is not traced.
+    [[nodiscard]] bool feed_in_order(const match::PacketView& packet, const flow::FlowEntry& flow,
+                                     bool reverse, Inspection& inspection, match::MatchScratch& scratch);
     /// The flow is at its end: what waits is looked at, with gaps, and then both streams end.
     void finish(const flow::FlowEntry& flow, Inspection& inspection, match::MatchScratch& scratch);
     /// Nothing more will come to be matched: adds the rules that only the end makes true.
@@ -57,6 +62,11 @@ class Inspector {
     /// Rules of scope session and onward, ascending.
     std::span<const match::RuleIndex> hits() const { return hits_; }
 
+    /// Brings the stream of a packet that will be fed towards the cache.
+    void prefetch(const Inspection& inspection, bool reverse) {
+        if (inspection.state != Inspection::kNone) states_.prefetch(inspection.state, reverse ? 1 : 0);
+    }
+
     bool has_room() const { return states_.used() < states_.capacity(); }
     const match::PayloadStates& states() const { return states_; }
     const InspectCounters& counters() const { return counters_; }
@@ -67,7 +77,7 @@ class Inspector {
     struct Source {
         const match::PacketView* packet;  ///< null at the end of the flow
         const flow::FlowEntry& flow;
-        net::FlowKey reversed;
+        const net::FlowKey& key;  ///< in the direction of the bytes
         Inspection& inspection;
         match::MatchScratch& scratch;
         unsigned direction;

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <algorithm>
+#include <cstring>
 #include <iterator>
 #include <span>
 #include <vector>
@@ -24,6 +25,12 @@ inline void unite(std::span<const match::RuleIndex> a, std::span<const match::Ru
                   std::vector<match::RuleIndex>& out) {
     out.clear();
     std::ranges::set_union(a, b, std::back_inserter(out));
+}
+
+/// Whether a packet of the flow, which has this key, goes against the direction of FlowEntry::key.
+inline bool goes_back(const net::FlowKey& key, const flow::FlowEntry& flow) {
+    return std::memcmp(key.src.data(), flow.key.src.data(), sizeof key.src) != 0 ||
+           key.sport != flow.key.sport;
 }
 
 inline rules::Direction direction_of(bool reverse, const flow::FlowEntry& flow) {

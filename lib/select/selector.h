@@ -16,6 +16,7 @@
 #include "select/flow_trace.h"
 #include "select/inspector.h"
 #include "select/policy.h"
+#include "select/rule_lists.h"
 
 namespace yagura::select {
 
@@ -70,6 +71,16 @@ class Selector {
     /// Counts packets of settled flows for the rules of their decision.
     void count(std::uint32_t decision, const base::Count& count) {
         decisions_.count(decision, count.packets, count.bytes);
+    }
+
+    /// Both before select(), for a packet whose flow is known or guessed: the first brings what is known of
+    /// an undecided flow towards the cache; the second, some packets later, reads that, and brings the stream
+    /// of the packet, which has this key.
+    void prefetch(const flow::FlowEntry& flow) const {
+        if (inspects(flow)) inspections_.prefetch(flow.inspection);
+    }
+    void prefetch_stream(const flow::FlowEntry& flow, const net::FlowKey& key) {
+        if (inspects(flow)) inspector_.prefetch(inspections_[flow.inspection], goes_back(key, flow));
     }
 
     /// The verdict on a packet. `flow`: its entry, number `index`, or null for a packet without flow, or
@@ -173,8 +184,17 @@ class Selector {
     Verdict select_untracked(const match::PacketView& packet, std::uint64_t hash);
     Verdict select_plain(const match::PacketView& packet, std::uint64_t hash, flow::FlowEntry& flow);
     Verdict select_inspected(const match::PacketView& packet, flow::FlowEntry& flow);
+    /// What of an inspected flow's standing a packet may change.
+    struct Standing {
+        std::uint64_t tools;
+        match::RuleIndex first_drop;
+    };
+    void feed(const match::PacketView& packet, flow::FlowEntry& flow, Inspection& inspection, bool reverse);
+    Verdict standing_verdict(const match::PacketView& packet, flow::FlowEntry& flow, Inspection& inspection);
+    Verdict select_anew(const match::PacketView& packet, flow::FlowEntry& flow, Inspection& inspection,
+                        const Standing& before_it);
     Verdict verdict_so_far(Rules certain, std::uint32_t decision, std::uint64_t tools, bool waits,
-                           const match::PacketView& packet, flow::FlowEntry& flow);
+                           const match::PacketView& packet, flow::FlowEntry& flow, Inspection& inspection);
     DropReason hold_full_reason(const match::PacketView& packet) const;
     void note_missed(flow::FlowEntry& flow, const Inspection& inspection);
     std::uint64_t session_tools(const Inspection& inspection) const;

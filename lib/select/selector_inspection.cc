@@ -63,7 +63,7 @@ Selector::Prospect Selector::prospect_of(const flow::FlowEntry& flow, const Insp
 
 /// Brings the flow up to date with what is known of its rules, and finds out whether anything is still open.
 void Selector::reconsider(flow::FlowEntry& flow, Inspection& inspection, bool rule_died) {
-    inspection.standing_known = false;
+    inspection.standing_known = inspection.quick = false;
     const Rules session = decisions_.rules_of(inspection.session);
     unite(session, decisions_.rules_of(inspection.onward), effective_);
     cut(effective_, policy_->actions);
@@ -93,10 +93,28 @@ void Selector::reconsider(flow::FlowEntry& flow, Inspection& inspection, bool ru
 
 Verdict Selector::select_inspected(const match::PacketView& packet, flow::FlowEntry& flow) {
     Inspection& inspection = inspections_[flow.inspection];
+    const bool reverse = goes_back(packet.parsed->key, flow);
+    const bool fed = inspection.quick && !flow.traced && flow.answered == inspection.answered &&
+                     inspector_.feed_in_order(packet, flow, reverse, inspection, *scratch_);
+    if (fed && inspector_.hits().empty() && !inspector_.rule_died()) [[likely]]
+        return standing_verdict(packet, flow, inspection);
     const std::uint64_t selected_for = session_tools(inspection);
     const match::RuleIndex waited_for = inspection.first_drop;
+    if (fed) {
+        matched_.clear();
+    } else {
+        feed(packet, flow, inspection, reverse);
+        const bool news = !matched_.empty() || !inspector_.hits().empty() || inspector_.rule_died();
+        if (!news && inspection.standing_known && !inspection.closed)
+            return standing_verdict(packet, flow, inspection);
+    }
+    return select_anew(packet, flow, inspection, {.tools = selected_for, .first_drop = waited_for});
+}
+
+/// Asks the packet and brings it to the streams.
+void Selector::feed(const match::PacketView& packet, flow::FlowEntry& flow, Inspection& inspection,
+                    bool reverse) {
     if (flow.answered) inspections_.set_answered(flow.inspection);
-    const bool reverse = packet.parsed->key != flow.key;
     ask_packet(packet, inspection.limit, flow.payload_possible, match::PayloadRules::kOfScopePacket,
                direction_of(reverse, flow));
     if (flow.traced) trace_packet(packet, flow);
@@ -108,20 +126,28 @@ Verdict Selector::select_inspected(const match::PacketView& packet, flow::FlowEn
     }
     if (inspection.state != Inspection::kNone) inspections_.set_stateful(flow.inspection);
     if (flow.traced) trace_rules(inspector_.hits());
-    const bool news = !matched_.empty() || !inspector_.hits().empty() || inspector_.rule_died();
-    if (!news && inspection.standing_known && !inspection.closed) {
-        Verdict verdict =
-            verdict_so_far(decisions_.rules_of(inspection.standing), inspection.standing,
-                           decisions_[inspection.standing].tools, inspection.standing_waits, packet, flow);
-        if (verdict.hold) verdict.own = inspection.onward;
-        return verdict;
-    }
+}
+
+/// A packet that brings nothing new.
+Verdict Selector::standing_verdict(const match::PacketView& packet, flow::FlowEntry& flow,
+                                   Inspection& inspection) {
+    const Decision& standing = decisions_[inspection.standing];
+    Verdict verdict = verdict_so_far(decisions_.rules_of(inspection.standing), inspection.standing,
+                                     standing.tools, inspection.standing_waits, packet, flow, inspection);
+    if (verdict.hold) verdict.own = inspection.onward;
+    return verdict;
+}
+
+/// A packet that brings something, or the first after something else did: the flow's rules are gone through.
+Verdict Selector::select_anew(const match::PacketView& packet, flow::FlowEntry& flow, Inspection& inspection,
+                              const Standing& before_it) {
     add_lasting(inspection, inspector_.hits(), true);
     add_lasting(inspection, matched_, false);
     reconsider(flow, inspection, inspector_.rule_died());
-    const bool changed = session_tools(inspection) != selected_for || inspection.first_drop != waited_for;
+    const std::uint64_t selected_for = session_tools(inspection);
+    const bool changed = selected_for != before_it.tools || inspection.first_drop != before_it.first_drop;
     // Of a head that was not held resolve() hears nothing.
-    if (inspection.missed && (session_tools(inspection) & ~selected_for) != 0) note_missed(flow, inspection);
+    if (inspection.missed && (selected_for & ~before_it.tools) != 0) note_missed(flow, inspection);
 
     // What holds for this packet: the flow's rules, and its own that are for the packet alone.
     std::erase_if(matched_,
@@ -138,8 +164,10 @@ Verdict Selector::select_inspected(const match::PacketView& packet, flow::FlowEn
     inspection.standing = id;
     inspection.standing_waits = waits;
     inspection.standing_known = matched_.empty() && id != DecisionTable::kFull;
+    inspection.quick = inspection.standing_known && !flow.payload_possible &&
+                       policy_->rules->first_packet_rule() >= inspection.limit;
 
-    Verdict verdict = verdict_so_far(certain, id, tools, waits, packet, flow);
+    Verdict verdict = verdict_so_far(certain, id, tools, waits, packet, flow, inspection);
     verdict.closed = inspection.closed;
     verdict.resolve = (changed || verdict.closed) && !inspection.held.empty();
     if (verdict.hold && !onward_.empty()) {
@@ -162,8 +190,8 @@ std::uint64_t Selector::within_own_drop(std::uint64_t tools, const RuleList& lis
 
 /// A packet of an inspected flow that gets `certain` now. `waits`: something that is open may give it more.
 Verdict Selector::verdict_so_far(Rules certain, std::uint32_t decision, std::uint64_t tools, bool waits,
-                                 const match::PacketView& packet, flow::FlowEntry& flow) {
-    Inspection& inspection = inspections_[flow.inspection];
+                                 const match::PacketView& packet, flow::FlowEntry& flow,
+                                 Inspection& inspection) {
     const bool wanted = waits && !inspection.closed;
     Verdict verdict{.hold = wanted && !inspection.hold_full};
     inspection.missed |= wanted && inspection.hold_full;
