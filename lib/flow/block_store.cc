@@ -98,8 +98,9 @@ std::uint32_t BlockStore::take() {
     return index;
 }
 
-/// The blocks that will be taken next, as far as they lie behind each other. They mostly do: blocks that were
-/// taken together are given back together.
+/// The blocks that the next append of as many will take, as far as they lie behind each other. They mostly
+/// do: blocks that were taken together are given back together. They come from memory while the next packet
+/// is looked at; fetched when they are needed, they would be waited for.
 void BlockStore::prefetch(std::uint64_t count) const {
     constexpr std::uint64_t kMost = 8;
     const std::uint64_t first = free_ == kNone ? fresh_ : free_;
@@ -121,7 +122,6 @@ bool BlockStore::append(Chain& chain, std::span<const base::Bytes> parts) {
     if (fresh > 0) {
         used_.add(fresh);
         if (used > peak_.get()) peak_.add(used - peak_.get());
-        prefetch(fresh);
     }
 
     for (base::Bytes part : parts) {
@@ -140,12 +140,20 @@ bool BlockStore::append(Chain& chain, std::span<const base::Bytes> parts) {
                 chain.tail = index;
             }
             Block& block = blocks_[chain.tail];
+            if (block.used == 0 && part.size() >= kDataSize) {
+                // A copy of known size takes no call.
+                std::memcpy(block.data.data(), part.data(), kDataSize);
+                block.used = kDataSize;
+                part = part.subspan(kDataSize);
+                continue;
+            }
             const std::size_t n = std::min(part.size(), kDataSize - block.used);
             std::memcpy(block.data.data() + block.used, part.data(), n);
             block.used = static_cast<std::uint16_t>(block.used + n);
             part = part.subspan(n);
         }
     }
+    prefetch(fresh);
     return true;
 }
 
