@@ -124,9 +124,8 @@ unsigned SelectStage::go_on() {
         const unsigned i = at_++;
         if (take_settled(burst_[i], candidates_[i], run)) [[likely]]
             continue;
+        fetch_ahead();
         select_one(burst_[i], candidates_[i]);
-        // What take() has fetched, the payload of this packet may have driven out.
-        if (at_ < count_) prefetch_meta(burst_[at_]);
     }
     end_run(run);
     // Taken is counted last, and by sizes read before tx can free a packet: what is not yet offered is still
@@ -139,6 +138,17 @@ unsigned SelectStage::go_on() {
     if (unwanted_count_ != 0) rte_pktmbuf_free_bulk(unwanted_.data(), unwanted_count_);
     count_ = at_ = arrivals_ = unwanted_count_ = 0;
     return handled;
+}
+
+/// Before a packet whose payload may be looked at: what the next ones need of an undecided flow, and what
+/// take() has fetched, for that payload may drive it out.
+inline void SelectStage::fetch_ahead() {
+    if (at_ == count_) return;
+    prefetch_meta(burst_[at_]);
+    if (candidates_[at_] != flow::FlowTable::kNone)
+        selector_->prefetch_stream(flows_.entry(candidates_[at_]), port::meta(burst_[at_]).parsed.key);
+    if (at_ + 1 < count_ && candidates_[at_ + 1] != flow::FlowTable::kNone)
+        selector_->prefetch(flows_.entry(candidates_[at_ + 1]));
 }
 
 /// What nearly every packet is: a sound one of a flow whose verdict is known. False: it is not, and nothing

@@ -76,6 +76,7 @@ class SelectStage : public Stage {
     };
     void take(PacketRing& input);
     unsigned go_on();
+    void fetch_ahead();
     bool take_settled(rte_mbuf* packet, std::uint32_t candidate, SettledRun& run);
     SettledRun begin_run(std::uint32_t decision, base::PortId port) const;
     void end_run(SettledRun run);
