@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+#include "broker/policy_loader.h"
+#include "dataplane/lcore_plan.h"
+#include "port/packet_pool.h"
+
+namespace yagura::broker {
+
+/// Reads, checks and compiles a configuration for live traffic: what only a replay can do is an error, too.
+LoadedConfig load_live_config(const std::string& path);
+
+/// What live traffic needs before its ports can be opened.
+struct LiveEnvironment {
+    std::unique_ptr<port::PacketPool> pool;          ///< received packets
+    std::unique_ptr<port::PacketPool> release_pool;  ///< packets that were held
+
+    /// Every buffer has come back.
+    bool pools_whole() const { return pool->whole() && release_pool->whole(); }
+};
+
+/// Of memory, besides what a run needs anyway.
+struct LiveExtra {
+    std::uint32_t packets = 0;  ///< in the pool of received packets
+    unsigned memory_mib = 0;    ///< of the environment's, for the caller
+};
+
+/// Starts DPDK's environment, once in a process, and makes the pools. In hugepages where enough are free;
+/// else it says so on stderr. Of PCI devices those that the configuration names are touched, and no other.
+base::Result<LiveEnvironment> start_live(const rules::Config& config, const dataplane::LcorePlan& plan,
+                                         const std::vector<unsigned>& cpus, const LiveExtra& extra = {});
+
+}  // namespace yagura::broker
