@@ -159,19 +159,22 @@ void Pipeline::make_stages() {
 base::Result<void> Pipeline::make_threads() {
     quiescent_ = std::make_unique<QuiescentState>(static_cast<unsigned>(options_.plan.lcores.size()));
     for (const LcorePlan::Lcore& lcore : options_.plan.lcores) {
-        std::vector<Stage*> stages;
-        const auto add = [&](const std::vector<unsigned>& plan, const auto& all) {
+        std::vector<PollThread::Work> work;
+        const auto add = [&](StageKind kind, const std::vector<unsigned>& plan, const auto& all) {
             for (std::size_t i = 0; i < all.size(); ++i) {
-                if (plan[i % plan.size()] == lcore.id) stages.push_back(all[i].get());
+                if (plan[i % plan.size()] == lcore.id) work.push_back({.stage = all[i].get(), .kind = kind});
             }
         };
-        add(options_.plan.rx, rx_);
-        add(options_.plan.select, select_);
-        add(options_.plan.tx, tx_);
-        if (stages.empty()) continue;
+        add(StageKind::kRx, options_.plan.rx, rx_);
+        add(StageKind::kSelect, options_.plan.select, select_);
+        add(StageKind::kTx, options_.plan.tx, tx_);
+        if (work.empty()) continue;
         auto thread =
-            PollThread::create(lcore.id, static_cast<unsigned>(threads_.size()), std::move(stages),
-                               *quiescent_, lcore.shares_cpu || options_.pressure == Pressure::kPushBack);
+            PollThread::create({.lcore = lcore.id,
+                                .index = static_cast<unsigned>(threads_.size()),
+                                .yields = lcore.shares_cpu || options_.pressure == Pressure::kPushBack,
+                                .clocked = options_.clock_stages},
+                               std::move(work), *quiescent_);
         if (!thread) return thread.error();
         threads_.push_back(std::move(thread).value());
     }
@@ -293,7 +296,11 @@ Stats Pipeline::stats() const {
     for (const auto& rule : rules) stats.rules.push_back({rule.count, rule.flows});
     for (const auto& thread : threads_) {
         const PollThread::Turns turns = thread->turns();
-        stats.threads.push_back({thread->lcore(), turns.busy, turns.empty, turns.packets});
+        stats.threads.push_back({.lcore = thread->lcore(),
+                                 .busy_turns = turns.busy,
+                                 .empty_turns = turns.empty,
+                                 .packets = turns.packets,
+                                 .cycles = thread->cycles()});
     }
     for (const auto& rings : select_rings_) {
         for (const auto& ring : rings) stats.on_select_rings += ring->count();

@@ -27,7 +27,8 @@ struct PipelineOptions {
     unsigned ring_size = 4096;  ///< power of two, at least twice the waiting fragments
     rules::Inspect inspect;     ///< budgets of all select lcores together
     std::uint64_t hash_seed = 0;
-    bool keep_details = true;  ///< of flows
+    bool keep_details = true;   ///< of flows
+    bool clock_stages = false;  ///< fill ThreadStats::cycles, which costs some cycles a turn
     flow::FragmentLimits fragments;
     /// Packets that were held are released in mbufs of this pool, which nothing else may take from. Needed
     /// when the policy has payload rules, or may get some.

@@ -2,6 +2,7 @@
 #include "dataplane/poll_thread.h"
 
 #include <fmt/format.h>
+#include <rte_cycles.h>
 #include <rte_launch.h>
 #include <rte_lcore.h>
 #include <rte_pause.h>
@@ -10,6 +11,7 @@
 
 #include <cstdlib>
 #include <new>
+#include <utility>
 
 namespace yagura::dataplane {
 
@@ -34,31 +36,62 @@ void QuiescentState::synchronize() const {
     }
 }
 
-base::Result<std::unique_ptr<PollThread>> PollThread::create(unsigned lcore, unsigned index,
-                                                             std::vector<Stage*> stages,
-                                                             const QuiescentState& quiescent, bool yields) {
+/// Reads the time stamp counter after each stage and each turn: what lies between two readings is the
+/// stage's, or the loop's own.
+class PollThread::Clocks {
+  public:
+    explicit Clocks(CycleCounters& counters) : counters_(counters), last_(rte_rdtsc()) {}
+
+    void stage_ended(StageKind kind) { turn_[static_cast<std::size_t>(kind)] += lap(); }
+    void turn_ended(bool busy) {
+        std::uint64_t between = lap();
+        if (busy) {
+            for (std::size_t kind = 0; kind < kStageKinds; ++kind) counters_.busy[kind].add(turn_[kind]);
+            counters_.between.add(between);
+        } else {
+            for (const std::uint64_t stage : turn_) between += stage;
+            counters_.idle.add(between);
+        }
+        turn_ = {};
+    }
+
+  private:
+    std::uint64_t lap() {
+        const std::uint64_t now = rte_rdtsc();
+        return now - std::exchange(last_, now);
+    }
+
+    CycleCounters& counters_;
+    std::array<std::uint64_t, kStageKinds> turn_{};
+    std::uint64_t last_;
+};
+
+class PollThread::NoClocks {
+  public:
+    explicit NoClocks(CycleCounters&) {}
+    void stage_ended(StageKind) {}
+    void turn_ended(bool) {}
+};
+
+base::Result<std::unique_ptr<PollThread>> PollThread::create(const Options& options, std::vector<Work> work,
+                                                             const QuiescentState& quiescent) {
     auto messages = Ring<Message>::create(64);
     if (!messages) return messages.error();
     return std::unique_ptr<PollThread>(
-        new PollThread(lcore, index, std::move(stages), quiescent, yields, std::move(messages).value()));
+        new PollThread(options, std::move(work), quiescent, std::move(messages).value()));
 }
 
-PollThread::PollThread(unsigned lcore, unsigned index, std::vector<Stage*> stages,
-                       const QuiescentState& quiescent, bool yields, std::unique_ptr<Ring<Message>> messages)
-    : lcore_(lcore),
-      index_(index),
-      stages_(std::move(stages)),
-      quiescent_(quiescent),
-      yields_(yields),
-      messages_(std::move(messages)) {}
+PollThread::PollThread(const Options& options, std::vector<Work> work, const QuiescentState& quiescent,
+                       std::unique_ptr<Ring<Message>> messages)
+    : options_(options), work_(std::move(work)), quiescent_(quiescent), messages_(std::move(messages)) {}
 
 PollThread::~PollThread() {
     stop();
 }
 
 base::Result<void> PollThread::start() {
-    if (const int error = rte_eal_remote_launch(&PollThread::entry, this, lcore_); error != 0) {
-        return base::Error{fmt::format("cannot start lcore {}: error {}", lcore_, -error)};
+    if (const int error = rte_eal_remote_launch(&PollThread::entry, this, options_.lcore); error != 0) {
+        return base::Error{fmt::format("cannot start lcore {}: error {}", options_.lcore, -error)};
     }
     started_ = true;
     return {};
@@ -74,39 +107,57 @@ void PollThread::stop() {
     Message message{.run = [](void* self) noexcept { static_cast<PollThread*>(self)->running_ = false; },
                     .argument = this};
     while (!post(message)) sched_yield();
-    rte_eal_wait_lcore(lcore_);
+    rte_eal_wait_lcore(options_.lcore);
     started_ = false;
 }
 
+std::optional<StageCycles> PollThread::cycles() const {
+    if (!options_.clocked) return std::nullopt;
+    StageCycles cycles{.busy = {}, .between = cycles_.between.get(), .idle = cycles_.idle.get()};
+    for (std::size_t kind = 0; kind < kStageKinds; ++kind) cycles.busy[kind] = cycles_.busy[kind].get();
+    return cycles;
+}
+
 int PollThread::entry(void* self) {
-    static_cast<PollThread*>(self)->loop();
+    auto* thread = static_cast<PollThread*>(self);
+    if (thread->options_.clocked) {
+        thread->loop<Clocks>();
+    } else {
+        thread->loop<NoClocks>();
+    }
     return 0;
 }
 
+template <class ClocksOrNone>
 void PollThread::loop() {
-    rte_rcu_qsbr_thread_register(quiescent_.get(), index_);
-    rte_rcu_qsbr_thread_online(quiescent_.get(), index_);
+    rte_rcu_qsbr_thread_register(quiescent_.get(), options_.index);
+    rte_rcu_qsbr_thread_online(quiescent_.get(), options_.index);
     running_ = true;
+    ClocksOrNone clocks(cycles_);
     while (running_) {
         unsigned handled = 0;
-        for (Stage* stage : stages_) handled += stage->turn();
+        for (const Work& work : work_) {
+            handled += work.stage->turn();
+            clocks.stage_ended(work.kind);
+        }
         Message* message = nullptr;
         if (messages_->take({&message, 1}) == 1) message->run(message->argument);
-        rte_rcu_qsbr_quiescent(quiescent_.get(), index_);
+        rte_rcu_qsbr_quiescent(quiescent_.get(), options_.index);
         if (handled != 0) {
             busy_.add(1);
             packets_.add(handled);
-            continue;
-        }
-        empty_.add(1);
-        if (yields_) {
-            sched_yield();
         } else {
-            rte_pause();
+            empty_.add(1);
+            if (options_.yields) {
+                sched_yield();
+            } else {
+                rte_pause();
+            }
         }
+        clocks.turn_ended(handled != 0);
     }
-    rte_rcu_qsbr_thread_offline(quiescent_.get(), index_);
-    rte_rcu_qsbr_thread_unregister(quiescent_.get(), index_);
+    rte_rcu_qsbr_thread_offline(quiescent_.get(), options_.index);
+    rte_rcu_qsbr_thread_unregister(quiescent_.get(), options_.index);
 }
 
 }  // namespace yagura::dataplane

@@ -3,11 +3,14 @@
 
 #include <rte_rcu_qsbr.h>
 
+#include <array>
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "base/counter.h"
 #include "dataplane/stage.h"
+#include "dataplane/stats.h"
 
 namespace yagura::dataplane {
 
@@ -38,11 +41,19 @@ struct Message {
 /// The loop of one lcore: its stages in turn, then one look at the message ring, then a quiescent state.
 class PollThread {
   public:
-    /// `index`: of the thread in `quiescent`. `yields`: gives the CPU away when a turn found nothing to do,
-    /// for lcores that share one; otherwise it spins.
-    static base::Result<std::unique_ptr<PollThread>> create(unsigned lcore, unsigned index,
-                                                            std::vector<Stage*> stages,
-                                                            const QuiescentState& quiescent, bool yields);
+    struct Options {
+        unsigned lcore;
+        unsigned index;  ///< of the thread in the QuiescentState
+        bool yields;     ///< gives the CPU away when a turn found nothing to do, for lcores that share one;
+                         ///< otherwise it spins
+        bool clocked;    ///< reads the time stamp counter around each stage
+    };
+    struct Work {
+        Stage* stage;
+        StageKind kind;
+    };
+    static base::Result<std::unique_ptr<PollThread>> create(const Options& options, std::vector<Work> work,
+                                                            const QuiescentState& quiescent);
     ~PollThread();
 
     /// Starts the loop on its EAL lcore. Control thread, like all that follows.
@@ -58,25 +69,33 @@ class PollThread {
         std::uint64_t packets;
     };
     Turns turns() const { return {busy_.get(), empty_.get(), packets_.get()}; }
-    unsigned lcore() const { return lcore_; }
+    std::optional<StageCycles> cycles() const;  ///< none when it is not clocked
+    unsigned lcore() const { return options_.lcore; }
 
   private:
-    PollThread(unsigned lcore, unsigned index, std::vector<Stage*> stages, const QuiescentState& quiescent,
-               bool yields, std::unique_ptr<Ring<Message>> messages);
+    class Clocks;
+    class NoClocks;
+    PollThread(const Options& options, std::vector<Work> work, const QuiescentState& quiescent,
+               std::unique_ptr<Ring<Message>> messages);
     static int entry(void* self);
+    template <class ClocksOrNone>
     void loop();
 
-    unsigned lcore_;
-    unsigned index_;
-    std::vector<Stage*> stages_;
+    Options options_;
+    std::vector<Work> work_;
     const QuiescentState& quiescent_;
-    bool yields_;
     std::unique_ptr<Ring<Message>> messages_;
     bool started_ = false;
     bool running_ = false;  ///< of the loop alone: a message ends it
     base::Counter busy_;
     base::Counter empty_;
     base::Counter packets_;
+    struct CycleCounters {  ///< as in StageCycles
+        std::array<base::Counter, kStageKinds> busy;
+        base::Counter between;
+        base::Counter idle;
+    };
+    CycleCounters cycles_;
 };
 
 }  // namespace yagura::dataplane

@@ -3,6 +3,10 @@
 
 #include <rte_mbuf.h>
 
+#include <array>
+#include <cstdint>
+#include <string_view>
+
 #include "dataplane/ring.h"
 
 namespace yagura::dataplane {
@@ -18,6 +22,11 @@ enum class Pressure : std::uint8_t {
     kPushBack,  ///< replay: a stage does not poll its input while its outputs lack room for a burst's worst
                 ///< case
 };
+
+/// What a stage is.
+enum class StageKind : std::uint8_t { kRx, kSelect, kTx };
+inline constexpr std::size_t kStageKinds = 3;
+inline constexpr std::array<std::string_view, kStageKinds> kStageNames{"rx", "select", "tx"};
 
 /// A piece of work that a poll thread does in turn with others.
 class Stage {

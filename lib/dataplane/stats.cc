@@ -15,6 +15,25 @@ base::Count ToolStats::shed_total() const {
     return total;
 }
 
+std::uint64_t StageCycles::busy_total() const {
+    std::uint64_t total = between;
+    for (const std::uint64_t stage : busy) total += stage;
+    return total;
+}
+
+StageCycles& StageCycles::operator+=(const StageCycles& other) {
+    for (std::size_t kind = 0; kind < busy.size(); ++kind) busy[kind] += other.busy[kind];
+    between += other.between;
+    idle += other.idle;
+    return *this;
+}
+
+StageCycles StageCycles::operator-(const StageCycles& other) const {
+    StageCycles rest{.busy = {}, .between = between - other.between, .idle = idle - other.idle};
+    for (std::size_t kind = 0; kind < busy.size(); ++kind) rest.busy[kind] = busy[kind] - other.busy[kind];
+    return rest;
+}
+
 void StreamStats::add(const select::InspectCounters& counters) {
     scanned_bytes += counters.scanned_bytes.get();
     depth_reached += counters.depth_reached.get();

@@ -3,9 +3,11 @@
 
 #include <array>
 #include <cstdint>
+#include <optional>
 #include <vector>
 
 #include "base/counter.h"
+#include "dataplane/stage.h"
 #include "port/driver.h"
 #include "select/drop_reason.h"
 #include "select/inspector.h"
@@ -38,11 +40,23 @@ struct RuleStats {
     std::uint64_t flows = 0;  ///< flows with such a packet
 };
 
+/// Where an lcore's time went, in cycles of the time stamp counter.
+struct StageCycles {
+    std::array<std::uint64_t, kStageKinds> busy{};  ///< by StageKind, of turns that handled a packet
+    std::uint64_t between = 0;                      ///< of the same turns, outside of stages
+    std::uint64_t idle = 0;                         ///< of turns that handled none
+
+    std::uint64_t busy_total() const;
+    StageCycles& operator+=(const StageCycles& other);
+    StageCycles operator-(const StageCycles& other) const;
+};
+
 struct ThreadStats {
     unsigned lcore;
     std::uint64_t busy_turns;
     std::uint64_t empty_turns;
     std::uint64_t packets;
+    std::optional<StageCycles> cycles;  ///< with PipelineOptions::clock_stages
 };
 
 /// What happened on the way from packets to streams (flow::StreamCounters).

@@ -44,7 +44,8 @@ TEST_CASE("a message runs on the thread that it is posted to") {
                                    },
                                .argument = &probe};
     const dataplane::QuiescentState quiescent(1);
-    auto thread = dataplane::PollThread::create(5, 0, {}, quiescent, true);
+    auto thread = dataplane::PollThread::create({.lcore = 5, .index = 0, .yields = true, .clocked = false},
+                                                {}, quiescent);
     REQUIRE(thread.ok());
     REQUIRE((*thread)->start().ok());
     REQUIRE((*thread)->post(message));
