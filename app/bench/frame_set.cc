@@ -32,6 +32,11 @@ base::Result<RawFrames> read_capture(const std::string& path, std::size_t most) 
     return raw;
 }
 
+std::size_t leave_out_large(RawFrames& raw) {
+    return std::erase_if(raw.frames,
+                         [](const RawFrame& frame) { return frame.bytes.size() > port::kMbufDataSize; });
+}
+
 std::size_t segments_of(const RawFrames& raw) {
     std::size_t segments = 0;
     for (const RawFrame& frame : raw.frames) segments += frame.bytes.size() / port::kMbufDataSize + 1;

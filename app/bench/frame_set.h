@@ -29,6 +29,9 @@ struct RawFrames {
 /// frame's.
 base::Result<RawFrames> read_capture(const std::string& path, std::size_t most);
 
+/// Takes out the frames that do not fit one mbuf; returns how many.
+std::size_t leave_out_large(RawFrames& raw);
+
 /// The mbufs that they take.
 std::size_t segments_of(const RawFrames& raw);
 

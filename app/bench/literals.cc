@@ -95,16 +95,6 @@ std::optional<Literal> longest_content(std::string_view line) {
     return *longest;
 }
 
-/// As a pattern of a rule.
-std::string pattern_text(const Literal& literal) {
-    std::string text = "/";
-    for (const char c : literal.bytes) {
-        const auto byte = static_cast<unsigned char>(c);
-        text += std::isalnum(byte) != 0 ? std::string(1, c) : fmt::format("\\x{:02x}", byte);
-    }
-    return text + (literal.caseless ? "/i" : "/");
-}
-
 }  // namespace
 
 std::string Words::next() {
@@ -182,6 +172,15 @@ void remove_found(std::vector<Literal>& literals, const Conversations& conversat
     }
     std::size_t place = 0;
     std::erase_if(literals, [&](const Literal&) { return found[place++]; });
+}
+
+std::string pattern_text(const Literal& literal) {
+    std::string text = "/";
+    for (const char c : literal.bytes) {
+        const auto byte = static_cast<unsigned char>(c);
+        text += std::isalnum(byte) != 0 ? std::string(1, c) : fmt::format("\\x{:02x}", byte);
+    }
+    return text + (literal.caseless ? "/i" : "/");
 }
 
 base::Result<std::shared_ptr<const select::PolicySnapshot>> policy_of_literals(

@@ -41,6 +41,9 @@ std::vector<Literal> make_literals(std::size_t count);
 /// Takes out those that stand anywhere in what is said, over and over again.
 void remove_found(std::vector<Literal>& literals, const Conversations& conversations);
 
+/// As a pattern of a rule.
+std::string pattern_text(const Literal& literal);
+
 /// So many of them, from all over the list, each a rule by itself: `tcp` with this payload goes to one tool.
 base::Result<std::shared_ptr<const select::PolicySnapshot>> policy_of_literals(
     std::span<const Literal> literals, std::size_t count);

@@ -86,11 +86,12 @@ Json json_of(const Table& table) {
 
 std::string to_markdown(const Report& report, const Environment& environment) {
     std::string text = environment.to_markdown();
-    text += fmt::format(
-        "Median of the repeats, in brackets the least and the greatest; {:.0f} % of rounds were interrupted "
-        "by "
-        "other programs and made again.\n",
-        report.interrupted_share * 100);
+    text += "Median of the repeats, in brackets the least and the greatest";
+    if (report.interrupted_share) {
+        text += fmt::format("; {:.0f} % of rounds were interrupted by other programs and made again",
+                            *report.interrupted_share * 100);
+    }
+    text += ".\n";
     for (const Table& table : report.tables) {
         text += fmt::format("\n**{}**\n\n{}", table.title, markdown_table(table));
         if (!table.notes.empty()) text += "\n";
@@ -102,25 +103,26 @@ std::string to_markdown(const Report& report, const Environment& environment) {
 std::string to_json(const Report& report, const Environment& environment) {
     Json tables = Json::array();
     for (const Table& table : report.tables) tables.push_back(json_of(table));
-    const Json document = {{"version", 1},
-                           {"benchmark", report.benchmark},
-                           {"environment",
-                            {{"date", environment.date},
-                             {"commit", environment.commit},
-                             {"command", environment.command},
-                             {"cpu", environment.cpu},
-                             {"cpus", environment.cpus},
-                             {"virtual_machine", environment.virtual_machine},
-                             {"free_hugepages_mib", environment.free_hugepages_mib},
-                             {"tsc_hz", environment.tsc_hz},
-                             {"kernel", environment.kernel},
-                             {"compiler", environment.compiler},
-                             {"build_type", environment.build_type},
-                             {"dpdk", environment.dpdk},
-                             {"load_before", environment.load_before},
-                             {"load_after", environment.load_after}}},
-                           {"interrupted_share", report.interrupted_share},
-                           {"tables", std::move(tables)}};
+    const Json document = {
+        {"version", 1},
+        {"benchmark", report.benchmark},
+        {"environment",
+         {{"date", environment.date},
+          {"commit", environment.commit},
+          {"command", environment.command},
+          {"cpu", environment.cpu},
+          {"cpus", environment.cpus},
+          {"virtual_machine", environment.virtual_machine},
+          {"free_hugepages_mib", environment.free_hugepages_mib},
+          {"tsc_hz", environment.tsc_hz},
+          {"kernel", environment.kernel},
+          {"compiler", environment.compiler},
+          {"build_type", environment.build_type},
+          {"dpdk", environment.dpdk},
+          {"load_before", environment.load_before},
+          {"load_after", environment.load_after}}},
+        {"interrupted_share", report.interrupted_share ? Json(*report.interrupted_share) : Json()},
+        {"tables", std::move(tables)}};
     return document.dump(2) + "\n";
 }
 

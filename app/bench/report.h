@@ -32,7 +32,7 @@ struct Table {
 struct Report {
     std::string benchmark;
     std::vector<Table> tables;
-    double interrupted_share = 0;  ///< as in Measurement
+    std::optional<double> interrupted_share;  ///< as in Measurement, where rounds are made again
 };
 
 /// Tables in Markdown, laid out so that they can be read as they stand, below where, when and how they came

@@ -13,22 +13,6 @@
 namespace yagura::broker {
 namespace {
 
-constexpr std::string_view shed_reason_name(port::ShedReason reason) {
-    switch (reason) {
-        case port::ShedReason::kRingFull:
-            return "ring_full";
-        case port::ShedReason::kToolFull:
-            return "tool_full";
-        case port::ShedReason::kWriteError:
-            return "write_error";
-        case port::ShedReason::kNoBuffer:
-            return "no_buffer";
-        case port::ShedReason::kCount:
-            break;
-    }
-    return "";
-}
-
 /// Only the reasons that occurred.
 Json drops_json(const dataplane::PortStats& port) {
     Json drops = Json::object();
@@ -50,6 +34,22 @@ Json sheds_json(const dataplane::ToolStats& tool) {
 }
 
 }  // namespace
+
+std::string_view shed_reason_name(port::ShedReason reason) {
+    switch (reason) {
+        case port::ShedReason::kRingFull:
+            return "ring_full";
+        case port::ShedReason::kToolFull:
+            return "tool_full";
+        case port::ShedReason::kWriteError:
+            return "write_error";
+        case port::ShedReason::kNoBuffer:
+            return "no_buffer";
+        case port::ShedReason::kCount:
+            break;
+    }
+    return "";
+}
 
 Json to_json(const base::Count& count) {
     return {{"packets", count.packets}, {"bytes", count.bytes}};

@@ -3,6 +3,7 @@
 
 #include <nlohmann/json.hpp>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/result.h"
@@ -12,6 +13,8 @@
 namespace yagura::broker {
 
 using Json = nlohmann::ordered_json;
+
+std::string_view shed_reason_name(port::ShedReason reason);  ///< "ring_full", ...
 
 /// {"packets": n, "bytes": n}
 Json to_json(const base::Count& count);
