@@ -3,7 +3,6 @@
 // policy, ring, send. The ceiling, measured in the same run, has the same source and sink and two rings of
 // the same size, and does not look at the packets.
 #include <fmt/format.h>
-#include <rte_cycles.h>
 
 #include <CLI/CLI.hpp>
 #include <array>
@@ -12,9 +11,9 @@
 #include "app/bench/benchmarks.h"
 #include "app/bench/frame_set.h"
 #include "app/bench/rule_texts.h"
-#include "dataplane/pipeline.h"
+#include "app/bench/stage_rig.h"
 #include "drivers/loop/loop.h"
-#include "port/packet.h"
+#include "port/packet_pool.h"
 
 namespace yagura::bench {
 namespace {
@@ -24,131 +23,6 @@ struct PipelineChoice {
     std::uint32_t size = 64;
     std::vector<std::uint32_t> rules{1};
     std::vector<unsigned> bursts{8, 32, 64};
-};
-
-/// Hands the same packets out again and again, so that neither a copy nor a pool nor a driver is in the
-/// figures. Nothing of a packet is written: to count references here and in the sink would cost more than the
-/// rings do, and would be measured with them. A packet must have ended before its turn comes again, and must
-/// end in the sink.
-class RecyclingQueue final : public port::RxQueue {
-  public:
-    explicit RecyclingQueue(const FrameSet& set) {
-        for (const FrameSet::Frame& frame : set.frames()) {
-            port::PacketMeta& m = port::meta(frame.packet);
-            m.timestamp_ns = m.order_time = m.order_record = packets_.size();
-            m.order_file = 0;
-            m.port = base::PortId(0);
-            m.wire_length = frame.wire_length;
-            packets_.push_back(frame.packet);
-        }
-    }
-
-    [[nodiscard]] std::uint16_t receive(std::span<rte_mbuf*> burst) override {
-        for (rte_mbuf*& packet : burst) {
-            packet = packets_[next_];
-            if (++next_ == packets_.size()) next_ = 0;
-        }
-        handed_ += burst.size();
-        return static_cast<std::uint16_t>(burst.size());
-    }
-
-    std::uint64_t handed() const { return handed_; }
-
-  private:
-    std::vector<rte_mbuf*> packets_;
-    std::size_t next_ = 0;
-    std::uint64_t handed_ = 0;
-};
-
-/// Counts.
-class RecyclingSink final : public port::TxQueue {
-  public:
-    [[nodiscard]] std::uint16_t send(std::span<rte_mbuf* const> burst) override {
-        sent_ += burst.size();
-        return static_cast<std::uint16_t>(burst.size());
-    }
-    std::uint64_t sent() const { return sent_; }
-
-  private:
-    std::uint64_t sent_ = 0;
-};
-
-/// The stages with their rings.
-class Stages {
-  public:
-    static constexpr std::size_t kCount = 3;
-    static constexpr unsigned kRingSize = 4096;  // as in dataplane::PipelineOptions
-
-    static base::Result<std::unique_ptr<Stages>> create(port::RxQueue& source, port::TxQueue& sink,
-                                                        std::shared_ptr<const select::PolicySnapshot> policy,
-                                                        unsigned burst, std::uint32_t flows) {
-        auto to_select = dataplane::PacketRing::create(kRingSize);
-        if (!to_select) return to_select.error();
-        auto to_tool = dataplane::PacketRing::create(kRingSize);
-        if (!to_tool) return to_tool.error();
-        return std::unique_ptr<Stages>(new Stages(source, sink, std::move(*to_select), std::move(*to_tool),
-                                                  std::move(policy), burst, flows));
-    }
-
-    void run_burst() {
-        rx_.turn();
-        select_.turn();
-        tx_.turn();
-    }
-
-    void run_burst(std::span<std::uint64_t> cycles) {
-        const std::uint64_t start = rte_rdtsc();
-        rx_.turn();
-        const std::uint64_t received = rte_rdtsc();
-        select_.turn();
-        const std::uint64_t selected = rte_rdtsc();
-        tx_.turn();
-        cycles[0] += received - start;
-        cycles[1] += selected - received;
-        cycles[2] += rte_rdtsc() - selected;
-    }
-
-  private:
-    Stages(port::RxQueue& source, port::TxQueue& sink, std::unique_ptr<dataplane::PacketRing> to_select,
-           std::unique_ptr<dataplane::PacketRing> to_tool,
-           std::shared_ptr<const select::PolicySnapshot> policy, unsigned burst, std::uint32_t flows)
-        : to_select_(std::move(to_select)),
-          to_tool_(std::move(to_tool)),
-          store_(std::uint64_t{1} << 20),
-          selector_(std::move(policy), {}, store_),
-          rx_({.queue = &source,
-               .link_type = net::LinkType::kEthernet,
-               .outputs = {to_select_.get()},
-               .ports = 1,
-               .burst = burst,
-               .pressure = dataplane::Pressure::kDrop,
-               .hash_seed = 1,
-               .flow_identity = {},
-               .fragments = {}}),
-          select_({.feeders = {&rx_},
-                   .inputs = {to_select_.get()},
-                   .ports = 1,
-                   .burst = burst,
-                   .pressure = dataplane::Pressure::kDrop,
-                   .flows = flows,
-                   .timeouts = {},
-                   .hold_bytes = 0,
-                   .keep_details = false,
-                   .log = nullptr},
-                  {.tools = {to_tool_.get()},
-                   .pressure = dataplane::Pressure::kDrop,
-                   .burst = burst,
-                   .release_pool = nullptr},
-                  store_, &selector_),
-          tx_({{.id = base::ToolId(0), .queue = &sink, .inputs = {to_tool_.get()}}}, burst) {}
-
-    std::unique_ptr<dataplane::PacketRing> to_select_;
-    std::unique_ptr<dataplane::PacketRing> to_tool_;
-    flow::BlockStore store_;
-    select::Selector selector_;
-    dataplane::RxStage rx_;
-    dataplane::SelectStage select_;
-    dataplane::TxStage tx_;
 };
 
 /// Source, ring, ring, sink.
@@ -195,8 +69,11 @@ class Setting {
                                                          std::shared_ptr<const select::PolicySnapshot> policy,
                                                          unsigned burst) {
         std::unique_ptr<Setting> setting(new Setting(set, burst));
-        auto stages = Stages::create(setting->source_, setting->sink_, std::move(policy), burst,
-                                     static_cast<std::uint32_t>(set.frames().size()));
+        auto stages = Stages::create({.source = &setting->source_,
+                                      .sinks = {&setting->sink_},
+                                      .policy = std::move(policy),
+                                      .burst = burst,
+                                      .inspect = {.flows = set.frames().size()}});
         if (!stages) return stages.error();
         auto ceiling = Ceiling::create(setting->source_, setting->sink_, burst);
         if (!ceiling) return ceiling.error();
