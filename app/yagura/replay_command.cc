@@ -36,6 +36,8 @@ void add_replay(CLI::App& app, broker::ExitStatus& status) {
             const bool number = !text.empty() && text.find_first_not_of("0123456789") == std::string::npos;
             return number ? std::string() : "\"" + text + "\" is not a number of packets";
         });
+    command->add_flag("--clock-stages", options->clock_stages,
+                      "Count the cycles of each stage, in stats.json under run.threads");
     command->add_flag("--force", options->force, "Overwrite what stands in DIR");
     command->footer(
         "Exit status: 0 all went well; 1 something was lost or the ledger does not balance;\n"

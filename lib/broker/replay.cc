@@ -78,10 +78,7 @@ Json run_json(const ReplayOptions& options, const dataplane::LcorePlan& plan, co
               double seconds) {
     Json threads = Json::array();
     for (const dataplane::ThreadStats& thread : stats.threads) {
-        threads.push_back({{"lcore", thread.lcore},
-                           {"busy_turns", thread.busy_turns},
-                           {"empty_turns", thread.empty_turns},
-                           {"packets", thread.packets}});
+        threads.push_back(thread_json(thread));
     }
     return {{"inputs", options.inputs}, {"lcores", plan.to_string()},   {"burst", options.burst},
             {"seconds", seconds},       {"interrupted", interrupted()}, {"threads", std::move(threads)}};
@@ -105,6 +102,7 @@ ExitStatus replay(const ReplayOptions& options) {
 
     std::vector<std::unique_ptr<pcap::ToolFile>> files;
     dataplane::PipelineOptions pipeline_options = run.pipeline_options(options.burst, folder);
+    pipeline_options.clock_stages = options.clock_stages;
     std::vector<std::unique_ptr<FlowSpool>> spools;
     for (std::size_t i = 0; i < run.plan.select.size(); ++i) {
         auto spool = FlowSpool::create(folder, config);

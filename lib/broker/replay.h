@@ -18,6 +18,7 @@ struct ReplayOptions {
     unsigned burst = 32;
     std::optional<std::uint64_t> stop_after;  ///< packets
     bool force = false;                       ///< overwrite what is in the folder
+    bool clock_stages = false;                ///< cycles by stage in stats.json
 };
 
 /// Runs captures through the pipeline into a folder. Prints the summary to stdout, errors, warnings and (on a

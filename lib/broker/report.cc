@@ -55,6 +55,22 @@ Json to_json(const base::Count& count) {
     return {{"packets", count.packets}, {"bytes", count.bytes}};
 }
 
+Json thread_json(const dataplane::ThreadStats& thread) {
+    Json json{{"lcore", thread.lcore},
+              {"busy_turns", thread.busy_turns},
+              {"empty_turns", thread.empty_turns},
+              {"packets", thread.packets}};
+    if (!thread.cycles) return json;
+    Json cycles;
+    for (std::size_t kind = 0; kind < dataplane::kStageKinds; ++kind) {
+        cycles[std::string(dataplane::kStageNames[kind])] = thread.cycles->busy[kind];
+    }
+    cycles["between"] = thread.cycles->between;
+    cycles["idle"] = thread.cycles->idle;
+    json["cycles"] = std::move(cycles);
+    return json;
+}
+
 Json stats_json(const dataplane::Stats& stats, const rules::Config& config, bool balanced) {
     Json json;
     json["version"] = 1;

@@ -19,6 +19,9 @@ std::string_view shed_reason_name(port::ShedReason reason);  ///< "ring_full", .
 /// {"packets": n, "bytes": n}
 Json to_json(const base::Count& count);
 
+/// An element of run.threads in stats.json.
+Json thread_json(const dataplane::ThreadStats& thread);
+
 /// stats.json without its "run" member. `balanced`: as found by the caller, who knows the pool too.
 Json stats_json(const dataplane::Stats& stats, const rules::Config& config, bool balanced);
 

@@ -58,7 +58,7 @@ class Counters(unittest.TestCase):
         self.assertEqual({name.strip('`'): drop_class for name, drop_class, _ in rows}, expected)
 
     def test_every_shed_reason(self):
-        names = cases('lib/broker/report.cc', 'shed_reason_name', r'(?:port::)?ShedReason')
+        names = cases('lib/broker/report.cc', 'std::string_view shed_reason_name', r'(?:port::)?ShedReason')
         self.assertGreater(len(names), 2, 'the code was not understood')
         self.assertEqual(sorted(names_in(table(self.PAGE, '## Shed reasons'))), sorted(names.values()))
 

@@ -9,7 +9,7 @@ from packet_makers import tcp_frame
 from yagura_e2e import OK, USAGE, configuration, run_yagura
 
 COMMANDS = {
-    "replay": ["--config", "--in", "--out", "--lcores", "--burst", "--stop-after", "--force"],
+    "replay": ["--config", "--in", "--out", "--lcores", "--burst", "--stop-after", "--clock-stages", "--force"],
     "run": ["--config", "--duration", "--lcores"],
     "check": ["--config"],
     "explain": ["--config", "--in", "--flow", "--json", "--lcores"],
