@@ -29,7 +29,6 @@ base::Result<std::unique_ptr<CaptureCopy>> CaptureCopy::create(const std::string
     if (fd < 0) return base::Error{fmt::format("{}: {}", path, std::strerror(errno))};
     close(fd);
     copy->path_ = path;
-    copy->packets_ = raw->frames.size();
     copy->share_left_out_ = static_cast<double>(large) / static_cast<double>(all);
     auto writer = pcap::CaptureWriter::create(path, net::LinkType::kEthernet);
     if (!writer) return writer.error();

@@ -19,13 +19,11 @@ class CaptureCopy {
     CaptureCopy& operator=(const CaptureCopy&) = delete;
 
     const std::string& path() const { return path_; }
-    std::size_t packets() const { return packets_; }
     double share_left_out() const { return share_left_out_; }  ///< of the packets
 
   private:
     CaptureCopy() = default;
     std::string path_;
-    std::size_t packets_ = 0;
     double share_left_out_ = 0;
 };
 

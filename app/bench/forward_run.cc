@@ -114,7 +114,6 @@ base::Result<void> ForwardRun::prepare(const std::optional<ForwardTraffic>& traf
         }
         const auto device = device_of(*traffic);
         if (!device) return device.error();
-        if (copy_) extra.packets = static_cast<std::uint32_t>(copy_->packets());
         auto loaded = make_config(options_, *traffic, *device, literals);
         if (!loaded) return loaded.error();
         loaded_ = std::move(*loaded);

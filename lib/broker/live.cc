@@ -7,6 +7,7 @@
 #include <string_view>
 
 #include "broker/eal.h"
+#include "broker/repeated_captures.h"
 #include "drivers/pcap/live_file.h"
 
 namespace yagura::broker {
@@ -44,7 +45,8 @@ base::Result<LiveEnvironment> start_live(const rules::Config& config, const data
     });
     const std::uint32_t kept = static_cast<std::uint32_t>(plan.lcores.size()) * port::kPoolCachePerLcore +
                                static_cast<std::uint32_t>(writers) * pcap::LiveFileOptions{}.capacity;
-    const std::uint32_t packets = kPackets + kept + extra.packets;
+    std::uint32_t packets = kPackets + kept + extra.packets;
+    for (const rules::Port* port : config.network_ports()) packets += packets_kept_by(port->device);
     const std::uint32_t released = kReleased + kept;
     const unsigned memory_mib =
         port::pool_memory_mib(packets) + port::pool_memory_mib(released) + extra.memory_mib;

@@ -128,6 +128,15 @@ class RunTest(yagura_e2e.TestCase):
         self.assertEqual(summary.rows["in"][0], 200)
         self.assert_data(capture_files.read_capture(file).records, [record.data for record in records], "net_pcap")
 
+    def test_a_capture_larger_than_the_pool_over_and_over(self):
+        path = capture_files.write_pcap(self.folder / "in.pcap", [capture_files.packet(tcp_frame())] * 70_000)
+        config = self.config(f"net_pcap0,rx_pcap={path},infinite_rx=1", "loop:")
+        process = run_yagura("run", "--config", config, "--duration", "500ms", *ONE_LCORE)
+        self.assertEqual(process.returncode, OK, process.stdout + process.stderr)
+        summary = Summary(process.stdout)
+        self.assertTrue(summary.balanced, process.stdout)
+        self.assertGreater(summary.rows["in"][0], 0)
+
     def test_an_endless_source_ends_with_its_time(self):
         begin = time.monotonic()
         process = run_yagura("run", "--config", self.config("net_null0", "loop:"), "--duration", "1s")
