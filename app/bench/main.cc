@@ -85,6 +85,7 @@ int main(int argc, char** argv) {
     yagura::bench::add_bpf(app, chosen);
     yagura::bench::add_flow(app, chosen);
     yagura::bench::add_payload(app, chosen);
+    yagura::bench::add_card(app, chosen);
     try {
         app.parse(argc, argv);
         const auto done = run(chosen, common, output, yagura::bench::read_environment(argc, argv));

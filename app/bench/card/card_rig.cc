@@ -1,0 +1,161 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "app/bench/card/card_rig.h"
+
+#include <fmt/format.h>
+#include <rte_cycles.h>
+#include <rte_mbuf.h>
+
+#include <algorithm>
+#include <array>
+
+namespace yagura::bench {
+namespace {
+
+constexpr unsigned kBurst = 32;
+
+}  // namespace
+
+std::uint16_t LoadedQueue::receive(std::span<rte_mbuf*> burst) {
+    const std::size_t n = std::min(burst.size(), rest_.size());
+    std::copy_n(rest_.begin(), n, burst.begin());
+    rest_ = rest_.subspan(n);
+    return static_cast<std::uint16_t>(n);
+}
+
+std::uint16_t FreeingSink::send(std::span<rte_mbuf* const> burst) {
+    rte_pktmbuf_free_bulk(const_cast<rte_mbuf**>(burst.data()), static_cast<unsigned>(burst.size()));
+    return static_cast<std::uint16_t>(burst.size());
+}
+
+base::Result<std::unique_ptr<CardRig>> CardRig::create(Options options) {
+    std::unique_ptr<CardRig> rig(new CardRig(std::move(options)));
+    std::vector<port::TxQueue*> sinks;
+    for (FreeingSink& sink : rig->sinks_) sinks.push_back(&sink);
+    auto stages = Stages::create({.source = &rig->queue_,
+                                  .sinks = std::move(sinks),
+                                  .policy = rig->options_.policy,
+                                  .burst = kBurst,
+                                  .inspect = rig->options_.inspect,
+                                  .keep_details = rig->options_.keep_details,
+                                  .release_pool = rig->options_.release_pool});
+    if (!stages) return stages.error();
+    rig->stages_ = std::move(*stages);
+    return rig;
+}
+
+void CardRig::play(std::size_t packets, std::span<std::uint64_t> cycles) {
+    while (packets > 0) {
+        const auto all = options_.circle->packets();
+        const std::size_t n = std::min({packets, all.size(), std::size_t{kChunk}});
+        options_.traffic->fill(all.first(n));
+        queue_.load(all.first(n));
+        for (std::size_t done = 0; done < n; done += kBurst) {
+            const std::uint64_t start = rte_rdtsc();
+            stages_->rx().turn();
+            const std::uint64_t received = rte_rdtsc();
+            stages_->select().turn();
+            const std::uint64_t selected = rte_rdtsc();
+            // A release makes more than a burst for a tool: it leaves in more turns.
+            do {
+                stages_->tx().turn();
+            } while (stages_->sends());
+            const std::uint64_t sent = rte_rdtsc();
+            clock(0, received - start, cycles);
+            clock(1, selected - received, cycles);
+            clock(2, sent - selected, cycles);
+        }
+        packets -= n;
+    }
+}
+
+void CardRig::clock(std::size_t stage, std::uint64_t cycles, std::span<std::uint64_t> sums) {
+    constexpr double kNever = 20;          // times the usual
+    constexpr double kSwitched = 100'000;  // less than a turn of anybody else's takes
+    constexpr double kMemory = 64;         // turns
+    const auto taken = static_cast<double>(cycles);
+    double& usual = usual_[stage];
+    const bool interrupted = usual != 0 && taken > kSwitched && taken > kNever * usual;
+    if (!interrupted) usual += (taken - usual) / kMemory;
+    sums[stage] += interrupted ? static_cast<std::uint64_t>(usual) : cycles;
+}
+
+void CardRig::open() {
+    std::array<std::uint64_t, kParts> ignored{};
+    play(options_.traffic->opening() + kChunk, ignored);
+}
+
+Subject CardRig::subject() {
+    return {.run = [this](std::size_t items, std::span<std::uint64_t> parts) { play(items, parts); },
+            .parts = kParts};
+}
+
+CardRig::Counts CardRig::counts() const {
+    const dataplane::SelectPortCounters& port = stages_->select().counters(base::PortId(0));
+    Counts counts{.taken = port.taken.get().packets,
+                  .forwarded = port.forwarded.get().packets,
+                  .parked = port.parked.get().packets,
+                  .scanned = stages_->selector().inspector().counters().scanned_bytes.get()};
+    for (std::size_t i = 0; i < sinks_.size(); ++i)
+        counts.offered +=
+            stages_->select().counters(base::ToolId(static_cast<std::uint8_t>(i))).offered.get().packets;
+    return counts;
+}
+
+void CardRig::mark() {
+    mark_ = counts();
+}
+
+Events CardRig::events() const {
+    const Counts now = counts();
+    const auto packets = static_cast<double>(std::max<std::uint64_t>(now.taken - mark_.taken, 1));
+    const auto per_packet = [packets](std::uint64_t to, std::uint64_t from) {
+        return static_cast<double>(to - from) / packets;
+    };
+    return {.fresh = options_.traffic->fresh(),
+            .selected = per_packet(now.forwarded, mark_.forwarded),
+            .copies = per_packet(now.offered, mark_.offered),
+            .scanned = per_packet(now.scanned, mark_.scanned),
+            .held = per_packet(now.parked, mark_.parked)};
+}
+
+std::vector<select::DecisionTable::RuleCount> CardRig::rule_counts() const {
+    std::vector<select::DecisionTable::RuleCount> totals(options_.policy->rules->size());
+    stages_->selector().add_to(totals);
+    return totals;
+}
+
+base::Result<void> CardRig::check() const {
+    const auto& port = stages_->rx().counters(base::PortId(0));
+    const dataplane::SelectPortCounters& selected = stages_->select().counters(base::PortId(0));
+    std::uint64_t out = selected.forwarded.get().packets;
+    for (const base::PacketCounter& dropped : selected.dropped) out += dropped.get().packets;
+    out += selected.parked.get().packets - selected.unparked.get().packets;
+    if (port.received.get().packets != out || port.dropped.get().packets != 0) {
+        return base::Error{fmt::format("of {} packets {} came to an end", port.received.get().packets, out)};
+    }
+    for (std::size_t i = 0; i < sinks_.size(); ++i) {
+        const auto& offered = stages_->select().counters(base::ToolId(static_cast<std::uint8_t>(i)));
+        const auto& sent = stages_->tx().counters(i);
+        if (offered.shed.get().packets + offered.unreleased.get().packets != 0 ||
+            offered.offered.get().packets != sent.sent.get().packets) {
+            return base::Error{fmt::format("tool {} did not get what was meant for it", i)};
+        }
+    }
+    return {};
+}
+
+std::vector<std::string> CardRig::shortages() const {
+    std::vector<std::string> words;
+    const auto add = [&words](std::uint64_t count, const char* what) {
+        if (count != 0) words.push_back(fmt::format("{} {}", count, what));
+    };
+    const auto& flows = stages_->select().flow_counters();
+    add(flows.untracked.get(), "packets whose flow found no room (inspect.flows)");
+    add(flows.evicted.get(), "flows gave way to others (inspect.flows)");
+    add(flows.hold_refused.get(), "flows found no room to be held (inspect.hold_budget)");
+    add(stages_->selector().let_go(), "undecided flows were let go (inspect.hold_budget, stream_budget)");
+    add(stages_->selector().uninspected(), "flows were not inspected (inspect.stream_budget)");
+    return words;
+}
+
+}  // namespace yagura::bench

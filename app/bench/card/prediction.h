@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+#include <cstddef>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "dataplane/lcore_plan.h"
+
+namespace yagura::bench {
+
+/// Cycles per packet by stage.
+struct StageCycles {
+    double rx = 0;
+    double select = 0;
+    double tx = 0;
+
+    double total() const { return rx + select + tx; }
+    StageCycles operator+(const StageCycles& o) const { return {rx + o.rx, select + o.select, tx + o.tx}; }
+    StageCycles operator-(const StageCycles& o) const { return {rx - o.rx, select - o.select, tx - o.tx}; }
+    StageCycles operator*(double by) const { return {rx * by, select * by, tx * by}; }
+};
+
+/// What happened, per packet: counted, not timed.
+struct Events {
+    double fresh = 0;     ///< flows that began
+    double selected = 0;  ///< packets that some tool got
+    double copies = 0;    ///< packets that tools got
+    double scanned = 0;   ///< bytes that were looked into
+    double held = 0;      ///< packets that were held
+};
+
+/// The same traffic with some of the configuration's features.
+struct Observation {
+    StageCycles cycles;
+    Events events;
+};
+
+/// Everything that is measured apart; what a configuration does not use is not there.
+struct Observations {
+    Observation base;   ///< no rules, few flows that last
+    Observation table;  ///< ... as many flows as in the end
+    Observation fresh;  ///< ... which end, and new ones begin. All the rest is this, and:
+    std::optional<Observation> flow_rules;
+    std::optional<Observation> packet_rules;
+    std::optional<Observation> payload;  ///< payload rules; nothing is held
+    std::optional<Observation> held;     ///< payload rules, and packets are held
+    std::optional<Observation> copy;     ///< everything goes to one tool
+    std::optional<Observation> copies;   ///< everything goes to several
+    std::optional<Observation> balance;  ///< everything goes to one of several
+    std::optional<Observation> records;  ///< flow records are kept
+    std::optional<Observation> flow_key;
+};
+
+enum class Feature : std::size_t {
+    kBase,
+    kTable,
+    kNewFlows,
+    kFlowRules,
+    kPacketRules,
+    kPayload,
+    kHold,
+    kCopy,
+    kFurtherCopies,
+    kBalance,
+    kRecords,
+    kFlowKey,
+    kCount,
+};
+inline constexpr std::size_t kFeatures = static_cast<std::size_t>(Feature::kCount);
+
+/// What one feature adds.
+struct Part {
+    Feature feature;
+    StageCycles alone;  ///< per event: see `events`
+    double events = 1;  ///< so often per packet of the whole configuration
+    StageCycles cycles() const { return alone * events; }
+};
+
+/// What each feature costs by itself, with what the whole configuration does of it. Payload by the byte that
+/// is scanned, holding by the packet that is held, copies by the copy, new flows and their rules by the new
+/// flow, the rest by the packet.
+std::vector<Part> parts_of(const Observations& observations, const Events& whole);
+
+StageCycles sum_of(const std::vector<Part>& parts);
+
+/// The parts with other numbers of events: copies and what is held stay in proportion to what is selected.
+std::vector<Part> with_packets_per_flow(std::vector<Part> parts, double packets);
+
+/// The CPU with the most to do, by a plan of lcores.
+struct Bottleneck {
+    unsigned cpu = 0;
+    double cycles = 0;   ///< of this CPU, per packet of the whole
+    std::string stages;  ///< "rx and tx"
+};
+/// `sources` and `tools`: network ports and tool ports; lcores beyond them stay idle.
+Bottleneck bottleneck_of(const dataplane::LcorePlan& plan, const StageCycles& cycles, std::size_t sources,
+                         std::size_t tools);
+
+}  // namespace yagura::bench

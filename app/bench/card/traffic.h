@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "app/bench/card/flow_script.h"
+#include "app/bench/frame_set.h"
+#include "rules/config.h"
+
+struct rte_mbuf;
+
+namespace yagura::bench {
+
+/// Packets without end, written into mbufs: one after the other, as a driver would leave them. Each has its
+/// own place; what they make of the same plan is the same.
+class Traffic {
+  public:
+    virtual ~Traffic() = default;
+    /// Writes the next packets.
+    virtual void fill(std::span<rte_mbuf* const> packets) = 0;
+    /// Packets to be played before the traffic is as it will always be: some of each flow that there is. The
+    /// same fill() gives them.
+    virtual std::uint64_t opening() const = 0;
+    /// Flows that begin, per packet.
+    virtual double fresh() const = 0;
+};
+
+/// What all made traffic of a run has in common.
+struct TrafficPlan {
+    std::vector<FlowScript> selected;
+    std::vector<FlowScript> others;
+    double hits = 0;  ///< share of flows that are `selected`
+    std::uint32_t packets_per_flow = 0;
+    std::uint64_t lap_ns = 0;  ///< from one packet of a flow to its next
+
+    double bytes_per_packet() const;
+    const FlowScript& script_of(std::uint64_t flow) const;
+};
+
+/// `flows` at the same time, which speak in turn. With `ends` each has so many packets, then another takes
+/// its place; else they go on for ever.
+std::unique_ptr<Traffic> make_traffic(std::shared_ptr<const TrafficPlan> plan, std::uint32_t flows,
+                                      bool ends);
+
+/// Frames of a capture, which can be written to where they tell flows apart.
+struct CapturePlan {
+    std::vector<FlowFrame> frames;
+    std::vector<net::FlowKey> keys;  ///< of each frame, ip_version 0 without a flow
+    std::vector<std::uint32_t> wire_lengths;
+    std::uint32_t flows = 0;
+    std::size_t left_out_large = 0;  ///< larger than one mbuf
+    std::size_t left_out_fragments = 0;
+    std::uint64_t lap_ns = 0;  ///< beyond every timeout
+
+    static base::Result<std::shared_ptr<const CapturePlan>> create(const RawFrames& raw,
+                                                                   const rules::FlowTimeouts& timeouts);
+    double bytes_per_packet() const;
+};
+
+/// Round and round. With `ends` each lap's flows are new: the client's address has other low 16 bits.
+std::unique_ptr<Traffic> make_traffic(std::shared_ptr<const CapturePlan> plan, bool ends);
+
+}  // namespace yagura::bench
