@@ -6,7 +6,8 @@
 #include <rte_cycles.h>
 
 #include <CLI/CLI.hpp>
-#include <charconv>
+#include <algorithm>
+#include <optional>
 
 #include "app/bench/benchmarks.h"
 #include "app/bench/card/card_report.h"
@@ -37,8 +38,11 @@ base::Result<Report> run_card(const CardChoice& choice, const Common& common) {
     const std::vector<unsigned> cpus = dataplane::usable_cpus();
     const auto plan = broker::plan_lcores(loaded->config.lcores, "", cpus);
     if (!plan) return plan.error();
+    const auto other = std::ranges::find_if(cpus, [&](unsigned cpu) { return cpu != common.cpu; });
+    std::optional<unsigned> select_cpu;
+    if (select_is_apart(*plan) && other != cpus.end()) select_cpu = *other;
     if (auto started = start(common.cpu, memory_for(card_mbufs())); !started) return started.error();
-    const auto figures = study(*loaded, choice, common.measure);
+    const auto figures = study(*loaded, choice, common.measure, select_cpu);
     if (!figures) return figures.error();
     return card_report(*loaded, *plan, choice, *figures, rte_get_tsc_hz());
 }

@@ -144,6 +144,7 @@ class Card {
             }
             table.rows.push_back(std::move(row));
         }
+        add_apart(table);
         for (const auto& [name, cycles] : {std::pair("all together, predicted", predicted()),
                                            std::pair("all together, measured", measured())}) {
             table.rows.push_back({.labels = {name, "", "packet"}, .figures = {{}, {}, cycles, {}}});
@@ -164,6 +165,18 @@ class Card {
              "they "
              "end. `yagura-bench forward` measures drivers."});
         return table;
+    }
+
+    /// It is no part of the sum, which is of one lcore.
+    void add_apart(Table& table) const {
+        const bool apart = !figures_.whole_apart.empty();
+        Table::Row row{.labels = {"packets change CPUs, not in the sum",
+                                  apart ? plan_.to_string() : "not used", apart ? "packet" : ""},
+                       .figures = std::vector<std::optional<Spread>>(table.columns.size())};
+        if (apart)
+            row.figures[0] =
+                over(repeats_, [&](std::size_t i) { return apart_cost(figures_.parts[i]).total(); });
+        table.rows.push_back(std::move(row));
     }
 
     std::vector<std::string> traffic_notes() const {
@@ -240,21 +253,7 @@ class Card {
                 over(repeats_, [&, at = stage](std::size_t i) { return figures_.whole[i].cycles.*at; }),
                 false);
         }
-        const auto limit = [this](const StageCycles& cycles) {
-            return bottleneck_of(plan_, cycles, config_.network_ports().size(), used_.tools.size());
-        };
-        const Bottleneck worst = limit(figures_.whole.front().cycles);
-        if (plan_.lcores.size() > 1) {
-            add(fmt::format("{} (CPU {}: {})", plan_.to_string(), worst.cpu, worst.stages),
-                over(repeats_, [&](std::size_t i) { return limit(sum_of(parts_[i])).cycles; }),
-                over(repeats_, [&](std::size_t i) { return limit(figures_.whole[i].cycles).cycles; }), true);
-            table.notes.push_back(
-                "The last line is the configuration's own plan on this machine: its slowest CPU, by the "
-                "stages' "
-                "cycles above. \"Measured\" there is computed from the stages as measured on one CPU: what "
-                "it "
-                "costs that packets change CPUs is not in it.");
-        }
+        add_plan(table, add);
         const double off = error(predicted(), measured()).median;
         table.notes.insert(
             table.notes.begin(),
@@ -263,6 +262,36 @@ class Card {
                 "looked at for two reasons is fetched once) or fight for (caches).",
                 std::abs(off), off < 0 ? "below" : "above"));
         return table;
+    }
+
+    /// The configuration's own plan, where it is more than one lcore.
+    template <class Add>
+    void add_plan(Table& table, Add add) const {
+        if (plan_.lcores.size() < 2) return;
+        const auto limit = [this](const StageCycles& cycles) {
+            return bottleneck_of(plan_, cycles, config_.network_ports().size(), used_.tools.size());
+        };
+        const bool apart = !figures_.whole_apart.empty();
+        const auto whole = [&](std::size_t i) {
+            return apart ? figures_.whole_apart[i].cycles : figures_.whole[i].cycles;
+        };
+        const auto sum = [&](std::size_t i) {
+            StageCycles change = apart_cost(figures_.parts[i]);
+            change.tx *= events().copies;
+            return sum_of(parts_[i]) + change;
+        };
+        const Bottleneck worst = limit(whole(0));
+        add(fmt::format("{}: CPU {}, {}", plan_.to_string(), worst.cpu, worst.stages),
+            over(repeats_, [&](std::size_t i) { return limit(sum(i)).cycles; }),
+            over(repeats_, [&](std::size_t i) { return limit(whole(i)).cycles; }), true);
+        table.notes.push_back(apart
+                                  ? "The last line is the configuration's own plan on this machine: the CPU "
+                                    "that has most to do, by "
+                                    "the stages' cycles, measured with select on another CPU than rx and tx."
+                                  : "The last line is the configuration's own plan on this machine: the CPU "
+                                    "that has most to do, by "
+                                    "the stages' cycles as measured on one CPU; what it costs that packets "
+                                    "change CPUs is not in it.");
     }
 
     Table other_traffic() const {

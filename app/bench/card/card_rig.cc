@@ -49,23 +49,47 @@ void CardRig::play(std::size_t packets, std::span<std::uint64_t> cycles) {
         const std::size_t n = std::min({packets, all.size(), std::size_t{kChunk}});
         options_.traffic->fill(all.first(n));
         queue_.load(all.first(n));
-        for (std::size_t done = 0; done < n; done += kBurst) {
-            const std::uint64_t start = rte_rdtsc();
-            stages_->rx().turn();
-            const std::uint64_t received = rte_rdtsc();
-            stages_->select().turn();
-            const std::uint64_t selected = rte_rdtsc();
-            // A release makes more than a burst for a tool: it leaves in more turns.
-            do {
-                stages_->tx().turn();
-            } while (stages_->sends());
-            const std::uint64_t sent = rte_rdtsc();
-            clock(0, received - start, cycles);
-            clock(1, selected - received, cycles);
-            clock(2, sent - selected, cycles);
+        const std::size_t bursts = (n + kBurst - 1) / kBurst;
+        if (options_.select_on != nullptr) {
+            play_apart(bursts, cycles);
+        } else {
+            play_together(bursts, cycles);
         }
         packets -= n;
     }
+}
+
+void CardRig::play_together(std::size_t bursts, std::span<std::uint64_t> cycles) {
+    for (std::size_t i = 0; i < bursts; ++i) {
+        const std::uint64_t start = rte_rdtsc();
+        stages_->rx().turn();
+        const std::uint64_t received = rte_rdtsc();
+        stages_->select().turn();
+        const std::uint64_t selected = rte_rdtsc();
+        // A release makes more than a burst for a tool: it leaves in more turns.
+        do {
+            stages_->tx().turn();
+        } while (stages_->sends());
+        const std::uint64_t sent = rte_rdtsc();
+        clock(0, received - start, cycles);
+        clock(1, selected - received, cycles);
+        clock(2, sent - selected, cycles);
+    }
+}
+
+void CardRig::play_apart(std::size_t bursts, std::span<std::uint64_t> cycles) {
+    const auto timed = [&](std::size_t stage, auto turn) {
+        const std::uint64_t start = rte_rdtsc();
+        turn();
+        clock(stage, rte_rdtsc() - start, cycles);
+    };
+    for (std::size_t i = 0; i < bursts; ++i) timed(0, [this] { stages_->rx().turn(); });
+    options_.select_on->run([&] {
+        for (std::size_t i = 0; i < bursts; ++i) timed(1, [this] { stages_->select().turn(); });
+    });
+    do {
+        timed(2, [this] { stages_->tx().turn(); });
+    } while (stages_->sends());
 }
 
 void CardRig::clock(std::size_t stage, std::uint64_t cycles, std::span<std::uint64_t> sums) {

@@ -5,6 +5,7 @@
 #include <memory>
 #include <vector>
 
+#include "app/bench/card/other_cpu.h"
 #include "app/bench/card/packet_circle.h"
 #include "app/bench/card/prediction.h"
 #include "app/bench/card/traffic.h"
@@ -40,6 +41,9 @@ class CardRig {
         std::size_t tools = 1;
         bool keep_details = false;
         rte_mempool* release_pool = nullptr;
+        /// Where select runs; null: with the others. Then the stages have a chunk each in turn, so that what
+        /// is measured is the cost of work that comes from another CPU, and no waiting.
+        OtherCpu* select_on = nullptr;
     };
     static base::Result<std::unique_ptr<CardRig>> create(Options options);
 
@@ -65,6 +69,8 @@ class CardRig {
   private:
     explicit CardRig(Options options) : options_(std::move(options)), sinks_(options_.tools) {}
     void play(std::size_t packets, std::span<std::uint64_t> cycles);
+    void play_together(std::size_t bursts, std::span<std::uint64_t> cycles);
+    void play_apart(std::size_t bursts, std::span<std::uint64_t> cycles);
     void clock(std::size_t stage, std::uint64_t cycles, std::span<std::uint64_t> sums);
 
     struct Counts {

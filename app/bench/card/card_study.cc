@@ -16,7 +16,7 @@ constexpr std::uint32_t kFewFlows = 64;
 constexpr std::uint32_t kReleased = 16'383;
 /// Slices are longer here than in other benchmarks, and fewer.
 constexpr std::size_t kSlice = 4 * CardRig::kChunk;
-constexpr unsigned kFewerSlices = 10;
+constexpr unsigned kFewerSlices = 20;
 constexpr std::size_t kLongestWarmUp = 32 * CardRig::kChunk;
 
 /// Made or captured; gives each rig its own.
@@ -97,7 +97,12 @@ class Study {
     Study(const broker::LoadedConfig& loaded, const CardChoice& choice, TrafficMaker traffic)
         : loaded_(loaded), choice_(choice), traffic_(std::move(traffic)), used_(Features::of(loaded)) {}
 
-    base::Result<void> prepare() {
+    base::Result<void> prepare(std::optional<unsigned> select_cpu) {
+        if (select_cpu) {
+            auto other = OtherCpu::create(*select_cpu);
+            if (!other) return other.error();
+            other_cpu_ = std::move(*other);
+        }
         auto circle = PacketCircle::create(CardRig::kChunk);
         if (!circle) return circle.error();
         circle_ = std::move(*circle);
@@ -144,7 +149,14 @@ class Study {
             keyed.inspect = loaded_.config.inspect;
             add(&Observations::flow_key, keyed, {});
         }
-        add(nullptr, loaded_.config, {.records = choice_.records});
+        if (other_cpu_) {
+            const rules::Config one = used_.tools.empty() ? bare
+                                                          : with_everything_to(bare, {*used_.tools.begin()},
+                                                                               rules::GroupMode::kCopy);
+            add(&Observations::apart, one, {.apart = true});
+            add(&CardFigures::whole_apart, {.records = choice_.records, .apart = true});
+        }
+        add(&CardFigures::whole, {.records = choice_.records});
         return failed_;
     }
 
@@ -169,11 +181,7 @@ class Study {
                 const auto part = [&](std::size_t stage) { return measured[i].parts[stage].repeats[repeat]; };
                 const Observation one{.cycles = {.rx = part(0), .select = part(1), .tx = part(2)},
                                       .events = variants_[i].rig->events()};
-                if (variants_[i].store) {
-                    variants_[i].store(observations, one);
-                } else {
-                    figures.whole.push_back(one);
-                }
+                variants_[i].store(figures, observations, one);
             }
             figures.parts.push_back(std::move(observations));
         }
@@ -189,19 +197,24 @@ class Study {
         bool few = false;
         bool ends = true;
         bool records = false;
+        bool apart = false;
     };
+    using Store = std::function<void(CardFigures&, Observations&, const Observation&)>;
     struct Variant {
-        std::function<void(Observations&, const Observation&)> store;  ///< none: the whole
+        Store store;
         std::unique_ptr<CardRig> rig;
     };
 
     template <class Member>
     void add(Member Observations::*where, const rules::Config& config, Kind kind) {
-        add(config, kind, [where](Observations& to, const Observation& one) { to.*where = one; });
+        add(config, kind,
+            [where](CardFigures&, Observations& to, const Observation& one) { to.*where = one; });
     }
-    void add(std::nullptr_t, const rules::Config& config, Kind kind) { add(config, kind, {}); }
-    void add(const rules::Config& config, Kind kind,
-             std::function<void(Observations&, const Observation&)> store) {
+    void add(std::vector<Observation> CardFigures::*where, Kind kind) {
+        add(loaded_.config, kind,
+            [where](CardFigures& to, Observations&, const Observation& one) { (to.*where).push_back(one); });
+    }
+    void add(const rules::Config& config, Kind kind, Store store) {
         if (!failed_) return;
         auto policy = policy_of(config);
         if (!policy) {
@@ -214,7 +227,8 @@ class Study {
                                     .inspect = config.inspect,
                                     .tools = loaded_.config.tool_ports().size(),
                                     .keep_details = kind.records,
-                                    .release_pool = release_pool_->get()});
+                                    .release_pool = release_pool_->get(),
+                                    .select_on = kind.apart ? other_cpu_.get() : nullptr});
         if (!rig) {
             failed_ = rig.error();
             return;
@@ -238,6 +252,7 @@ class Study {
     const CardChoice& choice_;
     TrafficMaker traffic_;
     Features used_;
+    std::unique_ptr<OtherCpu> other_cpu_;
     std::unique_ptr<PacketCircle> circle_;
     std::unique_ptr<port::PacketPool> release_pool_;
     std::vector<Variant> variants_;
@@ -251,13 +266,13 @@ std::size_t card_mbufs() {
 }
 
 base::Result<CardFigures> study(const broker::LoadedConfig& loaded, const CardChoice& choice,
-                                const MeasureOptions& options) {
+                                const MeasureOptions& options, std::optional<unsigned> select_cpu) {
     CardFigures figures;
     auto traffic = choice.capture.empty() ? made_traffic(loaded, choice, figures)
                                           : captured_traffic(loaded, choice, figures);
     if (!traffic) return traffic.error();
     Study all(loaded, choice, std::move(*traffic));
-    if (auto ready = all.prepare(); !ready) return ready.error();
+    if (auto ready = all.prepare(select_cpu); !ready) return ready.error();
     if (auto done = all.measure_all(options, figures); !done) return done.error();
     return figures;
 }

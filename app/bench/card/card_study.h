@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -14,8 +15,9 @@ namespace yagura::bench {
 
 /// What was measured of a configuration.
 struct CardFigures {
-    std::vector<Observations> parts;  ///< by repeat
-    std::vector<Observation> whole;   ///< by repeat
+    std::vector<Observations> parts;       ///< by repeat
+    std::vector<Observation> whole;        ///< by repeat
+    std::vector<Observation> whole_apart;  ///< by repeat, with select on another CPU; empty: not asked for
     double interrupted_share = 0;
     double bytes_per_packet = 0;
     double payload_scanned_share = 0;  ///< of the frames' bytes
@@ -26,8 +28,9 @@ struct CardFigures {
 
 /// Measures the configuration, whole and feature by feature. EAL must have been started with memory for
 /// card_mbufs() packets.
+/// `select_cpu`: another than the caller's, to measure what it costs to have select there.
 base::Result<CardFigures> study(const broker::LoadedConfig& loaded, const CardChoice& choice,
-                                const MeasureOptions& options);
+                                const MeasureOptions& options, std::optional<unsigned> select_cpu);
 std::size_t card_mbufs();
 
 }  // namespace yagura::bench

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <map>
+#include <set>
 
 namespace yagura::bench {
 namespace {
@@ -73,6 +74,11 @@ StageCycles sum_of(const std::vector<Part>& parts) {
     return sum;
 }
 
+StageCycles apart_cost(const Observations& o) {
+    if (!o.apart) return {};
+    return o.apart->cycles - (o.copy ? o.copy->cycles : o.fresh.cycles);
+}
+
 std::vector<Part> with_packets_per_flow(std::vector<Part> parts, double packets) {
     const auto now = std::ranges::find(parts, Feature::kNewFlows, &Part::feature);
     if (now == parts.end() || now->events <= 0) return parts;
@@ -83,6 +89,19 @@ std::vector<Part> with_packets_per_flow(std::vector<Part> parts, double packets)
         if (per_flow) part.events *= by;
     }
     return parts;
+}
+
+bool select_is_apart(const dataplane::LcorePlan& plan) {
+    std::set<unsigned> select;
+    std::set<unsigned> others;
+    for (const dataplane::LcorePlan::Lcore& lcore : plan.lcores) {
+        const auto in = [&lcore](const std::vector<unsigned>& list) {
+            return std::ranges::find(list, lcore.id) != list.end();
+        };
+        if (in(plan.select)) select.insert(lcore.cpu);
+        if (in(plan.rx) || in(plan.tx)) others.insert(lcore.cpu);
+    }
+    return std::ranges::none_of(select, [&others](unsigned cpu) { return others.contains(cpu); });
 }
 
 Bottleneck bottleneck_of(const dataplane::LcorePlan& plan, const StageCycles& cycles, std::size_t sources,

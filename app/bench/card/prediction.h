@@ -51,6 +51,7 @@ struct Observations {
     std::optional<Observation> balance;  ///< everything goes to one of several
     std::optional<Observation> records;  ///< flow records are kept
     std::optional<Observation> flow_key;
+    std::optional<Observation> apart;  ///< as `copy`, or else `fresh`, with select on another CPU
 };
 
 enum class Feature : std::size_t {
@@ -85,8 +86,15 @@ std::vector<Part> parts_of(const Observations& observations, const Events& whole
 
 StageCycles sum_of(const std::vector<Part>& parts);
 
+/// What it adds that select runs on another CPU than rx and tx: for a packet in rx and select, for a copy in
+/// tx. Nothing when it was not measured.
+StageCycles apart_cost(const Observations& observations);
+
 /// The parts with other numbers of events: copies and what is held stay in proportion to what is selected.
 std::vector<Part> with_packets_per_flow(std::vector<Part> parts, double packets);
+
+/// No CPU runs select beside another stage.
+bool select_is_apart(const dataplane::LcorePlan& plan);
 
 /// The CPU with the most to do, by a plan of lcores.
 struct Bottleneck {
