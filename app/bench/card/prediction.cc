@@ -36,6 +36,14 @@ StageCycles per(const StageCycles& cycles, double events) {
     return events > 0 ? cycles * (1 / events) : StageCycles{};
 }
 
+/// A packet that some tools get at once, and that is kept for others, is not counted as held. So what the
+/// payload rules hold by themselves counts, in proportion to what is scanned.
+double held_in_whole(const Observations& o, const Events& whole) {
+    if (o.payload->events.scanned <= 0) return whole.held;
+    const double alike = o.held->events.held * whole.scanned / o.payload->events.scanned;
+    return std::max(whole.held, alike);
+}
+
 }  // namespace
 
 std::vector<Part> parts_of(const Observations& o, const Events& whole) {
@@ -55,7 +63,8 @@ std::vector<Part> parts_of(const Observations& o, const Events& whole) {
             {Feature::kPayload, per(beyond(*o.payload, o.fresh), o.payload->events.scanned), whole.scanned});
     }
     if (o.payload && o.held) {
-        parts.push_back({Feature::kHold, per(beyond(*o.held, *o.payload), o.held->events.held), whole.held});
+        parts.push_back(
+            {Feature::kHold, per(beyond(*o.held, *o.payload), o.held->events.held), held_in_whole(o, whole)});
     }
     if (o.copy) parts.push_back({Feature::kCopy, copy.first, whole.selected});
     if (o.copies) parts.push_back({Feature::kFurtherCopies, copy.further, whole.copies - whole.selected});

@@ -28,7 +28,7 @@ struct Events {
     double selected = 0;  ///< packets that some tool got
     double copies = 0;    ///< packets that tools got
     double scanned = 0;   ///< bytes that were looked into
-    double held = 0;      ///< packets that were held
+    double held = 0;      ///< packets that were held, and that no tool got at once
 };
 
 /// The same traffic with some of the configuration's features.

@@ -65,6 +65,11 @@ TEST_CASE("payload is counted by the byte that is scanned, holding by the packet
     CHECK(find(parts, Feature::kPayload)->cycles().total() == Approx(30));
     CHECK(find(parts, Feature::kHold)->alone.total() == Approx(200));
     CHECK(find(parts, Feature::kHold)->cycles().total() == Approx(20));
+    // Others forward most of it at once, so that it does not count as held; it is kept all the same.
+    const auto forwarded = parts_of(o, {.fresh = 0.1, .scanned = 300, .held = 0.1});
+    CHECK(find(forwarded, Feature::kHold)->events == Approx(0.4));
+    CHECK(find(parts_of(o, {.fresh = 0.1, .scanned = 60, .held = 0.2}), Feature::kHold)->events ==
+          Approx(0.2));
 }
 
 TEST_CASE("nothing that never happened is divided by") {
@@ -118,6 +123,28 @@ TEST_CASE("the CPU with the most to do is the limit") {
         CHECK(worst.cycles == Approx(row.cycles));
         CHECK(worst.stages == row.stages);
     }
+}
+
+TEST_CASE("select on another CPU costs what it costs beside the same work on one") {
+    Observations o = simple();
+    CHECK(apart_cost(o).total() == Approx(0));
+    o.apart = observed(70, 150, 25);
+    CHECK(apart_cost(o).rx == Approx(10));
+    CHECK(apart_cost(o).select == Approx(50));
+    CHECK(apart_cost(o).tx == Approx(20));
+    o.copy.reset();
+    CHECK(apart_cost(o).select == Approx(80));
+}
+
+TEST_CASE("select is apart when no CPU of it has another stage") {
+    const auto apart = [](const rules::LcoreSpec& lcores, const std::vector<unsigned>& cpus) {
+        return select_is_apart(dataplane::LcorePlan::make(lcores, cpus));
+    };
+    CHECK(apart({{0}, {1}, {0}}, {0, 1}));
+    CHECK(apart({{0}, {1, 2}, {3}}, {0, 1, 2, 3}));
+    CHECK_FALSE(apart({{0}, {0}, {0}}, {0, 1}));
+    CHECK_FALSE(apart({{0}, {0, 1}, {0}}, {0, 1}));
+    CHECK_FALSE(apart({{0}, {1}, {0}}, {0}));
 }
 
 }  // namespace
