@@ -22,7 +22,8 @@ using Benchmark = std::function<base::Result<Report>(const Common&)>;
 /// Each adds a subcommand, which leaves what is to be run in `chosen`. A new benchmark is a file and a line.
 void add_parse(CLI::App& app, Benchmark& chosen);
 void add_forward(CLI::App& app, Benchmark& chosen);
-void add_pipeline(CLI::App& app, Benchmark& chosen);
+void add_rings(CLI::App& app, Benchmark& chosen);
+void add_stages(CLI::App& app, Benchmark& chosen);
 void add_filters(CLI::App& app, Benchmark& chosen);
 void add_bpf(CLI::App& app, Benchmark& chosen);
 void add_flow(CLI::App& app, Benchmark& chosen);

@@ -300,12 +300,6 @@ void ask_for_huge_pages() {
         nullptr);
 }
 
-Spread by_repeat(const Spread& a, const Spread& b) {
-    std::vector<double> ratios;
-    for (std::size_t i = 0; i < a.repeats.size(); ++i) ratios.push_back(a.repeats[i] / b.repeats[i]);
-    return spread_of(std::move(ratios));
-}
-
 base::Result<std::vector<Size>> make_sizes(const FlowChoice& choice, const FrameSet& set) {
     std::vector<Size> sizes;
     for (const std::uint32_t flows : choice.flows) {
@@ -354,11 +348,11 @@ base::Result<Report> run_flow(const FlowChoice& choice, const Common& common) {
         {.title = "A flow among so many, at random, in bursts of 32",
          .labels = {"flows"},
          .columns = {{"FlowTable", "cycles per look-up"},
-                     {"to the first", "", 2},
+                     {"FlowTable, to the first", "", 2},
                      {"rte_hash", "cycles per look-up"},
                      {"rte_hash / FlowTable", "", 2},
                      {"select stage", "cycles per packet"},
-                     {"to the first", "", 2}},
+                     {"select stage, to the first", "", 2}},
          .rows = {},
          .notes = {
              "The tables are as large as their flows, which is when they are fullest; all flows are "
@@ -376,10 +370,11 @@ base::Result<Report> run_flow(const FlowChoice& choice, const Common& common) {
         const auto figure = [&](std::size_t group, std::size_t subject) -> const Spread& {
             return measurement.groups[group].subjects[subject].parts[0];
         };
-        report.tables[0].rows.push_back({.labels = {std::to_string(size.flows)},
-                                         .figures = {figure(i, 0), by_repeat(figure(i, 0), figure(0, 0)),
-                                                     figure(i, 1), by_repeat(figure(i, 1), figure(i, 0)),
-                                                     figure(i, 2), by_repeat(figure(i, 2), figure(0, 2))}});
+        report.tables[0].rows.push_back(
+            {.labels = {std::to_string(size.flows)},
+             .figures = {figure(i, 0), ratio_by_repeat(figure(i, 0), figure(0, 0)), figure(i, 1),
+                         ratio_by_repeat(figure(i, 1), figure(i, 0)), figure(i, 2),
+                         ratio_by_repeat(figure(i, 2), figure(0, 2))}});
     }
     return report;
 }

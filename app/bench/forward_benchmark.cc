@@ -228,10 +228,10 @@ void add_forward(CLI::App& app, Benchmark& chosen) {
     add("--literals", options->literals, "Folder of *.rules of Suricata or Snort to take the literals of")
         ->check(CLI::ExistingDirectory)
         ->type_name("DIR");
-    add("--fresh", options->fresh, "New flows all the time, as patterns have them anyway");
-    add("--most", options->most, "Frames taken of a capture")
-        ->check(CLI::Range(std::size_t{1}, std::size_t{10'000'000}))
-        ->capture_default_str();
+    command->add_flag("--fresh", options->fresh, "New flows all the time, as patterns have them anyway")
+        ->excludes(config);
+    add("--most", options->most, "Frames taken of a capture (default: 100000)")
+        ->check(CLI::Range(std::size_t{1}, std::size_t{10'000'000}));
     command->add_option("--burst", options->burst, "Packets handled at a time")
         ->check(CLI::Range(1u, dataplane::kMaxBurst))
         ->capture_default_str();
@@ -241,13 +241,13 @@ void add_forward(CLI::App& app, Benchmark& chosen) {
             "Which stage runs on which lcores: 'rx=0;select=1;tx=0', auto (default: all on --cpu; as "
             "the configuration says)")
         ->type_name("PLAN");
-    command->add_option("--seconds", options->seconds, "Seconds that count")
-        ->check(CLI::Range(0.01, 1e6))
-        ->capture_default_str();
+    CLI::Option* seconds = command->add_option("--seconds", options->seconds, "Seconds that count");
+    seconds->check(CLI::Range(0.01, 1e6))->capture_default_str();
     command->add_option("--warm-up", options->warm_up, "Seconds before that")
         ->check(CLI::Range(0.0, 1e6))
         ->capture_default_str();
     command->add_option("--packets", options->packets, "End after so many packets instead")
+        ->excludes(seconds)
         ->check(CLI::Range(std::uint64_t{1}, ~std::uint64_t{0}));
     command->callback([options, &chosen] {
         chosen = [options](const Common& common) { return run_forward(*options, common); };

@@ -37,6 +37,12 @@ std::string losses(const Interval& interval, const Sample& from, const Sample& t
 
 }  // namespace
 
+std::uint64_t Sample::received() const {
+    std::uint64_t packets = 0;
+    for (const dataplane::PortStats& port : stats.ports) packets += port.received.packets;
+    return packets;
+}
+
 Interval::Interval(const Sample& from, const Sample& to, bool one_lcore)
     : seconds(to.seconds - from.seconds),
       source{.laps = to.source.laps - from.source.laps,

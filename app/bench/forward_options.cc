@@ -7,7 +7,6 @@
 #include <nlohmann/json.hpp>
 #include <string_view>
 
-#include "app/bench/literals.h"
 #include "app/bench/ring_loop.h"
 #include "app/bench/rule_texts.h"
 
@@ -34,6 +33,7 @@ base::Result<ForwardTraffic> traffic_of(const ForwardOptions& options) {
                            .sizes = {},
                            .flows = options.flows.value_or(1000),
                            .rules = options.rules.value_or(options.patterns == 0 ? 1 : 0),
+                           .patterns = options.patterns,
                            .hits = 0,
                            .tool_devices = options.tool_devices};
     if (traffic.tool_devices.empty()) traffic.tool_devices.assign(options.tools.value_or(1), "loop:");
@@ -98,6 +98,8 @@ base::Result<void> check_rules(const ForwardOptions& options, const ForwardTraff
         return refuse("--tools is for tools in memory; with --tool there are as many as are named");
     }
     if (!options.literals.empty() && options.patterns == 0) return refuse("--literals needs --patterns");
+    const bool reads = !traffic.capture.empty() || options.source.starts_with("pcap:");
+    if (options.most && !reads) return refuse("--most needs a capture");
     if (traffic.hits == 0) return {};
     if (traffic.rules == 0 && options.patterns == 0) return refuse("--hits needs --rules or --patterns");
     if (!traffic.made()) {
@@ -125,9 +127,9 @@ base::Result<ForwardTraffic> resolve(const ForwardOptions& options) {
     return traffic;
 }
 
-base::Result<broker::LoadedConfig> make_config(const ForwardOptions& options, const ForwardTraffic& traffic,
+base::Result<broker::LoadedConfig> make_config(const ForwardTraffic& traffic,
                                                const std::string& network_device,
-                                               const std::vector<Literal>& literals) {
+                                               std::span<const Literal> literals) {
     using Json = nlohmann::ordered_json;
     Json ports = {{"net0", {{"role", "network"}, {"device", network_device}}}};
     Json tools = Json::array();
@@ -142,7 +144,7 @@ base::Result<broker::LoadedConfig> make_config(const ForwardOptions& options, co
         rule["forward"] = tools;
         rules.push_back(std::move(rule));
     };
-    const bool selects = options.patterns == 0 && traffic.hits != 0;
+    const bool selects = traffic.patterns == 0 && traffic.hits != 0;
     for (std::uint32_t n = 1; n <= traffic.rules; ++n) {
         if (n < traffic.rules || !selects) {
             add({{"filter", plain_filter(n)}});
@@ -152,9 +154,9 @@ base::Result<broker::LoadedConfig> make_config(const ForwardOptions& options, co
             add(Json::object());
         }
     }
-    for (std::uint32_t i = 0; i < options.patterns; ++i) {
+    for (std::uint32_t i = 0; i < traffic.patterns; ++i) {
         add({{"filter", "tcp"},
-             {"payload", pattern_text(literals[std::size_t{i} * literals.size() / options.patterns])}});
+             {"payload", pattern_text(literals[std::size_t{i} * literals.size() / traffic.patterns])}});
     }
     constexpr std::uint32_t kDefaultFlows = 1u << 20;
     const Json config = {{"ports", std::move(ports)},

@@ -3,10 +3,12 @@
 
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
 #include "app/bench/frame_sizes.h"
+#include "app/bench/literals.h"
 #include "base/result.h"
 #include "broker/policy_loader.h"
 
@@ -25,13 +27,15 @@ struct ForwardOptions {
     std::string literals;          ///< folder of *.rules; empty: made ones
     std::optional<unsigned> hits;  ///< percent
     bool fresh = false;
-    std::size_t most = 100'000;  ///< frames of a capture
+    std::optional<std::size_t> most;  ///< frames of a capture
     unsigned burst = 32;
     std::string lcores;
     double seconds = 10;
     double warm_up = 2;
     std::optional<std::uint64_t> packets;  ///< end when so many have been received
 };
+
+inline constexpr std::size_t kMostFrames = 100'000;
 
 enum class SourceKind : std::uint8_t {
     kRepeating,  ///< packets in memory as they are
@@ -49,6 +53,7 @@ struct ForwardTraffic {
     FrameSizes sizes;     ///< of made frames
     std::uint32_t flows;  ///< of made frames
     std::uint32_t rules;
+    std::uint32_t patterns = 0;
     unsigned hits;  ///< percent of the flows (of foreign traffic: 0 or 100) that are selected
     std::vector<std::string> tool_devices;
 
@@ -61,8 +66,8 @@ base::Result<ForwardTraffic> resolve(const ForwardOptions& options);
 /// The rules and ports of a run, as the text of a configuration: `rules` plain 5-tuples that match nothing,
 /// the last of which selects the hits instead if there are any and no patterns, and a payload rule for each
 /// pattern. All forward to every tool.
-base::Result<broker::LoadedConfig> make_config(const ForwardOptions& options, const ForwardTraffic& traffic,
+base::Result<broker::LoadedConfig> make_config(const ForwardTraffic& traffic,
                                                const std::string& network_device,
-                                               const std::vector<struct Literal>& literals);
+                                               std::span<const Literal> literals);
 
 }  // namespace yagura::bench

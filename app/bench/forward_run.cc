@@ -50,7 +50,7 @@ base::Result<std::unique_ptr<ForwardRun>> ForwardRun::create(const ForwardOption
 base::Result<RawFrames> ForwardRun::make_frames(const ForwardTraffic& traffic,
                                                 std::span<const Literal> literals) {
     if (!traffic.capture.empty()) {
-        auto raw = read_capture(traffic.capture, options_.most);
+        auto raw = read_capture(traffic.capture, options_.most.value_or(kMostFrames));
         if (!raw) return raw;
         if (raw->link_type != net::LinkType::kEthernet) {
             return base::Error{fmt::format("{}: not a capture of Ethernet", traffic.capture)};
@@ -80,7 +80,7 @@ base::Result<std::string> ForwardRun::device_of(const ForwardTraffic& traffic) {
     if (traffic.source != SourceKind::kDevice) return std::string("loop:");
     if (traffic.device == "null") return fmt::format("net_null_bench,size={}", traffic.sizes.of(0));
     if (!traffic.device.starts_with(kPcap)) return traffic.device;
-    auto copy = CaptureCopy::create(traffic.device.substr(kPcap.size()), options_.most);
+    auto copy = CaptureCopy::create(traffic.device.substr(kPcap.size()), options_.most.value_or(kMostFrames));
     if (!copy) return copy.error();
     copy_ = std::move(*copy);
     notes_.push_back(without_large(copy_->share_left_out()));
@@ -114,7 +114,7 @@ base::Result<void> ForwardRun::prepare(const std::optional<ForwardTraffic>& traf
         }
         const auto device = device_of(*traffic);
         if (!device) return device.error();
-        auto loaded = make_config(options_, *traffic, *device, literals);
+        auto loaded = make_config(*traffic, *device, literals);
         if (!loaded) return loaded.error();
         loaded_ = std::move(*loaded);
         if (lcores.empty()) lcores = fmt::format("rx={0};select={0};tx={0}", cpu);
@@ -190,9 +190,7 @@ Sample ForwardRun::sample() const {
 }
 
 std::uint64_t ForwardRun::received() const {
-    std::uint64_t packets = 0;
-    for (const dataplane::PortStats& port : pipeline_->stats().ports) packets += port.received.packets;
-    return packets;
+    return sample().received();
 }
 
 bool ForwardRun::ended() const {
@@ -203,19 +201,20 @@ void ForwardRun::wait_until(double seconds, std::uint64_t packets) const {
     while (now() < seconds && !ended() && (packets == 0 || received() < packets)) pause();
 }
 
-void ForwardRun::measure() {
+/// `first`: before the start, which counts when there is no warm-up: a source may end at once.
+void ForwardRun::measure(Sample first) {
     while (!ended() && (now() < options_.warm_up || received() < first_lap_)) pause();
-    const Sample first = sample();
+    if (options_.warm_up != 0 || first_lap_ != 0) first = sample();
     Sample last = first;
     const double end = options_.packets ? 1e9 : first.seconds + options_.seconds;
-    const std::uint64_t packets = options_.packets ? received() + *options_.packets : 0;
+    const std::uint64_t packets = options_.packets ? first.received() + *options_.packets : 0;
     const double step = std::min(1.0, options_.seconds);
     do {
         wait_until(std::min(end, last.seconds + step), packets);
         Sample next = sample();
         const Interval interval(last, next, one_lcore());
         // What is left at the end is too short to be a second like the others.
-        if (!intervals_.empty() && interval.seconds < step / 2) break;
+        if (!intervals_.empty() && !options_.packets && interval.seconds < step / 2) break;
         fmt::print(stderr, "{}", live_line(interval, last, next, loaded_.config));
         intervals_.push_back(interval);
         last = std::move(next);
@@ -225,8 +224,9 @@ void ForwardRun::measure() {
 base::Result<void> ForwardRun::run() {
     broker::catch_interrupts();
     begin_ = std::chrono::steady_clock::now();
+    Sample first = sample();
     if (auto started = pipeline_->start(); !started) return started;
-    measure();
+    measure(std::move(first));
     pipeline_->stop_sources();
     while (!pipeline_->drained()) pause();
     pipeline_->stop();

@@ -20,6 +20,8 @@ struct Sample {
     double seconds = 0;  ///< since the run began
     dataplane::Stats stats;
     SourceCounts source;
+
+    std::uint64_t received() const;  ///< packets
 };
 
 /// What happened between two samples.
@@ -70,7 +72,7 @@ class ForwardRun {
     base::Result<std::string> device_of(const ForwardTraffic& traffic);
     base::Result<void> open(const std::optional<ForwardTraffic>& traffic, const RawFrames& frames);
     Sample sample() const;
-    void measure();
+    void measure(Sample first);
     bool ended() const;
     void wait_until(double seconds, std::uint64_t packets) const;
     std::uint64_t received() const;

@@ -80,7 +80,8 @@ int main(int argc, char** argv) {
     yagura::bench::Benchmark chosen;
     yagura::bench::add_parse(app, chosen);
     yagura::bench::add_forward(app, chosen);
-    yagura::bench::add_pipeline(app, chosen);
+    yagura::bench::add_rings(app, chosen);
+    yagura::bench::add_stages(app, chosen);
     yagura::bench::add_filters(app, chosen);
     yagura::bench::add_bpf(app, chosen);
     yagura::bench::add_flow(app, chosen);

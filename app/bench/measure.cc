@@ -155,12 +155,17 @@ Spread spread_of(std::vector<double> values) {
     return spread;
 }
 
-Spread Comparison::ratio(std::size_t subject, std::size_t to) const {
+Spread ratio_by_repeat(const Spread& value, const Spread& by) {
+    assert(value.repeats.size() == by.repeats.size());
     std::vector<double> ratios;
-    for (std::size_t i = 0; i < subjects[subject].cycles.repeats.size(); ++i) {
-        ratios.push_back(subjects[subject].cycles.repeats[i] / subjects[to].cycles.repeats[i]);
+    for (std::size_t i = 0; i < value.repeats.size(); ++i) {
+        ratios.push_back(value.repeats[i] / by.repeats[i]);
     }
     return spread_of(std::move(ratios));
+}
+
+Spread Comparison::ratio(std::size_t subject, std::size_t to) const {
+    return ratio_by_repeat(subjects[subject].cycles, subjects[to].cycles);
 }
 
 Measurement measure(std::span<const Group> groups, const MeasureOptions& options) {

@@ -19,6 +19,8 @@ struct Spread {
 };
 /// At least one value.
 Spread spread_of(std::vector<double> values);
+/// One by the other, repeat by repeat; both have as many.
+Spread ratio_by_repeat(const Spread& value, const Spread& by);
 
 /// One of the things that are measured side by side.
 struct Subject {

@@ -61,14 +61,14 @@ std::uint16_t ManyFlowsSource::receive(std::span<rte_mbuf*> burst) {
     const unsigned n = store_.take(burst);
     if (n == 0) return 0;
     const std::uint64_t start = rte_rdtsc();
+    const std::uint64_t lap = number_ / (options_.flows * kPacketsOfFlow);
+    laps_.add(lap - laps_.get());
     prefetch(burst.first(n));
     for (unsigned i = 0; i < n; ++i) {
         write_flow(rte_pktmbuf_mtod(burst[i], std::uint8_t*), kMadePlace, next_flow());
     }
-    const std::uint64_t laps = number_ / (options_.flows * kPacketsOfFlow);
-    laps_.add(laps - laps_.get());
     writing_cycles_.add(rte_rdtsc() - start);
-    stamp(burst.first(n), options_.fresh ? laps * kLapNs : 0);
+    stamp(burst.first(n), options_.fresh ? lap * kLapNs : 0);
     return static_cast<std::uint16_t>(n);
 }
 

@@ -15,6 +15,7 @@
 
 #include "app/bench/benchmarks.h"
 #include "app/bench/frame_set.h"
+#include "app/bench/traffic.h"
 #include "dataplane/stage.h"
 #include "net/packet_builder.h"
 
@@ -27,6 +28,7 @@ constexpr unsigned kBurst = 32;
 struct ParseOptions {
     std::vector<std::string> captures;
     std::size_t most = 100'000;
+    std::vector<std::string> sizes;
 };
 
 /// Shapes of packets. The addresses change from frame to frame, the shape does not.
@@ -166,6 +168,12 @@ base::Result<Report> run_parse(const ParseOptions& options, const Common& common
     std::vector<RawFrames> sets;
     for (const Shape& shape : kShapes) sets.push_back(build_frames(shape));
     sets.push_back(build_mixture());
+    for (const std::string& size : options.sizes) {
+        const auto sizes = parse_frame_sizes(size);
+        if (!sizes) return sizes.error();
+        sets.push_back(make_packets(kBuiltFrames, kBuiltFrames, *sizes, 0));
+        sets.back().name = fmt::format("IPv4 TCP, {}", size == "imix" ? size : size + " bytes");
+    }
     for (const std::string& path : options.captures) {
         auto raw = read_capture(path, options.most);
         if (!raw) return raw.error();
@@ -221,6 +229,8 @@ void add_parse(CLI::App& app, Benchmark& chosen) {
     CLI::App* command = app.add_subcommand("parse", "Cycles per frame of the parser");
     command->add_option("--capture", options->captures, "Measure the frames of a capture too")
         ->type_name("FILE");
+    command->add_option("--size", options->sizes, "Measure TCP frames of these sizes too: bytes, or imix")
+        ->delimiter(',');
     command->add_option("--most", options->most, "Frames taken of a capture")
         ->check(CLI::Range(std::size_t{1}, std::size_t{10'000'000}))
         ->capture_default_str();

@@ -12,11 +12,11 @@ namespace {
 constexpr std::uint32_t kHeaders = 14 + 20 + 20;
 
 RawFrame frame_of(const net::FlowKey& key, const net::PacketBuilder::TcpFields& fields,
-                  std::string_view payload) {
+                  std::string_view payload, std::uint8_t flags = net::tcp_flag::kAck) {
     auto bytes = net::PacketBuilder()
                      .ethernet()
                      .ipv4(key.src, key.dst)
-                     .tcp(key.sport, key.dport, net::tcp_flag::kAck, fields)
+                     .tcp(key.sport, key.dport, flags, fields)
                      .payload(payload)
                      .build();
     const auto size = static_cast<std::uint32_t>(bytes.size());
@@ -76,8 +76,11 @@ base::Result<RawFrames> make_sessions(std::uint32_t flows, const FrameSizes& siz
         }
         const net::FlowKey key = made_flow(flow, false);
         const unsigned side = turn % kRequestEvery == 0 ? 0 : 1;
+        const bool last = turn + 1 == kPacketsOfSession || turn + kRequestEvery == kPacketsOfSession;
+        const auto flags = static_cast<std::uint8_t>(net::tcp_flag::kAck | (last ? net::tcp_flag::kFin : 0));
         raw.frames.push_back(frame_of(side == 0 ? key : key.reversed(),
-                                      {.seq = session.said[side], .ack = session.said[1 - side]}, payload));
+                                      {.seq = session.said[side], .ack = session.said[1 - side]}, payload,
+                                      flags));
         session.said[side] += static_cast<std::uint32_t>(size);
     }
     if (waiting != 0) {

@@ -19,8 +19,8 @@ RawFrames make_packets(std::uint32_t flows, std::size_t packets, const FrameSize
 inline constexpr std::size_t kPacketsOfSession = 16;
 
 /// TCP sessions of the same flows, a packet of each in turn: requests and longer answers of made words, in
-/// sequence, without handshake. In `chosen` percent of the flows one of the literals stands in the first
-/// packet that has room; an error when none has.
+/// sequence, from the first request to the FIN of either side. In `chosen` percent of the flows one of the
+/// literals stands in the first packet that has room; an error when none has.
 base::Result<RawFrames> make_sessions(std::uint32_t flows, const FrameSizes& sizes, unsigned chosen,
                                       std::span<const Literal> literals);
 
