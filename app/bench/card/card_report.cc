@@ -174,8 +174,8 @@ class Card {
                                   apart ? plan_.to_string() : "not used", apart ? "packet" : ""},
                        .figures = std::vector<std::optional<Spread>>(table.columns.size())};
         if (apart)
-            row.figures[0] =
-                over(repeats_, [&](std::size_t i) { return apart_cost(figures_.parts[i]).total(); });
+            row.figures[0] = over(
+                repeats_, [&](std::size_t i) { return apart_cost(figures_.parts[i], events()).total(); });
         table.rows.push_back(std::move(row));
     }
 
@@ -276,9 +276,7 @@ class Card {
             return apart ? figures_.whole_apart[i].cycles : figures_.whole[i].cycles;
         };
         const auto sum = [&](std::size_t i) {
-            StageCycles change = apart_cost(figures_.parts[i]);
-            change.tx *= events().copies;
-            return sum_of(parts_[i]) + change;
+            return sum_of(parts_[i]) + apart_cost(figures_.parts[i], events());
         };
         const Bottleneck worst = limit(whole(0));
         add(fmt::format("{}: CPU {}, {}", plan_.to_string(), worst.cpu, worst.stages),

@@ -15,8 +15,8 @@ namespace {
 constexpr std::uint32_t kFewFlows = 64;
 constexpr std::uint32_t kReleased = 16'383;
 /// Slices are longer here than in other benchmarks, and fewer.
-constexpr std::size_t kSlice = 4 * CardRig::kChunk;
-constexpr unsigned kFewerSlices = 20;
+constexpr std::size_t kSlice = 16 * CardRig::kChunk;
+constexpr unsigned kFewerSlices = 100;
 constexpr std::size_t kLongestWarmUp = 32 * CardRig::kChunk;
 
 /// Made or captured; gives each rig its own.
@@ -150,9 +150,13 @@ class Study {
             add(&Observations::flow_key, keyed, {});
         }
         if (other_cpu_) {
-            const rules::Config one = used_.tools.empty() ? bare
-                                                          : with_everything_to(bare, {*used_.tools.begin()},
-                                                                               rules::GroupMode::kCopy);
+            rules::Config one = bare;
+            if (has(used_.payload_rules.rules)) {
+                one = plain(with_rules_of(loaded_, RuleKind::kPayload));
+                one.inspect.hold_bytes = 0;
+            } else if (!used_.tools.empty()) {
+                one = with_everything_to(bare, {*used_.tools.begin()}, rules::GroupMode::kCopy);
+            }
             add(&Observations::apart, one, {.apart = true});
             add(&CardFigures::whole_apart, {.records = choice_.records, .apart = true});
         }

@@ -83,9 +83,12 @@ StageCycles sum_of(const std::vector<Part>& parts) {
     return sum;
 }
 
-StageCycles apart_cost(const Observations& o) {
+StageCycles apart_cost(const Observations& o, const Events& whole) {
     if (!o.apart) return {};
-    return o.apart->cycles - (o.copy ? o.copy->cycles : o.fresh.cycles);
+    if (o.payload) return o.apart->cycles - o.payload->cycles;
+    StageCycles cost = o.apart->cycles - (o.copy ? o.copy->cycles : o.fresh.cycles);
+    cost.tx *= whole.copies;
+    return cost;
 }
 
 std::vector<Part> with_packets_per_flow(std::vector<Part> parts, double packets) {

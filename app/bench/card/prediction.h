@@ -51,7 +51,9 @@ struct Observations {
     std::optional<Observation> balance;  ///< everything goes to one of several
     std::optional<Observation> records;  ///< flow records are kept
     std::optional<Observation> flow_key;
-    std::optional<Observation> apart;  ///< as `copy`, or else `fresh`, with select on another CPU
+    /// With select on another CPU, as `payload`, whose bytes change CPUs with the packet; else as `copy`, or
+    /// `fresh`.
+    std::optional<Observation> apart;
 };
 
 enum class Feature : std::size_t {
@@ -86,11 +88,11 @@ std::vector<Part> parts_of(const Observations& observations, const Events& whole
 
 StageCycles sum_of(const std::vector<Part>& parts);
 
-/// What it adds that select runs on another CPU than rx and tx: for a packet in rx and select, for a copy in
-/// tx. Nothing when it was not measured.
-StageCycles apart_cost(const Observations& observations);
+/// What it adds to a packet of the whole that select runs on another CPU than rx and tx. Nothing when it was
+/// not measured.
+StageCycles apart_cost(const Observations& observations, const Events& whole);
 
-/// The parts with other numbers of events: copies and what is held stay in proportion to what is selected.
+/// The parts when flows have so many packets: what is counted by the new flow happens more or less often.
 std::vector<Part> with_packets_per_flow(std::vector<Part> parts, double packets);
 
 /// No CPU runs select beside another stage.

@@ -127,13 +127,16 @@ TEST_CASE("the CPU with the most to do is the limit") {
 
 TEST_CASE("select on another CPU costs what it costs beside the same work on one") {
     Observations o = simple();
-    CHECK(apart_cost(o).total() == Approx(0));
+    const Events whole{.fresh = 0.1, .selected = 0.5, .copies = 0.5};
+    CHECK(apart_cost(o, whole).total() == Approx(0));
     o.apart = observed(70, 150, 25);
-    CHECK(apart_cost(o).rx == Approx(10));
-    CHECK(apart_cost(o).select == Approx(50));
-    CHECK(apart_cost(o).tx == Approx(20));
+    CHECK(apart_cost(o, whole).rx == Approx(10));
+    CHECK(apart_cost(o, whole).select == Approx(50));
+    CHECK(apart_cost(o, whole).tx == Approx(0.5 * 20));
     o.copy.reset();
-    CHECK(apart_cost(o).select == Approx(80));
+    CHECK(apart_cost(o, whole).select == Approx(80));
+    o.payload = observed(60, 140, 0);
+    CHECK(apart_cost(o, whole).select == Approx(10));
 }
 
 TEST_CASE("select is apart when no CPU of it has another stage") {
