@@ -21,7 +21,6 @@ struct FlowClass {
     std::uint16_t sport_range = 1;  ///< so many ports from key.sport on
     std::uint16_t dport_range = 1;
     std::vector<std::uint16_t> vlans;
-    bool vxlan = false;     ///< the whole frame goes in a tunnel
     std::string to_server;  ///< what the client's bytes begin with; then come words that mean nothing
     std::string to_client;
 

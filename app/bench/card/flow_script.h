@@ -37,7 +37,6 @@ class FlowScript {
     /// Writes a packet of the middle of the n-th flow, by turns the k-th.
     std::uint32_t write_middle(std::uint8_t* to, std::uint64_t n, std::uint32_t k) const;
     std::uint32_t packets() const { return static_cast<std::uint32_t>(script_.size()); }
-    const FlowClass& flow_class() const { return flow_class_; }
     /// Bytes of frames in a flow.
     std::uint64_t bytes() const;
 

@@ -11,7 +11,6 @@ std::vector<std::uint8_t> class_frame(const FlowClass& flow_class, const FrameKi
     net::PacketBuilder builder;
     builder.ethernet();
     for (const std::uint16_t vlan : flow_class.vlans) builder.vlan(vlan);
-    if (flow_class.vxlan) builder.ipv4("192.0.2.1", "192.0.2.2").udp(50'000, 4789).vxlan(7).ethernet();
     if (key.ip_version == 4) {
         builder.ipv4(key.src, key.dst);
     } else {
