@@ -24,7 +24,9 @@ namespace yagura::bench {
 namespace {
 
 constexpr unsigned kRingSize = 4096;  // as in dataplane::PipelineOptions
-constexpr std::size_t kWarmUp = 65'536;
+constexpr std::size_t kWarmUp = kRingSize;
+/// Of a slice: long enough for the clock at once, for a slice between lcores begins with waking the other.
+constexpr std::size_t kItems = 65'536;
 
 struct RingsChoice {
     std::vector<unsigned> bursts{1, 8, 32, 64};
@@ -216,7 +218,7 @@ base::Result<Report> run_rings(const RingsChoice& choice, const Common& common) 
     for (const Rings& r : *rings) {
         groups.push_back({.subjects = {in_and_out(*r.own, r.burst), in_and_out(*r.shared, r.burst),
                                        in_and_out(*r.none, r.burst)},
-                          .unit = r.burst,
+                          .unit = kItems / r.burst * r.burst,
                           .warm_up = kWarmUp});
     }
     if (*other) {
@@ -224,7 +226,7 @@ base::Result<Report> run_rings(const RingsChoice& choice, const Common& common) 
         for (const Rings& r : *rings) {
             groups.push_back(
                 {.subjects = {across(producer, *r.own, r.burst), across(producer, *r.shared, r.burst)},
-                 .unit = r.burst,
+                 .unit = kItems / r.burst * r.burst,
                  .warm_up = kWarmUp});
         }
     }

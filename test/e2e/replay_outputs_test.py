@@ -73,6 +73,16 @@ class StatsTest(yagura_e2e.TestCase):
         self.assertEqual(list(stats["rules"]), ["1", "10", "18446744073709551615", "5"])
         self.assertLessEqual({"inputs", "lcores", "burst", "seconds"}, set(run))
 
+    def test_cycles_by_stage_are_counted_where_they_are_asked_for(self):
+        capture = self.capture("in.pcap", self.PACKETS)
+        config = configuration(["a", "b", "idle"], self.RULES)
+        plain, clocked = self.replay_well(config, capture), self.replay_well(config, capture, "--clock-stages")
+        self.assertEqual(plain.outputs(), clocked.outputs())
+        for thread in plain.stats["run"]["threads"]:
+            self.assertNotIn("cycles", thread)
+        for stage in ("rx", "select", "tx", "between", "idle"):
+            self.assertGreater(sum(thread["cycles"][stage] for thread in clocked.stats["run"]["threads"]), 0, stage)
+
     def test_the_summary_says_what_each_tool_got(self):
         replay = self.replay_well(configuration(["a", "b", "idle"], self.RULES), self.capture("in.pcap", self.PACKETS))
         rows = [line.split() for line in replay.stdout.splitlines()]
