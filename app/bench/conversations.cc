@@ -106,21 +106,30 @@ Conversations make_conversations(std::size_t segments) {
     return conversations;
 }
 
-Conversations recut(const Conversations& conversations, std::size_t size, std::size_t segments) {
+Conversations recut(const Conversations& conversations, std::span<const std::size_t> sizes,
+                    std::size_t segments) {
+    struct Said {
+        std::vector<std::uint8_t> rest;
+        std::size_t cuts = 0;
+    };
     Conversations cut{.name = conversations.name, .segments = {}};
-    std::vector<std::vector<std::uint8_t>> said(conversations.directions());
+    std::vector<Said> said(conversations.directions());
     std::map<std::uint32_t, std::uint32_t> numbers;
     for (const Conversations::Segment& segment : conversations.segments) {
-        std::vector<std::uint8_t>& rest = said[segment.direction];
+        auto& [rest, cuts] = said[segment.direction];
         rest.insert(rest.end(), segment.payload.begin(), segment.payload.end());
         std::size_t at = 0;
-        for (; rest.size() - at >= size && cut.segments.size() < segments; at += size) {
+        while (cut.segments.size() < segments) {
+            const std::size_t size = sizes[cuts % sizes.size()];
+            if (rest.size() - at < size) break;
             const auto begin = rest.begin() + static_cast<std::ptrdiff_t>(at);
             const std::uint32_t connection =
                 numbers.try_emplace(segment.direction / 2, static_cast<std::uint32_t>(numbers.size()))
                     .first->second;
             cut.segments.push_back(
                 {2 * connection + segment.direction % 2, {begin, begin + static_cast<std::ptrdiff_t>(size)}});
+            at += size;
+            ++cuts;
         }
         rest.erase(rest.begin(), rest.begin() + static_cast<std::ptrdiff_t>(at));
     }

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -31,8 +32,9 @@ base::Result<Conversations> read_conversations(const std::string& capture, std::
 /// Requests and responses of made words, of 64 connections in turn.
 Conversations make_conversations(std::size_t segments);
 
-/// The same bytes in segments of `size`, at most so many; what does not fill one is left out, as is a
-/// connection that fills none.
-Conversations recut(const Conversations& conversations, std::size_t size, std::size_t segments);
+/// The same bytes in segments of these sizes in turn, at most so many; what does not fill one is left out, as
+/// is a connection that fills none.
+Conversations recut(const Conversations& conversations, std::span<const std::size_t> sizes,
+                    std::size_t segments);
 
 }  // namespace yagura::bench

@@ -1,40 +1,47 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Payload through the select stage beside hs_scan_stream() alone: the same bytes in the same segments, the
-// same databases. All flows stay undecided, so that every byte is scanned. Beside it, what flows and held
-// packets take of memory.
+// same databases. First with flows that all stay undecided, so that every byte is scanned, then with patterns
+// in some of them, which are decided there. Beside it, what flows and held packets take of memory.
 #include <fmt/format.h>
 #include <rte_cycles.h>
-#include <unistd.h>
 
 #include <CLI/CLI.hpp>
-#include <fstream>
+#include <map>
 #include <memory>
+#include <optional>
+#include <span>
 
 #include "app/bench/benchmarks.h"
 #include "app/bench/literals.h"
+#include "app/bench/payload_hits.h"
+#include "app/bench/payload_memory.h"
 #include "app/bench/payload_rig.h"
-#include "app/bench/rule_texts.h"
-#include "flow/hold_queue.h"
-#include "net/protocol_numbers.h"
 #include "select/inspection.h"
 
 namespace yagura::bench {
 namespace {
 
-constexpr std::size_t kMtuSegment = 1448;  ///< of 1,500 bytes, with time stamps
-constexpr std::size_t kSmallSegment = 100;
+constexpr std::size_t kMostSegment = 1460;  ///< of 1,500 bytes
+/// Of frames of 64, 594 and 1,518 bytes in the ratio 7 : 4 : 1.
+constexpr std::size_t kImix[] = {6, 536, 6, 536, 6, 6, 1460, 6, 536, 6, 536, 6};
 
 struct PayloadChoice {
     std::string capture;
     std::string rules;
     std::vector<std::uint32_t> patterns{10, 1'000, 10'000};
+    std::vector<std::string> sizes{"capture", "1448", "100"};
+    std::vector<AtLap> sessions{AtLap::kGoesOn, AtLap::kIsNew};
     std::size_t segments = 1024;
+    std::vector<std::uint32_t> hits{0, 1, 10, 100};
+    std::uint32_t hit_at = 25;
 };
 
 struct Traffic {
     std::string cut;
     Conversations conversations;
     std::unique_ptr<Tape> tape;
+    std::optional<std::uint32_t> hits;  ///< in a hundred sessions; none: of those that stay undecided
+    std::uint32_t planted = 0;
 };
 
 base::Result<std::vector<Traffic>> make_traffic(const PayloadChoice& choice) {
@@ -51,10 +58,18 @@ base::Result<std::vector<Traffic>> make_traffic(const PayloadChoice& choice) {
         more = std::move(*read_more);
     }
     std::vector<Traffic> traffic;
-    traffic.push_back({choice.capture.empty() ? "as made" : "as captured", std::move(whole), nullptr});
-    for (const std::size_t size : {kMtuSegment, kSmallSegment})
-        traffic.push_back({std::to_string(size), recut(more, size, most), nullptr});
+    for (const std::string& size : choice.sizes) {
+        if (size == "capture") {
+            traffic.push_back({choice.capture.empty() ? "as made" : "as captured", whole, nullptr});
+        } else if (size == "imix") {
+            traffic.push_back({size, recut(more, kImix, most), nullptr});
+        } else {
+            const std::size_t sizes[] = {std::stoul(size)};
+            traffic.push_back({size, recut(more, sizes, most), nullptr});
+        }
+    }
     std::erase_if(traffic, [](const Traffic& t) { return t.conversations.segments.empty(); });
+    if (traffic.empty()) return base::Error{"no connection fills a segment"};
     return traffic;
 }
 
@@ -71,6 +86,18 @@ base::Result<std::vector<Literal>> make_patterns(const PayloadChoice& choice,
     for (const Traffic& t : traffic) remove_found(literals, t.conversations);
     if (literals.empty()) return base::Error{"every pattern stands in the traffic"};
     return literals;
+}
+
+/// The same traffic with a pattern in some sessions, which every policy looks for.
+void add_hits(const PayloadChoice& choice, std::span<const Literal> literals, std::vector<Traffic>& traffic) {
+    const std::size_t plain = traffic.size();
+    for (std::size_t i = 0; i < plain; ++i) {
+        for (const std::uint32_t percent : choice.hits) {
+            Planted planted = plant(traffic[i].conversations, literals.front().bytes, percent, choice.hit_at);
+            traffic.push_back(
+                {traffic[i].cut, std::move(planted.conversations), nullptr, percent, planted.hits});
+        }
+    }
 }
 
 struct Row {
@@ -105,6 +132,48 @@ Spread once(double value) {
     return spread_of({value});
 }
 
+/// By row: what the bare scan of no patterns gives is no figure.
+std::optional<Spread> unless_none(const Row& row, Spread spread) {
+    return row.patterns == 0 ? std::nullopt : std::optional(std::move(spread));
+}
+
+Table hits_table(const PayloadChoice& choice, const std::vector<Row>& rows, const Measurement& measurement) {
+    Table table{.title = "Payload of flows that are decided by what is found in them",
+                .labels = {"patterns", "segments", "sessions with a hit, %"},
+                .columns = {{"yagura", "Gbit/s on the wire", 2},
+                            {"hs_scan_stream", "Gbit/s", 2},
+                            {"yagura / hs_scan_stream", "", 3},
+                            {"scanned", "% of bytes", 1}},
+                .rows = {},
+                .notes = {}};
+    for (std::size_t i = 0; i < rows.size(); ++i) {
+        if (!rows[i].traffic->hits) continue;
+        const std::vector<Measured>& m = measurement.groups[i].subjects;
+        const Spread& own = m[0].parts[0];
+        const Spread& bare = m[1].parts[0];
+        const Tape& tape = *rows[i].traffic->tape;
+        table.rows.push_back({.labels = {std::to_string(rows[i].patterns), rows[i].traffic->cut,
+                                         std::to_string(*rows[i].traffic->hits)},
+                              .figures = {throughput(own, tape), throughput(bare, tape), quotient(bare, own),
+                                          once(100 * rows[i].rig->scanned_share())}});
+    }
+    table.notes = {
+        fmt::format("In so many sessions one of the patterns stands {} % into what is said, counted in bytes "
+                    "of both directions. From there on the session goes to a tool, with all that was held of "
+                    "it, and is not scanned any more. Its bytes count.",
+                    choice.hit_at),
+        "Sessions are new in each lap, between other addresses and ports; those of the lap before have timed "
+        "out, and end meanwhile. Of each, 64 KiB are held. The bare scan goes over every byte.",
+        "Copies of held packets for the tool are in the figure; what the tool does with packets is not."};
+    for (const Row& row : rows) {
+        if (!row.traffic->hits || row.patterns != rows.front().patterns) continue;
+        table.notes.push_back(fmt::format(
+            "Segments \"{}\", {} %: {} of {} sessions, the others are too short.", row.traffic->cut,
+            *row.traffic->hits, row.traffic->planted, row.traffic->conversations.connections));
+    }
+    return table;
+}
+
 Table speed_table(const PayloadChoice& choice, const std::vector<Row>& rows, const Measurement& measurement) {
     Table table{.title = "Payload of undecided flows: the select stage, and hs_scan_stream() alone",
                 .labels = {"patterns", "segments", "sessions"},
@@ -115,14 +184,15 @@ Table speed_table(const PayloadChoice& choice, const std::vector<Row>& rows, con
                 .rows = {},
                 .notes = {}};
     for (std::size_t i = 0; i < rows.size(); ++i) {
+        if (rows[i].traffic->hits) continue;
         const std::vector<Measured>& m = measurement.groups[i].subjects;
         const Spread& own = m[0].parts[0];
         const Spread& bare = m[1].parts[0];
         const Tape& tape = *rows[i].traffic->tape;
         table.rows.push_back({.labels = {std::to_string(rows[i].patterns), rows[i].traffic->cut,
                                          rows[i].at_lap == AtLap::kGoesOn ? "go on" : "new, held"},
-                              .figures = {throughput(own, tape), throughput(bare, tape), quotient(bare, own),
-                                          difference(own, bare)}});
+                              .figures = {throughput(own, tape), unless_none(rows[i], throughput(bare, tape)),
+                                          unless_none(rows[i], quotient(bare, own)), difference(own, bare)}});
     }
     table.notes = {
         choice.rules.empty() ? "The patterns are made of random letters, for want of a rule set (--rules)."
@@ -156,46 +226,6 @@ std::string tape_note(const PayloadChoice& choice, const Traffic& traffic) {
 }
 
 // ---- memory
-
-std::uint64_t resident_bytes() {
-    std::uint64_t total = 0;
-    std::uint64_t resident = 0;
-    std::ifstream("/proc/self/statm") >> total >> resident;
-    return resident * static_cast<std::uint64_t>(sysconf(_SC_PAGESIZE));
-}
-
-/// Of a full table, by flow.
-double bytes_per_flow(bool details) {
-    constexpr std::uint32_t kFlows = 1u << 20;
-    const std::uint64_t before = resident_bytes();
-    flow::FlowTable table(kFlows, {}, details);
-    std::uint32_t tracked = 0;
-    for (std::uint32_t n = 0; n < kFlows; ++n) {
-        const net::FlowKey key = nth_flow(n);
-        const flow::Arrival arrival{
-            .now_ns = 1'700'000'000'000'000'000, .tcp_flags = net::tcp_flag::kAck, .has_payload = true};
-        const auto found = table.find_or_insert(key, key.symmetric_hash(1), arrival);
-        if (found.index == flow::FlowTable::kNone) continue;
-        ++tracked;
-        if (details) table.details(found.index).packets = 1;
-    }
-    return static_cast<double>(resident_bytes() - before) / tracked;
-}
-
-/// Of the store, by held frame of this size: `packets` of them in one queue.
-double bytes_per_held(std::size_t size, std::uint32_t packets) {
-    flow::BlockStore store(std::uint64_t{64} << 20);
-    flow::HoldQueue queue;
-    const std::vector<std::uint8_t> frame(size);
-    const flow::HeldPacket held{.size = static_cast<std::uint32_t>(size), .in_ledger = true};
-    for (std::uint32_t i = 0; i < packets; ++i) {
-        if (!queue.push(store, held, frame)) break;
-    }
-    const double bytes = static_cast<double>(store.blocks_used() * flow::BlockStore::kBlockSize);
-    const double each = bytes / queue.packets;
-    store.free(queue.chain);
-    return each;
-}
 
 Table memory_table(const std::vector<Row>& rows, const std::vector<const select::PolicySnapshot*>& policies) {
     constexpr std::uint32_t kMany = 1000;
@@ -236,8 +266,12 @@ base::Result<Report> run_payload(const PayloadChoice& choice, const Common& comm
     auto literals = make_patterns(choice, *traffic);
     if (!literals) return literals.error();
     std::size_t mbufs = 0;
+    add_hits(choice, *literals, *traffic);
     for (const Traffic& t : *traffic) mbufs += Tape::mbufs(t.conversations);
-    if (auto started = start(common.cpu, memory_for(mbufs)); !started) return started.error();
+    const auto releases = static_cast<std::uint32_t>(2 * choice.segments);
+    if (auto started = start(common.cpu, memory_for(mbufs + releases)); !started) return started.error();
+    auto pool = port::PacketPool::create("bench-release", releases);
+    if (!pool) return pool.error();
     for (Traffic& t : *traffic) {
         auto tape = Tape::create(t.conversations);
         if (!tape) return tape.error();
@@ -255,8 +289,10 @@ base::Result<Report> run_payload(const PayloadChoice& choice, const Common& comm
         policies.push_back(*policy);
         policy_pointers.push_back(policies.back().get());
         for (const Traffic& t : *traffic) {
-            for (const AtLap at_lap : {AtLap::kGoesOn, AtLap::kIsNew}) {
-                auto rig = PayloadRig::create(*t.tape, *policy, at_lap);
+            if (t.hits && patterns == 0) continue;
+            const std::vector<AtLap> another{AtLap::kIsAnother};
+            for (const AtLap at_lap : t.hits ? another : choice.sessions) {
+                auto rig = PayloadRig::create(*t.tape, *policy, at_lap, (*pool)->get());
                 if (!rig) return rig.error();
                 groups.push_back((*rig)->group());
                 rows.push_back(
@@ -273,7 +309,9 @@ base::Result<Report> run_payload(const PayloadChoice& choice, const Common& comm
     }
     Report report{.benchmark = "payload", .tables = {}, .interrupted_share = measurement.interrupted_share};
     report.tables.push_back(speed_table(choice, rows, measurement));
-    for (const Traffic& t : *traffic) report.tables[0].notes.push_back(tape_note(choice, t));
+    for (const Traffic& t : *traffic)
+        if (!t.hits) report.tables[0].notes.push_back(tape_note(choice, t));
+    if (!choice.hits.empty()) report.tables.push_back(hits_table(choice, rows, measurement));
     report.tables.push_back(memory_table(rows, policy_pointers));
     return report;
 }
@@ -290,7 +328,27 @@ void add_payload(CLI::App& app, Benchmark& chosen) {
         ->check(CLI::ExistingDirectory);
     command->add_option("--patterns", choice->patterns, "Patterns at the same time")
         ->delimiter(',')
-        ->check(CLI::Range(1u, 1u << 17))
+        ->check(CLI::Range(0u, 1u << 17))
+        ->capture_default_str();
+    command
+        ->add_option("--size", choice->sizes,
+                     "Bytes of payload in a segment; imix: of frames of 64, 594 and 1518 bytes, 7 : 4 : 1; "
+                     "capture: as they were cut")
+        ->delimiter(',')
+        ->check(CLI::IsMember({"imix", "capture"}) | CLI::Range(std::size_t{1}, kMostSegment))
+        ->capture_default_str();
+    command->add_option("--sessions", choice->sessions, "Sessions that go on, or are new and held")
+        ->delimiter(',')
+        ->transform(CLI::CheckedTransformer(
+            std::map<std::string, AtLap>{{"go-on", AtLap::kGoesOn}, {"new", AtLap::kIsNew}}));
+    command->add_option("--hits", choice->hits, "Share of sessions in which a pattern is found, in percent")
+        ->delimiter(',')
+        ->check(CLI::Range(0u, 100u))
+        ->capture_default_str();
+    command
+        ->add_option("--hit-at", choice->hit_at,
+                     "How far into the session it stands, in percent of its bytes")
+        ->check(CLI::Range(0u, 99u))
         ->capture_default_str();
     command->add_option("--segments", choice->segments, "Segments in turn")
         ->check(CLI::Range(64u, 1u << 20))

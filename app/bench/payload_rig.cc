@@ -15,9 +15,12 @@ namespace {
 constexpr unsigned kRing = 4096;
 constexpr std::uint64_t kNow = 1'700'000'000'000'000'000;
 constexpr std::uint64_t kLapNs = 2 * 3'600'000'000'000;  ///< beyond every timeout
+/// After so many laps of kIsAnother addresses and ports come again, long after their sessions have ended.
+constexpr std::uint32_t kAddressSets = 16;
 constexpr std::uint64_t kEverything = std::uint64_t{1} << 60;
 constexpr std::uint64_t kStore = std::uint64_t{256} << 20;
 constexpr std::uint64_t kDefaultHold = 64 << 10;  // as in rules::Inspect
+const net::HashSeed kHashSeed(1);
 
 std::vector<std::uint8_t> frame_of(const Conversations::Segment& segment) {
     const std::uint32_t connection = segment.direction / 2;
@@ -36,6 +39,21 @@ std::vector<std::uint8_t> frame_of(const Conversations::Segment& segment) {
         .tcp(sport, dport)
         .payload(base::Bytes(segment.payload))
         .build();
+}
+
+/// Gives the client of a packet another address and port, the same for the whole lap. Checksums, which nobody
+/// asks for, stay as they were.
+void rewrite(const Tape::Packet& p, std::uint32_t lap) {
+    const std::uint32_t set = lap % kAddressSets;
+    net::FlowKey& key = port::meta(p.packet).parsed.key;
+    const bool from_client = p.direction % 2 == 0;
+    const auto first = static_cast<std::uint8_t>(10 + set);
+    const auto port = static_cast<std::uint16_t>(40000 + 7 * set);
+    (from_client ? key.src : key.dst)[0] = first;
+    (from_client ? key.sport : key.dport) = port;
+    p.ip[from_client ? 12 : 16] = first;
+    base::store_be16(p.tcp + (from_client ? 0 : 2), port);
+    port::set_flow_hash(port::meta(p.packet), kHashSeed);
 }
 
 void fetch(base::Bytes bytes) {
@@ -71,7 +89,7 @@ base::Result<std::unique_ptr<Tape>> Tape::create(const Conversations& conversati
         m.port = base::PortId(0);
         m.wire_length = frame.wire_length;
         m.parsed = net::parse(frame.bytes, frame.wire_length, net::LinkType::kEthernet);
-        port::set_flow_hash(m, 1);
+        port::set_flow_hash(m, kHashSeed);
         tape->packets_.push_back(
             {.packet = frame.packet,
              .frame = frame.bytes,
@@ -81,6 +99,7 @@ base::Result<std::unique_ptr<Tape>> Tape::create(const Conversations& conversati
              .ack = said[direction ^ 1],
              .lap_seq = 0,
              .lap_ack = 0,
+             .ip = rte_pktmbuf_mtod_offset(frame.packet, std::uint8_t*, m.parsed.inner_ip),
              .tcp = rte_pktmbuf_mtod_offset(frame.packet, std::uint8_t*, m.parsed.transport)});
         said[direction] += m.parsed.payload_size;
         tape->bytes_ += m.parsed.payload_size;
@@ -104,17 +123,18 @@ std::span<const Tape::Packet> Tape::advance(Place& place, std::size_t most) cons
 }
 
 base::Result<std::unique_ptr<PayloadRig>> PayloadRig::create(
-    const Tape& tape, const std::shared_ptr<const select::PolicySnapshot>& policy, AtLap at_lap) {
+    const Tape& tape, const std::shared_ptr<const select::PolicySnapshot>& policy, AtLap at_lap,
+    rte_mempool* pool) {
     auto input = dataplane::PacketRing::create(kRing);
     if (!input) return input.error();
     auto output = dataplane::PacketRing::create(kRing);
     if (!output) return output.error();
     return std::unique_ptr<PayloadRig>(
-        new PayloadRig(tape, policy, at_lap, std::move(*input), std::move(*output)));
+        new PayloadRig(tape, policy, at_lap, pool, std::move(*input), std::move(*output)));
 }
 
 PayloadRig::PayloadRig(const Tape& tape, const std::shared_ptr<const select::PolicySnapshot>& policy,
-                       AtLap at_lap, std::unique_ptr<dataplane::PacketRing> input,
+                       AtLap at_lap, rte_mempool* pool, std::unique_ptr<dataplane::PacketRing> input,
                        std::unique_ptr<dataplane::PacketRing> output)
     : tape_(tape),
       at_lap_(at_lap),
@@ -132,13 +152,13 @@ PayloadRig::PayloadRig(const Tape& tape, const std::shared_ptr<const select::Pol
                .pressure = dataplane::Pressure::kDrop,
                .flows = 1u << 16,
                .timeouts = {},
-               .hold_bytes = at_lap == AtLap::kGoesOn ? kDefaultHold : kEverything,
+               .hold_bytes = at_lap == AtLap::kIsNew ? kEverything : kDefaultHold,
                .keep_details = true,
                .log = nullptr},
               {.tools = {output_.get()},
                .pressure = dataplane::Pressure::kDrop,
                .burst = Tape::kBurst,
-               .release_pool = nullptr},
+               .release_pool = pool},
               store_, &selector_),
       bare_(policy->rules, tape.directions()) {}
 
@@ -149,7 +169,8 @@ void PayloadRig::put(std::span<const Tape::Packet> burst, std::uint32_t lap) {
         fetch(p.frame);
         base::store_be32(p.tcp + 4, p.seq + lap * p.lap_seq);
         base::store_be32(p.tcp + 8, p.ack + lap * p.lap_ack);
-        port::meta(p.packet).order_time = kNow + (at_lap_ == AtLap::kIsNew ? lap * kLapNs : 0);
+        port::meta(p.packet).order_time = kNow + (at_lap_ == AtLap::kGoesOn ? 0 : lap * kLapNs);
+        rewrite(p, at_lap_ == AtLap::kIsAnother ? lap : 0);
         // The stage frees what nobody gets; the tape keeps it.
         rte_mbuf_refcnt_set(p.packet, 2);
         packets[i] = p.packet;
@@ -167,7 +188,14 @@ void PayloadRig::run_select(std::size_t items, std::span<std::uint64_t> parts) {
         const std::uint64_t start = rte_rdtsc();
         select_.turn();
         parts[0] += rte_rdtsc() - start;
+        drain();
     }
+}
+
+/// What the tool was offered.
+void PayloadRig::drain() {
+    std::array<rte_mbuf*, Tape::kBurst> packets;
+    while (const unsigned count = output_->take(packets)) rte_pktmbuf_free_bulk(packets.data(), count);
 }
 
 void PayloadRig::run_bare(std::size_t items, std::span<std::uint64_t> parts) {
@@ -196,11 +224,23 @@ base::Result<void> PayloadRig::check() const {
     const dataplane::SelectStage::FlowCounters& flows = select_.flow_counters();
     if (lost_ + flows.untracked.get() + selector_.let_go() + selector_.uninspected() != 0)
         return base::Error{"packets or flows found no room"};
-    if (select_.counters(base::ToolId(0)).offered.get().packets != 0 || bare_.hits() != 0)
+    const dataplane::ToolOutlet::ToolCounters& tool = select_.counters(base::ToolId(0));
+    if (at_lap_ == AtLap::kIsAnother) {
+        if (tool.shed.get().packets + tool.unreleased.get().packets != 0)
+            return base::Error{"the tool did not get what it was offered"};
+        if (scanned > put_bytes_) return base::Error{"bytes were scanned twice"};
+        return {};
+    }
+    if (tool.offered.get().packets != 0 || bare_.hits() != 0)
         return base::Error{"a pattern was found, so that flows were decided"};
-    if (scanned != put_bytes_)
-        return base::Error{fmt::format("of {} bytes {} were scanned", put_bytes_, scanned)};
+    const std::uint64_t wanted = stream_bytes() == 0 ? 0 : put_bytes_;  // without patterns
+    if (scanned != wanted) return base::Error{fmt::format("of {} bytes {} were scanned", wanted, scanned)};
     return {};
+}
+
+double PayloadRig::scanned_share() const {
+    return static_cast<double>(selector_.inspector().counters().scanned_bytes.get()) /
+           static_cast<double>(put_bytes_);
 }
 
 }  // namespace yagura::bench

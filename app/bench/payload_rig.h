@@ -16,7 +16,7 @@
 namespace yagura::bench {
 
 /// Conversations as TCP packets that have been received and parsed. Played in a circle: with each lap the
-/// sequence numbers go on.
+/// sequence numbers go on. Rigs take turns with its packets.
 class Tape {
   public:
     static constexpr unsigned kBurst = 32;
@@ -35,6 +35,7 @@ class Tape {
         std::uint32_t ack;
         std::uint32_t lap_seq;  ///< by how much they grow with each lap
         std::uint32_t lap_ack;
+        std::uint8_t* ip;
         std::uint8_t* tcp;
     };
     const std::vector<Packet>& packets() const { return packets_; }
@@ -62,26 +63,36 @@ class Tape {
 enum class AtLap : std::uint8_t {
     kGoesOn,  ///< it is one endless session: its hold has long been full
     kIsNew,   ///< it has timed out, and another begins; every packet of it is held
+    /// It has timed out, and others begin between other addresses and ports; what is held of a session is
+    /// limited as by default. The only one for traffic in which something is found.
+    kIsAnother,
 };
 
 /// The select stage between its rings, and the bare scan, of the same tape with the same patterns.
 class PayloadRig {
   public:
+    /// `pool`: for held packets that are released; outlives the rig. Null when nothing is found.
     static base::Result<std::unique_ptr<PayloadRig>> create(
-        const Tape& tape, const std::shared_ptr<const select::PolicySnapshot>& policy, AtLap at_lap);
+        const Tape& tape, const std::shared_ptr<const select::PolicySnapshot>& policy, AtLap at_lap,
+        rte_mempool* pool = nullptr);
 
     /// The select stage and the bare scan. Each has one part, the time without what the rig itself does: the
     /// packets are brought towards the caches and put on the ring before the clock runs.
     Group group();
 
-    /// All that was put in was scanned, once, and found nothing; else the figures mean nothing.
+    /// All that was put in was scanned, once, and found nothing; of kIsAnother, nothing was scanned twice and
+    /// nothing was lost. Else the figures mean nothing.
     base::Result<void> check() const;
+    /// Of the bytes that were put in.
+    double scanned_share() const;
     /// Of one direction's stream.
     std::size_t stream_bytes() const { return bare_.stream_bytes(); }
 
   private:
     PayloadRig(const Tape& tape, const std::shared_ptr<const select::PolicySnapshot>& policy, AtLap at_lap,
-               std::unique_ptr<dataplane::PacketRing> input, std::unique_ptr<dataplane::PacketRing> output);
+               rte_mempool* pool, std::unique_ptr<dataplane::PacketRing> input,
+               std::unique_ptr<dataplane::PacketRing> output);
+    void drain();
     void run_select(std::size_t items, std::span<std::uint64_t> parts);
     void run_bare(std::size_t items, std::span<std::uint64_t> parts);
     void put(std::span<const Tape::Packet> burst, std::uint32_t lap);
