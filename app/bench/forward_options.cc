@@ -27,15 +27,11 @@ bool is_foreign(std::string_view source) {
 }
 
 base::Result<ForwardTraffic> traffic_of(const ForwardOptions& options) {
-    ForwardTraffic traffic{.source = SourceKind::kRepeating,
-                           .device = {},
-                           .capture = {},
-                           .sizes = {},
-                           .flows = options.flows.value_or(1000),
-                           .rules = options.rules.value_or(options.patterns == 0 ? 1 : 0),
-                           .patterns = options.patterns,
-                           .hits = 0,
-                           .tool_devices = options.tool_devices};
+    ForwardTraffic traffic;
+    traffic.flows = options.flows.value_or(1000);
+    traffic.rules = options.rules.value_or(options.patterns == 0 ? 1 : 0);
+    traffic.patterns = options.patterns;
+    traffic.tool_devices = options.tool_devices;
     if (traffic.tool_devices.empty()) traffic.tool_devices.assign(options.tools.value_or(1), "loop:");
     if (options.size.starts_with(kCapture)) {
         traffic.capture = options.size.substr(kCapture.size());

@@ -47,14 +47,14 @@ enum class SourceKind : std::uint8_t {
 
 /// What is run without a configuration file, checked: what the combination of options means.
 struct ForwardTraffic {
-    SourceKind source;
-    std::string device;   ///< of kDevice; "pcap:FILE" is net_pcap over a copy of the file
-    std::string capture;  ///< path; empty: made frames
-    FrameSizes sizes;     ///< of made frames
-    std::uint32_t flows;  ///< of made frames
-    std::uint32_t rules;
+    SourceKind source = SourceKind::kRepeating;
+    std::string device;          ///< of kDevice; "pcap:FILE" is net_pcap over a copy of the file
+    std::string capture;         ///< path; empty: made frames
+    FrameSizes sizes;            ///< of made frames
+    std::uint32_t flows = 1000;  ///< of made frames
+    std::uint32_t rules = 1;
     std::uint32_t patterns = 0;
-    unsigned hits;  ///< percent of the flows (of foreign traffic: 0 or 100) that are selected
+    unsigned hits = 100;  ///< percent of the flows (of foreign traffic: 0 or 100) that are selected
     std::vector<std::string> tool_devices;
 
     bool made() const { return capture.empty() && source != SourceKind::kDevice; }

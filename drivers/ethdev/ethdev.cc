@@ -93,10 +93,10 @@ EthdevPort::~EthdevPort() {
     rte_eth_dev_close(port_);
 }
 
-/// Puts a packet that came without room for our metadata (of another program's pool) into a packet of our
-/// own.
+/// Puts a packet that came without room for our metadata (of another program's pool), or that others still
+/// hold (a tool's copy that came back through a ring device), into a packet of our own.
 bool EthdevPort::adopt(rte_mbuf*& packet) {
-    if (packet->priv_size >= sizeof(port::PacketMeta)) [[likely]]
+    if (packet->priv_size >= sizeof(port::PacketMeta) && rte_mbuf_refcnt_read(packet) == 1) [[likely]]
         return true;
     rte_mbuf* copy = rte_pktmbuf_copy(packet, pool_, 0, UINT32_MAX);
     if (copy == nullptr) return false;
@@ -148,8 +148,9 @@ std::uint16_t EthdevPort::receive(std::span<rte_mbuf*> burst) {
         const auto room = static_cast<std::uint16_t>(std::min(burst.size(), pending_.size()));
         const std::uint16_t received = rte_eth_rx_burst(port_, 0, burst.data(), room);
         if (received == 0) return 0;
-        n = stamp(burst.first(received),
-                  [pool = pool_](const rte_mbuf* packet) { return packet->pool == pool; });
+        n = stamp(burst.first(received), [pool = pool_](const rte_mbuf* packet) {
+            return packet->pool == pool && rte_mbuf_refcnt_read(packet) == 1;
+        });
         if (n == received) [[likely]]
             return n;
         pending_first_ = 0;

@@ -19,13 +19,14 @@ std::uint32_t packets_in(const std::string& path) {
 
 std::uint32_t packets_kept_by(std::string_view device) {
     constexpr std::string_view kCapture = "rx_pcap=";
+    constexpr std::string_view kRepeats = "infinite_rx=";
     if (!device.starts_with("net_pcap")) return 0;
     bool repeats = false;
     std::uint32_t packets = 0;
     while (!device.empty()) {
         const std::size_t comma = device.find(',');
         const std::string_view argument = device.substr(0, comma);
-        if (argument == "infinite_rx=1") repeats = true;
+        if (argument.starts_with(kRepeats)) repeats = argument != "infinite_rx=0";
         if (argument.starts_with(kCapture))
             packets += packets_in(std::string(argument.substr(kCapture.size())));
         device.remove_prefix(comma == std::string_view::npos ? device.size() : comma + 1);

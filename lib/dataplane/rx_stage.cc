@@ -42,7 +42,7 @@ std::size_t output_of(const rte_mbuf* packet, std::size_t outputs) {
 RxStage::RxStage(Options options)
     : options_(std::move(options)),
       hash_seed_(options_.hash_seed),
-      fragments_(options_.fragments, options_.ports),
+      fragments_(options_.fragments, options_.ports, options_.hash_seed),
       buffer_(std::make_unique<port::FrameBuffer>()),
       counters_(options_.ports),
       outgoing_(options_.outputs.size()) {}
@@ -128,7 +128,7 @@ void RxStage::steer_ready() {
     }
 }
 
-/// With fragments in the burst, or some that wait.
+/// With fragments in the burst, or some that have waited too long.
 void RxStage::steer_past_fragments(std::span<rte_mbuf* const> burst) {
     for (rte_mbuf* packet : burst) {
         const port::PacketMeta& m = port::meta(packet);
@@ -146,7 +146,10 @@ void RxStage::steer_past_fragments(std::span<rte_mbuf* const> burst) {
 }
 
 void RxStage::steer(std::span<rte_mbuf* const> burst, const Sum& sum) {
-    if (sum.fragments || fragments_.waiting_packets() != 0) [[unlikely]] {
+    // The clock never goes back.
+    const bool due =
+        fragments_.waiting_packets() != 0 && fragments_.is_due(port::meta(burst.back()).order_time);
+    if (sum.fragments || due) [[unlikely]] {
         steer_past_fragments(burst);
         return;
     }

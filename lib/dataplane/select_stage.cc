@@ -10,10 +10,10 @@
 namespace yagura::dataplane {
 namespace {
 
-/// How many others are let go for one packet at most.
-constexpr unsigned kLetGoPerPacket = 16;
 /// How many flows end in one turn at the end of the input.
 constexpr std::uint32_t kFinishPerTurn = 4096;
+/// How many entries are looked at for a new one.
+constexpr std::uint32_t kLooksPerFlow = 4;
 /// How often an idle live stage looks at the clock.
 constexpr unsigned kIdleTurns = 1024;
 
@@ -31,14 +31,12 @@ select::Decided reason_of(End end) {
     return select::Decided::kPolicy;
 }
 
-void count_offered(flow::FlowDetails& details, std::uint32_t captured) {
-    ++details.packets;
-    details.bytes += captured;
-}
-
+/// What is asked of every packet: its length, and of its metadata all but what fragments need.
 void prefetch_meta(const rte_mbuf* packet) {
     const auto* meta = reinterpret_cast<const std::uint8_t*>(&port::meta(packet));
-    for (std::size_t i = 0; i < sizeof(port::PacketMeta); i += RTE_CACHE_LINE_SIZE) rte_prefetch0(meta + i);
+    rte_prefetch0(packet);
+    rte_prefetch0(meta);
+    rte_prefetch0(meta + RTE_CACHE_LINE_SIZE);
 }
 
 }  // namespace
@@ -89,6 +87,10 @@ bool SelectStage::adopt_policy() {
         end_inspection(index, End::kPolicy);
     }
     outlet_.flush();
+    if (next->epoch() <= selector_->epoch()) {
+        // Epochs begin anew: a flow that was idle over all of them must not be taken for one of the new ones.
+        flows_.for_each([this](std::uint32_t index) { flows_.entry(index).epoch = 0; });
+    }
     selector_ = next;
     return true;
 }
@@ -143,7 +145,7 @@ unsigned SelectStage::go_on() {
 /// Before a packet whose payload may be looked at: what the next ones need of an undecided flow, and what
 /// take() has fetched, for that payload may drive it out.
 inline void SelectStage::fetch_ahead() {
-    if (at_ == count_) return;
+    if (at_ == count_ || !selector_->inspects_payload()) return;
     prefetch_meta(burst_[at_]);
     if (candidates_[at_] != flow::FlowTable::kNone)
         selector_->prefetch_stream(flows_.entry(candidates_[at_]), port::meta(burst_[at_]).parsed.key);
@@ -175,7 +177,7 @@ inline bool SelectStage::take_settled(rte_mbuf* packet, std::uint32_t candidate,
     if (options_.keep_details) {
         flow::FlowDetails& details = flows_.details(candidate);
         count_flow(details, m, captured, false);
-        if (run.tools != 0) count_offered(details, captured);
+        if (run.tools != 0) details.count_offered(captured);
     }
     if (run.tools != 0) {
         outlet_.offer(packet, run.tools);
@@ -211,6 +213,7 @@ flow::FlowTable::Found SelectStage::find(const port::PacketMeta& m, std::uint32_
         if (make_room(m.flow_hash)) found = flows_.find_or_insert(m.parsed.key, m.flow_hash, arrival);
         if (found.index == flow::FlowTable::kNone) flow_counters_.untracked.add(1);
     }
+    if (found.inserted) looks_ += kLooksPerFlow;
     if (found.ended) [[unlikely]] {
         end_flow(found.index, found.reused ? select::FlowEnd::kReuse : select::FlowEnd::kTimeout);
         flows_.restart(found.index, m.parsed.key, arrival);
@@ -293,7 +296,7 @@ void SelectStage::select_one(rte_mbuf* packet, std::uint32_t candidate) {
     if (flow != nullptr && options_.keep_details) {
         flow::FlowDetails& details = flows_.details(found.index);
         count_flow(details, m, captured, found.inserted);
-        if (verdict.tools != 0) count_offered(details, captured);
+        if (verdict.tools != 0) details.count_offered(captured);
     }
     if (verdict.tools != 0) {
         counters.forwarded.add(1, captured);
@@ -306,102 +309,6 @@ void SelectStage::select_one(rte_mbuf* packet, std::uint32_t candidate) {
         counters.dropped[static_cast<std::size_t>(verdict.reason)].add(1, captured);
     }
     unwanted_[unwanted_count_++] = packet;
-}
-
-/// Keeps a copy, unless the flow has as much as it may (kFull), or there is no room even after older ones
-/// have let go (kShort).
-SelectStage::Hold SelectStage::hold(const match::PacketView& packet, const port::PacketMeta& m,
-                                    flow::FlowEntry& flow, std::uint32_t index,
-                                    const select::Verdict& verdict) {
-    flow::HoldQueue& queue = selector_->held(flow);
-    if (packet.captured > options_.hold_bytes || queue.bytes > options_.hold_bytes - packet.captured) {
-        return Hold::kFull;
-    }
-    const flow::HeldPacket held{.timestamp_ns = m.timestamp_ns,
-                                .order_time = m.order_time,
-                                .order_record = m.order_record,
-                                .offered = verdict.tools,
-                                .pending = 0,
-                                .own = verdict.own,
-                                .counted = verdict.counted,
-                                .size = packet.captured,
-                                .wire_length = packet.wire_length,
-                                .order_file = m.order_file,
-                                .port = m.port.value(),
-                                .malformed = static_cast<std::uint8_t>(m.parsed.malformed),
-                                .in_ledger = verdict.tools == 0};
-    for (unsigned tries = 0;; ++tries) {
-        if (queue.push(store_, held, packet.frame)) return Hold::kHeld;
-        const std::uint32_t oldest = selector_->oldest_inspected();
-        // What waits to be released gives no room yet.
-        if (tries == kLetGoPerPacket || oldest == flow::FlowTable::kNone || oldest == index ||
-            outlet_.waits())
-            break;
-        end_inspection(oldest, End::kShort);
-    }
-    flow_counters_.hold_refused.add(1);
-    return Hold::kShort;
-}
-
-/// Gives held packets what the flow's rules say now. `closed`: for the last time.
-void SelectStage::resolve_held(std::uint32_t index, bool closed) {
-    flow::FlowEntry& flow = flows_.entry(index);
-    flow::HoldQueue& queue = selector_->held(flow);
-    if (queue.empty()) return;
-    if (flow.traced) options_.trace->turn_to(index, now_ns_);
-    if (closed) {
-        if (const auto reason = selector_->resolve_to_nothing(flow)) {
-            SelectPortCounters& counters = port_counters_[queue.port];
-            counters.dropped[static_cast<std::size_t>(*reason)].add(queue.packets, queue.bytes);
-            counters.unparked.add(queue.packets, queue.bytes);
-            if (flow.traced) options_.trace->unheld(0, *reason, queue.packets, queue.bytes);
-            free_chain(queue.chain);
-            queue = {};
-            return;
-        }
-    }
-    bool pending = false;
-    flow::BlockStore::Cursor at(store_, queue.chain);
-    for (;;) {
-        flow::BlockStore::Cursor place = at;
-        flow::HeldPacket held;
-        if (!at.read(&held, sizeof held)) break;
-        at.skip(held.size);
-        const select::Selector::Resolution now = selector_->resolve(flow, held);
-        const std::uint64_t fresh = now.tools & ~held.offered;
-        if (fresh != 0 && held.offered == 0 && options_.keep_details)
-            count_offered(flows_.details(index), held.size);
-        held.pending |= fresh;
-        held.offered |= fresh;
-        held.counted = now.counted;
-        pending |= fresh != 0;
-        if (flow.traced && fresh != 0) options_.trace->unheld(fresh, select::DropReason::kNone, 1, held.size);
-        place.write(&held, sizeof held);
-        if (closed && held.offered == 0) {
-            SelectPortCounters& counters = port_counters_[held.port];
-            counters.dropped[static_cast<std::size_t>(now.reason)].add(1, held.size);
-            counters.unparked.add(1, held.size);
-        }
-        if (closed && fresh == 0 && flow.traced) {
-            options_.trace->unheld(0, held.offered == 0 ? now.reason : select::DropReason::kNone, 1,
-                                   held.size);
-        }
-    }
-    if (pending) {
-        outlet_.release(queue.chain, closed);
-    } else if (closed) {
-        free_chain(queue.chain);
-    }
-    if (closed) queue = {};
-}
-
-/// The outlet may still be at it.
-void SelectStage::free_chain(flow::BlockStore::Chain& chain) {
-    if (outlet_.waits()) {
-        outlet_.release(chain, true);
-    } else {
-        store_.free(chain);
-    }
 }
 
 void SelectStage::end_inspection(std::uint32_t index, End end) {
@@ -423,18 +330,28 @@ void SelectStage::end_flow(std::uint32_t index, select::FlowEnd why) {
     }
 }
 
-/// Reclaims flows that have ended: a few entries for every packet, and a few when there are none.
+/// Reclaims flows that have ended. Looks at a few entries for every packet, and when there are none; and at
+/// four for each flow that has begun, so that at least three quarters of the entries in use are of flows that
+/// have not ended, however short flows are.
 void SelectStage::sweep(unsigned handled) {
     if (handled == 0 && options_.pressure == Pressure::kDrop && ++idle_turns_ >= kIdleTurns) {
         idle_turns_ = 0;
         now_ns_ = std::max(now_ns_, base::realtime_ns());
     }
     if (outlet_.waits() || now_ns_ == 0 || finished_flows_ != 0) return;
-    const std::uint32_t index = flows_.sweep(now_ns_, handled / 4 + 1);
-    if (index == flow::FlowTable::kNone) return;
-    end_flow(index, select::FlowEnd::kTimeout);
-    flows_.erase(index);
-    outlet_.flush();
+    bool ended = false;
+    bool inspected = false;
+    looks_ = std::min(looks_ + handled / 4 + 1, flows_.capacity());
+    // One undecided flow at most: what is held of it may fill the rings, and tx has to come to its turn.
+    while (looks_ != 0 && !inspected && !outlet_.waits()) {
+        const std::uint32_t index = flows_.sweep(now_ns_, looks_);
+        if (index == flow::FlowTable::kNone) break;
+        inspected = selector_->inspects(flows_.entry(index));
+        end_flow(index, select::FlowEnd::kTimeout);
+        flows_.erase(index);
+        ended = true;
+    }
+    if (ended) outlet_.flush();
 }
 
 /// When nothing more can come every flow has ended.

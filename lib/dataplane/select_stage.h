@@ -123,6 +123,7 @@ class SelectStage : public Stage {
     unsigned unwanted_count_ = 0;
 
     std::uint64_t now_ns_ = 0;  ///< latest PacketMeta::order_time
+    std::uint32_t looks_ = 0;   ///< that the sweep has left
     unsigned idle_turns_ = 0;
     std::uint32_t finished_flows_ = 0;  ///< indices below have ended
     std::atomic<bool> finished_{false};

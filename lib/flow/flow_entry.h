@@ -79,6 +79,11 @@ struct FlowDetails {
     std::uint32_t tunnel_id;
     net::Tunnel tunnel;
     std::uint8_t vlan_count;
+
+    void count_offered(std::uint32_t captured) {
+        ++packets;
+        bytes += captured;
+    }
 };
 static_assert(sizeof(FlowDetails) == 104);
 

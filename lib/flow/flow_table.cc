@@ -207,9 +207,10 @@ void FlowTable::erase(std::uint32_t index) {
     size_.add(~std::uint64_t{0});
 }
 
-std::uint32_t FlowTable::sweep(std::uint64_t now_ns, std::uint32_t n) {
+std::uint32_t FlowTable::sweep(std::uint64_t now_ns, std::uint32_t& looks) {
     const std::uint32_t tick = tick_of(now_ns);
-    for (n = std::min(n, fresh_); n != 0; --n) {
+    for (looks = std::min(looks, fresh_); looks != 0;) {
+        --looks;
         const std::uint32_t index = swept_ < fresh_ ? swept_ : 0;
         swept_ = index + 1;
         const FlowEntry& e = entries_[index];

@@ -93,8 +93,9 @@ class FlowTable {
     Found find_or_insert(const net::FlowKey& key, std::uint64_t hash, const Arrival& arrival);
 
     /// The short way, for what nearly every packet is: `candidate` (of candidate(), not kNone) is its flow,
-    /// and the packet changes nothing of it but the time of its last packet. False: nothing has been done;
-    /// ask find_or_insert(). The entry must be is_established(). `reversed`: the key is not canonical.
+    /// and the packet changes nothing of it but the time of its last packet. False: nothing of the
+    /// flow has changed; ask find_or_insert(). The entry must be is_established(). `reversed`: the key is not
+    /// canonical.
     [[nodiscard]] bool goes_on(std::uint32_t candidate, const net::FlowKey& key, bool reversed,
                                const Arrival& arrival) {
         FlowEntry& entry = entries_[candidate];
@@ -124,9 +125,10 @@ class FlowTable {
     /// Frees entry and slot; the index will be used again.
     void erase(std::uint32_t index);
 
-    /// Looks at up to `n` entries, from where it stopped, for one that ended before now_ns - kSweepSlackNs.
-    /// The caller finishes and erases it. kNone: there was none among them.
-    std::uint32_t sweep(std::uint64_t now_ns, std::uint32_t n);
+    /// Looks at up to `looks` entries, from where it stopped, for one that ended before now_ns -
+    /// kSweepSlackNs, and takes off `looks` those that it has looked at. The caller finishes and erases it.
+    /// kNone: there was none among them.
+    std::uint32_t sweep(std::uint64_t now_ns, std::uint32_t& looks);
 
     /// After find_or_insert() had no room for this hash: a flow whose place will do, which the caller
     /// finishes and erases before it asks again. One that has ended; else of those that are over the one idle

@@ -47,8 +47,9 @@ void FragmentTable::List::append(List& other) {
     other = {};
 }
 
-FragmentTable::FragmentTable(const FragmentLimits& limits, std::size_t ports)
+FragmentTable::FragmentTable(const FragmentLimits& limits, std::size_t ports, const net::HashSeed& seed)
     : limits_(limits),
+      seed_(seed),
       datagrams_(std::max<std::uint32_t>(limits.datagrams, 1)),
       buckets_(std::bit_ceil(std::size_t{std::max<std::uint32_t>(limits.datagrams, 1)}), kNone),
       parked_(ports),
@@ -70,7 +71,7 @@ net::FlowKey FragmentTable::identity(const net::FlowKey& key) {
 }
 
 std::size_t FragmentTable::bucket_of(const net::FlowKey& id_key, std::uint32_t id) const {
-    const std::uint64_t hash = base::mix(id_key.symmetric_hash(0) ^ base::kHashC, id ^ base::kHashD);
+    const std::uint64_t hash = base::mix(id_key.symmetric_hash(seed_) ^ base::kHashC, id ^ base::kHashD);
     return hash & (buckets_.size() - 1);
 }
 

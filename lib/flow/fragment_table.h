@@ -30,8 +30,9 @@ struct FragmentLimits {
 /// not come in time.
 class FragmentTable {
   public:
-    /// `ports`: number of network ports.
-    FragmentTable(const FragmentLimits& limits, std::size_t ports);
+    /// `ports`: number of network ports. `seed`: what senders do not know, so that none can choose datagrams
+    /// that share a bucket.
+    FragmentTable(const FragmentLimits& limits, std::size_t ports, const net::HashSeed& seed);
 
     /// True when the packet's ports depend on another fragment, or others may depend on it.
     static bool concerns(const net::ParsedPacket& parsed);
@@ -52,8 +53,10 @@ class FragmentTable {
 
     /// Appends what has waited too long at time `now`. Cheap when there is nothing.
     void expire(std::uint64_t now_ns, List& ready) {
-        if (oldest_deadline_ <= now_ns) expire_slow(now_ns, ready);
+        if (is_due(now_ns)) expire_slow(now_ns, ready);
     }
+    /// At this time something has waited too long.
+    bool is_due(std::uint64_t now_ns) const { return oldest_deadline_ <= now_ns; }
     /// Appends everything that waits.
     void flush(List& ready);
 
@@ -90,6 +93,7 @@ class FragmentTable {
     void update_deadline();
 
     FragmentLimits limits_;
+    net::HashSeed seed_;
     std::vector<Datagram> datagrams_;  ///< a circle in the order of arrival
     std::vector<std::uint32_t> buckets_;
     std::uint32_t next_ = 0;    ///< where the next datagram goes

@@ -63,7 +63,10 @@ struct FlowKey {
         return std::uint64_t{base::load_u32(address.data())} << 16 | port;
     }
     /// Protocol, version, domain.
-    std::uint64_t rest() const { return base::load_u64(&proto); }
+    std::uint64_t rest() const {
+        return base::load_u64(reinterpret_cast<const std::uint8_t*>(this) + sizeof(FlowKey) -
+                              sizeof(std::uint64_t));
+    }
     HashAndDirection ipv6_hash_and_direction(const HashSeed& seed) const;
 };
 static_assert(offsetof(FlowKey, proto) + sizeof(std::uint64_t) == sizeof(FlowKey));

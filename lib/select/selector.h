@@ -129,8 +129,7 @@ class Selector {
     /// when there is none. `stateful`: of those with a state of their streams.
     std::uint32_t oldest_inspected(bool stateful = false) const;
     std::uint32_t oldest_one_sided() const;
-    /// Before each packet: without room, close() the oldest; a stateful one when it is states that are short.
-    bool states_short() const { return inspects_ && !inspector_.has_room(); }
+    /// Before each packet: without room, close() the oldest.
     bool has_room() const { return !inspects_ || (inspections_.has_room() && inspector_.has_room()); }
 
     /// The rules that selected packets of a flow (forwards alone), for its record; ascending, appended to
@@ -156,6 +155,9 @@ class Selector {
     std::uint64_t incomplete() const { return incomplete_.get(); }
 
     const PolicySnapshot& policy() const { return *policy_; }
+    std::uint32_t epoch() const { return epoch_; }
+    /// There are payload rules of scope session or onward.
+    bool inspects_payload() const { return inspects_; }
     const Inspector& inspector() const { return inspector_; }
     const Inspections& inspections() const { return inspections_; }
 

@@ -3,6 +3,7 @@
 
 import unittest
 
+import capture_files
 import packet_makers as make
 import yagura_e2e
 from packet_makers import ACK, RST, SYN, arp, ethernet, ipv4, ipv6, tcp, tcp_frame, udp, udp_frame, vlan, vxlan
@@ -360,6 +361,18 @@ class FlowBoundTest(RuleTest):
                       self.result.stderr)
         self.assertEqual(self.result.stats["exhausted"]["evicted_flows"], 96)
         self.assertEqual(self.result.stats["lost"], 0)
+
+    def test_flows_of_one_packet_leave_as_fast_as_they_come(self):
+        # One every 100 ms; an idle flow is let be for 1 s, and 30 s for its fragments: 310 at a time.
+        path = self.capture("in.pcap", [capture_files.packet(udp_frame(b"x", sport=1000 + flow, dport=53),
+                                                             flow * 100_000_000) for flow in range(1, 4001)])
+        self.result = self.replay_well(
+            configuration(["a"], [{"filter": "udp", "forward": ["a"]}],
+                          inspect={"flows": 512, "timeouts": {"udp": "1s"}}),
+            path, "--lcores", "rx=0;select=0;tx=0")
+        self.assertEqual(len(self.result.flows), 4000)
+        self.assertEqual(self.result.stats["exhausted"]["evicted_flows"], 0)
+        self.assertEqual(self.result.stats["exhausted"]["flow_table"], 0)
 
 
 if __name__ == "__main__":

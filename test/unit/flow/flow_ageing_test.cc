@@ -54,6 +54,7 @@ struct Talk {
         }
         return found;
     }
+    std::uint32_t sweep(std::uint64_t now, std::uint32_t looks) { return table.sweep(now, looks); }
 
     std::uint8_t proto;
     FlowTable table;
@@ -220,15 +221,28 @@ TEST_CASE("a sweep hands out what ended, once a fragment from before the end can
     Talk talk(kIcmp);
     const std::uint32_t index = talk.say(">-", kStart).index;
     const std::uint64_t end = kStart + kTimeouts.other + FlowTable::kSweepSlackNs;
-    CHECK(talk.table.sweep(end, 100) == FlowTable::kNone);
+    CHECK(talk.sweep(end, 100) == FlowTable::kNone);
     // A fragment that has waited: its stamp is from before the end.
     CHECK_FALSE(talk.say(">-", kStart + kTimeouts.other - kSecond).ended);
     const std::uint64_t later = end + kTimeouts.other + 3 * kTick;
-    CHECK(talk.table.sweep(later, 100) == index);
+    CHECK(talk.sweep(later, 100) == index);
     CHECK(talk.table.ended_by_timeout() == 1);
     talk.table.erase(index);
-    CHECK(talk.table.sweep(later, 100) == FlowTable::kNone);
+    CHECK(talk.sweep(later, 100) == FlowTable::kNone);
     CHECK(talk.table.size() == 0);
+}
+
+TEST_CASE("a sweep goes on with the looks that it has left") {
+    Talk talk(kIcmp, 100);
+    for (std::uint32_t n = 0; n < 100; ++n) talk.say(">-", n % 10 == 3 ? kStart : kStart + kYear, n);
+    std::uint32_t looks = 50;
+    for (const std::uint32_t index : {3u, 13u, 23u, 33u, 43u}) {
+        CHECK(talk.table.sweep(kStart + kYear, looks) == index);
+        CHECK(looks == 49 - index);
+        talk.table.erase(index);
+    }
+    CHECK(talk.table.sweep(kStart + kYear, looks) == FlowTable::kNone);
+    CHECK(looks == 0);
 }
 
 TEST_CASE("a sweep looks at no more entries than it is told, and comes round to all") {
@@ -236,14 +250,14 @@ TEST_CASE("a sweep looks at no more entries than it is told, and comes round to 
     for (std::uint32_t n = 0; n < 100; ++n) talk.say(">-", n == 70 ? kStart : kStart + kYear, n);
     std::uint32_t calls = 1;
     std::uint32_t found;
-    while ((found = talk.table.sweep(kStart + kYear, 10)) == FlowTable::kNone && calls < 100) ++calls;
+    while ((found = talk.sweep(kStart + kYear, 10)) == FlowTable::kNone && calls < 100) ++calls;
     CHECK(found == 70);
     CHECK(calls == 8);
     talk.table.erase(found);
-    for (int i = 0; i < 11; ++i) CHECK(talk.table.sweep(kStart + kYear, 10) == FlowTable::kNone);
-    CHECK(talk.table.sweep(kStart + kYear, 0) == FlowTable::kNone);
+    for (int i = 0; i < 11; ++i) CHECK(talk.sweep(kStart + kYear, 10) == FlowTable::kNone);
+    CHECK(talk.sweep(kStart + kYear, 0) == FlowTable::kNone);
     std::uint32_t swept = 0;
-    while ((found = talk.table.sweep(kStart + 2 * kYear, 1)) != FlowTable::kNone || swept < 99) {
+    while ((found = talk.sweep(kStart + 2 * kYear, 1)) != FlowTable::kNone || swept < 99) {
         if (found == FlowTable::kNone) continue;
         talk.table.erase(found);
         ++swept;
@@ -311,7 +325,7 @@ TEST_CASE("no jump of the clock makes an old flow look fresh") {
         CHECK_FALSE(talk.say(">A", start + jump + kTimeouts.tcp, 2).ended);
     }
     SECTION("by a sweep") {
-        CHECK(talk.table.sweep(start + jump, 100) != FlowTable::kNone);
+        CHECK(talk.sweep(start + jump, 100) != FlowTable::kNone);
     }
     SECTION("in two steps, each within reach") {
         talk.say(">A", start + jump / 2, 2);

@@ -81,7 +81,8 @@ TEST_CASE("the table keeps to a model over random packets, sweeps and erasures")
         if (up_to(300) == 0) now += std::uint64_t{up_to(100)} * kSecond;
         if (up_to(1000) == 0) now += (std::uint64_t{random()} << 32) / (1 + up_to(8)) / 16;
         if (sweeping && up_to(4) == 0) {
-            const std::uint32_t index = table.sweep(now, up_to(50));
+            std::uint32_t looks = up_to(50);
+            const std::uint32_t index = table.sweep(now, looks);
             present = now;
             if (index != FlowTable::kNone) {
                 REQUIRE(model.at(table.entry(index).key.canonical()).ended(now, kLate));

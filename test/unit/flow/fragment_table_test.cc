@@ -13,6 +13,8 @@ using flow::FragmentTable;
 
 namespace {
 
+const yagura::net::HashSeed kSeed(1);
+
 constexpr std::uint64_t kSecond = 1'000'000'000;
 
 class Fragments {
@@ -61,7 +63,7 @@ class Fragments {
     static std::uint16_t dport(const rte_mbuf* packet) { return port::meta(packet).parsed.key.dport; }
 
     std::unique_ptr<port::PacketPool> pool = std::move(port::PacketPool::create("fragments", 255).value());
-    std::unique_ptr<FragmentTable> table = std::make_unique<FragmentTable>(flow::FragmentLimits{}, 1);
+    std::unique_ptr<FragmentTable> table = std::make_unique<FragmentTable>(flow::FragmentLimits{}, 1, kSeed);
 
   private:
     rte_mbuf* packet(const std::vector<std::uint8_t>& frame, std::uint64_t time) {
@@ -148,7 +150,7 @@ TEST_CASE("what waits longer than the timeout goes on without ports") {
 
 TEST_CASE("when too many datagrams are open the oldest gives way") {
     Fragments f;
-    f.table = std::make_unique<FragmentTable>(flow::FragmentLimits{.datagrams = 3}, 1);
+    f.table = std::make_unique<FragmentTable>(flow::FragmentLimits{.datagrams = 3}, 1, kSeed);
     rte_mbuf* oldest = f.udp(1, 8);
     f.take(oldest);
     f.take(f.udp(2, 8));
@@ -160,7 +162,7 @@ TEST_CASE("when too many datagrams are open the oldest gives way") {
 
 TEST_CASE("when too much waits the oldest goes on") {
     Fragments f;
-    f.table = std::make_unique<FragmentTable>(flow::FragmentLimits{.waiting = 2}, 1);
+    f.table = std::make_unique<FragmentTable>(flow::FragmentLimits{.waiting = 2}, 1, kSeed);
     rte_mbuf* oldest = f.udp(1, 8);
     f.take(oldest);
     f.take(f.udp(2, 8));
@@ -171,7 +173,7 @@ TEST_CASE("when too much waits the oldest goes on") {
 
 TEST_CASE("a storm of fragments is held within the bounds, and every packet comes out once") {
     Fragments f;
-    f.table = std::make_unique<FragmentTable>(flow::FragmentLimits{.datagrams = 16, .waiting = 32}, 1);
+    f.table = std::make_unique<FragmentTable>(flow::FragmentLimits{.datagrams = 16, .waiting = 32}, 1, kSeed);
     std::size_t out = 0;
     for (unsigned i = 0; i < 10'000; ++i) {
         const auto id = static_cast<std::uint16_t>(i * 2654435761u >> 20);

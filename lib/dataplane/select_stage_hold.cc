@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// SelectStage: what is held of undecided flows, and what becomes of it.
+#include "dataplane/select_stage.h"
+
+namespace yagura::dataplane {
+namespace {
+
+/// How many others are let go for one packet at most.
+constexpr unsigned kLetGoPerPacket = 16;
+
+}  // namespace
+
+/// Keeps a copy, unless the flow has as much as it may (kFull), or there is no room even after older ones
+/// have let go (kShort).
+SelectStage::Hold SelectStage::hold(const match::PacketView& packet, const port::PacketMeta& m,
+                                    flow::FlowEntry& flow, std::uint32_t index,
+                                    const select::Verdict& verdict) {
+    flow::HoldQueue& queue = selector_->held(flow);
+    if (packet.captured > options_.hold_bytes || queue.bytes > options_.hold_bytes - packet.captured) {
+        return Hold::kFull;
+    }
+    const flow::HeldPacket held{.timestamp_ns = m.timestamp_ns,
+                                .order_time = m.order_time,
+                                .order_record = m.order_record,
+                                .offered = verdict.tools,
+                                .pending = 0,
+                                .own = verdict.own,
+                                .counted = verdict.counted,
+                                .size = packet.captured,
+                                .wire_length = packet.wire_length,
+                                .order_file = m.order_file,
+                                .port = m.port.value(),
+                                .malformed = static_cast<std::uint8_t>(m.parsed.malformed),
+                                .in_ledger = verdict.tools == 0};
+    for (unsigned tries = 0;; ++tries) {
+        if (queue.push(store_, held, packet.frame)) return Hold::kHeld;
+        const std::uint32_t oldest = selector_->oldest_inspected();
+        // What waits to be released gives no room yet.
+        if (tries == kLetGoPerPacket || oldest == flow::FlowTable::kNone || oldest == index ||
+            outlet_.waits())
+            break;
+        end_inspection(oldest, select::Selector::End::kShort);
+    }
+    flow_counters_.hold_refused.add(1);
+    return Hold::kShort;
+}
+
+/// Gives held packets what the flow's rules say now. `closed`: for the last time.
+void SelectStage::resolve_held(std::uint32_t index, bool closed) {
+    flow::FlowEntry& flow = flows_.entry(index);
+    flow::HoldQueue& queue = selector_->held(flow);
+    if (queue.empty()) return;
+    if (flow.traced) options_.trace->turn_to(index, now_ns_);
+    if (closed) {
+        if (const auto reason = selector_->resolve_to_nothing(flow)) {
+            SelectPortCounters& counters = port_counters_[queue.port];
+            counters.dropped[static_cast<std::size_t>(*reason)].add(queue.packets, queue.bytes);
+            counters.unparked.add(queue.packets, queue.bytes);
+            if (flow.traced) options_.trace->unheld(0, *reason, queue.packets, queue.bytes);
+            free_chain(queue.chain);
+            queue = {};
+            return;
+        }
+    }
+    bool pending = false;
+    flow::BlockStore::Cursor at(store_, queue.chain);
+    for (;;) {
+        flow::BlockStore::Cursor place = at;
+        flow::HeldPacket held;
+        if (!at.read(&held, sizeof held)) break;
+        at.skip(held.size);
+        const select::Selector::Resolution now = selector_->resolve(flow, held);
+        const std::uint64_t fresh = now.tools & ~held.offered;
+        if (fresh != 0 && held.offered == 0 && options_.keep_details)
+            flows_.details(index).count_offered(held.size);
+        held.pending |= fresh;
+        held.offered |= fresh;
+        held.counted = now.counted;
+        pending |= fresh != 0;
+        if (flow.traced && fresh != 0) options_.trace->unheld(fresh, select::DropReason::kNone, 1, held.size);
+        place.write(&held, sizeof held);
+        if (closed && held.offered == 0) {
+            SelectPortCounters& counters = port_counters_[held.port];
+            counters.dropped[static_cast<std::size_t>(now.reason)].add(1, held.size);
+            counters.unparked.add(1, held.size);
+        }
+        if (closed && fresh == 0 && flow.traced) {
+            options_.trace->unheld(0, held.offered == 0 ? now.reason : select::DropReason::kNone, 1,
+                                   held.size);
+        }
+    }
+    if (pending) {
+        outlet_.release(queue.chain, closed);
+    } else if (closed) {
+        free_chain(queue.chain);
+    }
+    if (closed) queue = {};
+}
+
+/// The outlet may still be at it.
+void SelectStage::free_chain(flow::BlockStore::Chain& chain) {
+    if (outlet_.waits()) {
+        outlet_.release(chain, true);
+    } else {
+        store_.free(chain);
+    }
+}
+
+}  // namespace yagura::dataplane
