@@ -214,7 +214,7 @@ void add_forward(CLI::App& app, Benchmark& chosen) {
         ->check(CLI::Range(1u, 64u));
     add("--tool", options->tool_devices, "DPDK device of a tool, instead of memory; may be repeated")
         ->type_name("DEVICE");
-    add("--size", options->size, "Bytes of a made frame, imix (7:4:1 of 64, 576 and 1518), or capture:FILE")
+    add("--size", options->size, "Bytes of a made frame, imix (7:4:1 of 64, 594 and 1518), or capture:FILE")
         ->capture_default_str();
     add("--flows", options->flows, "Flows of made frames (default: 1000)")->check(CLI::Range(1u, 4'000'000u));
     add("--rules", options->rules,

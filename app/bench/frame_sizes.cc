@@ -23,7 +23,7 @@ double FrameSizes::mean() const {
 
 base::Result<FrameSizes> parse_frame_sizes(std::string_view text) {
     if (text == "imix") {
-        return FrameSizes{.name = "imix", .turn = {64, 576, 64, 64, 576, 64, 1518, 64, 576, 64, 64, 576}};
+        return FrameSizes{.name = "imix", .turn = {64, 594, 64, 64, 594, 64, 1518, 64, 594, 64, 64, 594}};
     }
     std::uint32_t size = 0;
     const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), size);

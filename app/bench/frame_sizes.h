@@ -24,8 +24,8 @@ struct FrameSizes {
 inline constexpr std::uint32_t kLeastFrame = 64;
 inline constexpr std::uint32_t kMostFrame = 1518;
 
-/// A number of bytes, or "imix": the "simple IMIX" of test equipment, of 12 frames 7 of 64 bytes, 4 of 576
-/// and 1 of 1518, the large ones spread evenly.
+/// A number of bytes, or "imix": of 12 frames 7 of 64 bytes, 4 of 594 and 1 of 1518, the large ones spread
+/// evenly. The "simple IMIX" of test equipment, with frames of 594 bytes for its IP packets of 576.
 base::Result<FrameSizes> parse_frame_sizes(std::string_view text);
 
 }  // namespace yagura::bench

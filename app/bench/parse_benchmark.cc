@@ -229,7 +229,9 @@ void add_parse(CLI::App& app, Benchmark& chosen) {
     CLI::App* command = app.add_subcommand("parse", "Cycles per frame of the parser");
     command->add_option("--capture", options->captures, "Measure the frames of a capture too")
         ->type_name("FILE");
-    command->add_option("--size", options->sizes, "Measure TCP frames of these sizes too: bytes, or imix")
+    command
+        ->add_option("--size", options->sizes,
+                     "Measure TCP frames of these sizes too: bytes, or imix (7:4:1 of 64, 594 and 1518)")
         ->delimiter(',');
     command->add_option("--most", options->most, "Frames taken of a capture")
         ->check(CLI::Range(std::size_t{1}, std::size_t{10'000'000}))

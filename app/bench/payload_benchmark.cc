@@ -6,12 +6,14 @@
 #include <rte_cycles.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <map>
 #include <memory>
 #include <optional>
 #include <span>
 
 #include "app/bench/benchmarks.h"
+#include "app/bench/frame_sizes.h"
 #include "app/bench/literals.h"
 #include "app/bench/payload_hits.h"
 #include "app/bench/payload_memory.h"
@@ -22,8 +24,7 @@ namespace yagura::bench {
 namespace {
 
 constexpr std::size_t kMostSegment = 1460;  ///< of 1,500 bytes
-/// Of frames of 64, 594 and 1,518 bytes in the ratio 7 : 4 : 1.
-constexpr std::size_t kImix[] = {6, 536, 6, 536, 6, 6, 1460, 6, 536, 6, 536, 6};
+constexpr std::size_t kHeaders = 54;        ///< of a frame: Ethernet, IPv4, TCP
 
 struct PayloadChoice {
     std::string capture;
@@ -44,6 +45,15 @@ struct Traffic {
     std::uint32_t planted = 0;
 };
 
+/// `text`: bytes of payload, or "imix": what frames of these sizes carry.
+std::vector<std::size_t> segment_sizes(const std::string& text) {
+    if (text != "imix") return {std::stoul(text)};
+    const FrameSizes frames = *parse_frame_sizes(text);
+    std::vector<std::size_t> sizes;
+    for (const std::uint32_t size : frames.turn) sizes.push_back(std::min(size - kHeaders, kMostSegment));
+    return sizes;
+}
+
 base::Result<std::vector<Traffic>> make_traffic(const PayloadChoice& choice) {
     // Enough for as many segments of every size.
     const std::size_t most = choice.segments;
@@ -61,11 +71,8 @@ base::Result<std::vector<Traffic>> make_traffic(const PayloadChoice& choice) {
     for (const std::string& size : choice.sizes) {
         if (size == "capture") {
             traffic.push_back({choice.capture.empty() ? "as made" : "as captured", whole, nullptr});
-        } else if (size == "imix") {
-            traffic.push_back({size, recut(more, kImix, most), nullptr});
         } else {
-            const std::size_t sizes[] = {std::stoul(size)};
-            traffic.push_back({size, recut(more, sizes, most), nullptr});
+            traffic.push_back({size, recut(more, segment_sizes(size), most), nullptr});
         }
     }
     std::erase_if(traffic, [](const Traffic& t) { return t.conversations.segments.empty(); });
@@ -332,7 +339,7 @@ void add_payload(CLI::App& app, Benchmark& chosen) {
         ->capture_default_str();
     command
         ->add_option("--size", choice->sizes,
-                     "Bytes of payload in a segment; imix: of frames of 64, 594 and 1518 bytes, 7 : 4 : 1; "
+                     "Bytes of payload in a segment; imix: what frames carry, 7:4:1 of 64, 594 and 1518; "
                      "capture: as they were cut")
         ->delimiter(',')
         ->check(CLI::IsMember({"imix", "capture"}) | CLI::Range(std::size_t{1}, kMostSegment))

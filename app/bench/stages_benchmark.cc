@@ -222,7 +222,7 @@ void add_stages(CLI::App& app, Benchmark& chosen) {
     command->add_option("--flows", choice->flows, "Flows, a packet of each in turn")
         ->check(CLI::Range(2 * dataplane::kMaxBurst, 4'000'000u))
         ->capture_default_str();
-    add_list("--size", choice->sizes, "Bytes of a frame, or imix");
+    add_list("--size", choice->sizes, "Bytes of a frame, or imix (7:4:1 of 64, 594 and 1518)");
     add_list("--rules", choice->rules, "Rules: the one that matches, and others that do not")
         ->check(CLI::Range(1u, 1'000'000u));
     add_list("--hits", choice->hits, "Percent of the flows that the last rule selects")

@@ -57,7 +57,7 @@ void add_card(CLI::App& app, Benchmark& chosen) {
         ->required()
         ->type_name("FILE");
     auto* size =
-        command->add_option("--size", choice->size, "Bytes of a frame, or imix (64, 594, 1518 as 7:4:1)")
+        command->add_option("--size", choice->size, "Bytes of a frame, or imix (7:4:1 of 64, 594 and 1518)")
             ->check(CLI::IsMember(std::vector<std::string>{"64", "128", "512", "1518", "imix"}))
             ->capture_default_str();
     auto* flows =

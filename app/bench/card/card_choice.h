@@ -3,22 +3,18 @@
 
 #include <cstdint>
 #include <string>
-#include <vector>
 
 namespace yagura::bench {
 
 /// What the user says of the traffic to come.
 struct CardChoice {
     std::string config;
-    std::string size = "imix";  ///< "64", "128", "512", "1518", "imix"
+    std::string size = "imix";  ///< as parse_frame_sizes() reads it
     std::string capture;        ///< frames of this file instead; empty: made ones
     std::uint32_t flows = 10'000;
     double hits = 10;  ///< percent of flows that some rule selects
     std::uint32_t packets_per_flow = 20;
     bool records = false;
-
-    /// Of frames, in turn.
-    std::vector<std::uint32_t> sizes() const;
 };
 
 }  // namespace yagura::bench

@@ -7,6 +7,7 @@
 #include <algorithm>
 
 #include "app/bench/card/flow_classes.h"
+#include "app/bench/frame_sizes.h"
 #include "port/packet_pool.h"
 
 namespace yagura::bench {
@@ -44,17 +45,18 @@ base::Result<std::shared_ptr<const select::PolicySnapshot>> policy_of(const rule
 
 base::Result<TrafficMaker> made_traffic(const broker::LoadedConfig& loaded, const CardChoice& choice,
                                         CardFigures& figures) {
+    const auto sizes = parse_frame_sizes(choice.size);
+    if (!sizes) return sizes.error();
     const auto policy = select::make_policy(loaded.config, loaded.compiled);
     const ClassPlan classes = plan_classes(loaded.config, policy);
     auto plan = std::make_shared<TrafficPlan>();
-    const auto sizes = choice.sizes();
     std::uint64_t fewest = ~std::uint64_t{0};
     for (const FlowClass& one : classes.selected) {
-        plan->selected.emplace_back(one, sizes, choice.packets_per_flow);
+        plan->selected.emplace_back(one, sizes->turn, choice.packets_per_flow);
         fewest = std::min(fewest, one.flows());
     }
     for (const FlowClass& one : classes.others)
-        plan->others.emplace_back(one, sizes, choice.packets_per_flow);
+        plan->others.emplace_back(one, sizes->turn, choice.packets_per_flow);
     plan->hits = choice.hits / 100;
     plan->packets_per_flow = choice.packets_per_flow;
     plan->lap_ns = shortest(loaded.config.inspect.timeouts) / 2;

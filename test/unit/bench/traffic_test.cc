@@ -35,12 +35,12 @@ TEST_CASE("sizes of frames are read, and what is none is refused") {
     }
 }
 
-TEST_CASE("imix is 7:4:1 of 64, 576 and 1518 bytes") {
+TEST_CASE("imix is 7:4:1 of 64, 594 and 1518 bytes") {
     const FrameSizes sizes = *parse_frame_sizes("imix");
     std::map<std::uint32_t, unsigned> count;
     for (std::size_t n = 0; n < 1200; ++n) ++count[sizes.of(n)];
-    CHECK(count == std::map<std::uint32_t, unsigned>{{64, 700}, {576, 400}, {1518, 100}});
-    CHECK(sizes.mean() == Approx((7 * 64 + 4 * 576 + 1518) / 12.0));
+    CHECK(count == std::map<std::uint32_t, unsigned>{{64, 700}, {594, 400}, {1518, 100}});
+    CHECK(sizes.mean() == Approx((7 * 64 + 4 * 594 + 1518) / 12.0));
 }
 
 TEST_CASE("made packets have the sizes, flows and services that are asked for") {
