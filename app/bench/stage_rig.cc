@@ -5,8 +5,6 @@
 
 #include <algorithm>
 
-#include "port/packet.h"
-
 namespace yagura::bench {
 namespace {
 
@@ -79,26 +77,6 @@ std::vector<dataplane::TxStage::Tool> tools_of(
 }
 
 }  // namespace
-
-RecyclingQueue::RecyclingQueue(const FrameSet& set) {
-    for (const FrameSet::Frame& frame : set.frames()) {
-        port::PacketMeta& m = port::meta(frame.packet);
-        m.timestamp_ns = m.order_time = m.order_record = packets_.size();
-        m.order_file = 0;
-        m.port = base::PortId(0);
-        m.wire_length = frame.wire_length;
-        packets_.push_back(frame.packet);
-    }
-}
-
-std::uint16_t RecyclingQueue::receive(std::span<rte_mbuf*> burst) {
-    for (rte_mbuf*& packet : burst) {
-        packet = packets_[next_];
-        if (++next_ == packets_.size()) next_ = 0;
-    }
-    handed_ += burst.size();
-    return static_cast<std::uint16_t>(burst.size());
-}
 
 base::Result<std::unique_ptr<Stages>> Stages::create(Options options) {
     auto to_select = dataplane::PacketRing::create(kRingSize);

@@ -5,43 +5,12 @@
 #include <span>
 #include <vector>
 
-#include "app/bench/frame_set.h"
 #include "dataplane/rx_stage.h"
 #include "dataplane/select_stage.h"
 #include "dataplane/tx_stage.h"
 #include "rules/config.h"
 
 namespace yagura::bench {
-
-/// Hands the same packets out again and again, so that neither a copy nor a pool nor a driver is in the
-/// figures. Nothing of a packet is written: to count references here and in the sink would cost more than the
-/// rings do, and would be measured with them. A packet must have ended before its turn comes again, and must
-/// end in the sink.
-class RecyclingQueue final : public port::RxQueue {
-  public:
-    explicit RecyclingQueue(const FrameSet& set);
-
-    [[nodiscard]] std::uint16_t receive(std::span<rte_mbuf*> burst) override;
-    std::uint64_t handed() const { return handed_; }
-
-  private:
-    std::vector<rte_mbuf*> packets_;
-    std::size_t next_ = 0;
-    std::uint64_t handed_ = 0;
-};
-
-/// Counts.
-class RecyclingSink final : public port::TxQueue {
-  public:
-    [[nodiscard]] std::uint16_t send(std::span<rte_mbuf* const> burst) override {
-        sent_ += burst.size();
-        return static_cast<std::uint16_t>(burst.size());
-    }
-    std::uint64_t sent() const { return sent_; }
-
-  private:
-    std::uint64_t sent_ = 0;
-};
 
 /// The stages of the data path with their rings, run in turn by the caller's thread: one of each, for one
 /// network port. They are wired as dataplane::Pipeline does it for a live run.

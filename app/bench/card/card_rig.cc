@@ -3,7 +3,6 @@
 
 #include <fmt/format.h>
 #include <rte_cycles.h>
-#include <rte_mbuf.h>
 
 #include <algorithm>
 #include <array>
@@ -22,15 +21,10 @@ std::uint16_t LoadedQueue::receive(std::span<rte_mbuf*> burst) {
     return static_cast<std::uint16_t>(n);
 }
 
-std::uint16_t FreeingSink::send(std::span<rte_mbuf* const> burst) {
-    rte_pktmbuf_free_bulk(const_cast<rte_mbuf**>(burst.data()), static_cast<unsigned>(burst.size()));
-    return static_cast<std::uint16_t>(burst.size());
-}
-
 base::Result<std::unique_ptr<CardRig>> CardRig::create(Options options) {
     std::unique_ptr<CardRig> rig(new CardRig(std::move(options)));
     std::vector<port::TxQueue*> sinks;
-    for (FreeingSink& sink : rig->sinks_) sinks.push_back(&sink);
+    for (loop::LoopSink& sink : rig->sinks_) sinks.push_back(&sink);
     auto stages = Stages::create({.source = &rig->queue_,
                                   .sinks = std::move(sinks),
                                   .policy = rig->options_.policy,

@@ -11,6 +11,7 @@
 #include "app/bench/card/traffic.h"
 #include "app/bench/measure.h"
 #include "app/bench/stage_rig.h"
+#include "drivers/loop/loop.h"
 
 namespace yagura::bench {
 
@@ -22,12 +23,6 @@ class LoadedQueue final : public port::RxQueue {
 
   private:
     std::span<rte_mbuf* const> rest_;
-};
-
-/// Frees, and counts.
-class FreeingSink final : public port::TxQueue {
-  public:
-    [[nodiscard]] std::uint16_t send(std::span<rte_mbuf* const> burst) override;
 };
 
 /// The stages with some policy and some traffic, as one thing that is measured.
@@ -84,7 +79,7 @@ class CardRig {
 
     Options options_;
     LoadedQueue queue_;
-    std::vector<FreeingSink> sinks_;
+    std::vector<loop::LoopSink> sinks_;
     std::unique_ptr<Stages> stages_;
     Counts mark_;
     std::array<double, kParts> usual_{};  ///< cycles of a stage's turn, lately
