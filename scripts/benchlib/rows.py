@@ -15,6 +15,8 @@ FRAME = 64
 FEW_FLOWS, MANY_FLOWS = 1000, 1_000_000
 PATTERNS = 1000
 PARALLEL_AIM = 1.7
+# A label of `yagura-bench payload`.
+HIT_SHARE = 'sessions with a hit, %'
 
 # `title`: what yagura does; `beside`: what it is compared with; `aim` of the ratio: None for a figure without one,
 # `at_most`: it must not be exceeded; `measure`: Context to Outcome, raises Skipped or processes.Failed.
@@ -79,24 +81,32 @@ def too_many_packets(capture):
         if capture.packets > most else None
 
 
-def content(name, segments, sessions, **more):
-    """A row of `yagura-bench payload`, which brings its own ceiling."""
+def content(name, labels, *more):
+    """A row of `yagura-bench payload`, which brings its own ceiling: the row that has these labels. `more`: options."""
     def measure(context):
         need(yagura.missing(context, 'payload'))
-        words = ['--patterns', str(PATTERNS), *quick_repeats(context)]
+        words = ['--patterns', str(PATTERNS), *more, *quick_repeats(context)]
         if context.source:
             words += ['--capture', context.source]
         if context.rule_files:
             words += ['--rules', context.rule_files]
         document, command = yagura.inner(context, 'payload', *words)
         for _, row in yagura.rows_of(document):
-            labels = {key: str(value) for key, value in row.items()}
-            if labels.get('segments') == segments and labels.get('sessions') == sessions \
-                    and all(labels.get(key) == value for key, value in more.items()):
+            if all(str(row.get(label)) == value for label, value in labels.items()):
                 return inner_outcome(context, name, document, command, row['figures'], 'yagura', 'hs_scan_stream')
-        raise Skipped(f'this yagura-bench has no figures of segments "{segments}", sessions "{sessions}"'
-                      + ''.join(f', {key} {value}' for key, value in more.items()))
+        raise Skipped('this yagura-bench has no figures of '
+                      + ', '.join(f'{label} "{value}"' for label, value in labels.items()))
     return measure
+
+
+def undecided(name, segments, sessions):
+    return content(name, {'segments': segments, 'sessions': sessions})
+
+
+def decided(name, segments):
+    """All sessions have a pattern in them, and go on unscanned from there."""
+    return content(name, {'segments': segments, HIT_SHARE: '100'}, '--size', 'capture,1448', '--sessions', 'go-on', '--hits',
+                   '100')
 
 
 def inner_outcome(context, name, document, command, figures, mine, peer):
@@ -104,7 +114,7 @@ def inner_outcome(context, name, document, command, figures, mine, peer):
     if first is None or second is None:
         raise Skipped(f'this yagura-bench has no figures "{mine}" and "{peer}"')
     notes = [note for table in document['tables'] for note in table['notes'] if table['title'].startswith('Payload')]
-    return Outcome(name=name, status='measured', unit=first['unit'], yagura='yagura', peer=peer,
+    return Outcome(name=name, status='measured', unit=second['unit'], yagura='yagura', peer=peer,
                    pairs=[Pair(*pair) for pair in zip(first['repeats'], second['repeats'])], notes=notes,
                    commands=[context.shown(command)])
 
@@ -162,10 +172,14 @@ ROWS = (
         openvswitch_with(10)),
     Row('ovs-1000', 'the same with 1000 rules', SWITCH, 3.0, False, openvswitch_with(1000)),
     Row('content', f'looks for {PATTERNS} patterns in sessions that go on, segments as captured', SCAN, 0.9, False,
-        content('content', 'as captured', 'go on')),
-    Row('content-1448', 'the same in segments of 1448 bytes', SCAN, 0.9, False, content('content-1448', '1448', 'go on')),
+        undecided('content', 'as captured', 'go on')),
+    Row('content-1448', 'the same in segments of 1448 bytes', SCAN, 0.9, False, undecided('content-1448', '1448', 'go on')),
     Row('content-held', f'looks for {PATTERNS} patterns in new sessions, each held until it ends', SCAN, None, False,
-        content('content-held', 'as captured', 'new, held')),
+        undecided('content-held', 'as captured', 'new, held')),
+    Row('content-decided', f'finds one of {PATTERNS} patterns in every session, and scans none of it from there on', SCAN, 1.0,
+        False, decided('content-decided', 'as captured')),
+    Row('content-decided-1448', 'the same in segments of 1448 bytes', SCAN, 1.0, False,
+        decided('content-decided-1448', '1448')),
     Row('flows', f'cycles per packet with {MANY_FLOWS} flows', f'with {FEW_FLOWS}', 2.0, True, flows),
     Row('cores', 'two data cores', 'one', PARALLEL_AIM if spare_cpu() else None, False, cores),
     Row('copy-4', 'copies each packet to 4 tools', 'to 1', 0.5, False, copies),

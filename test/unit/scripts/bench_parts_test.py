@@ -273,6 +273,57 @@ class Commands(unittest.TestCase):
             self.assertEqual(peer.first_burst, burst)
 
 
+class Content(Folder):
+    """The rows that take their figures from `yagura-bench payload`."""
+
+    def setUp(self):
+        super().setUp()
+        self.addCleanup(setattr, yagura, 'missing', yagura.missing)
+        self.addCleanup(setattr, yagura, 'inner', yagura.inner)
+        yagura.missing = lambda context, benchmark: None
+        yagura.inner = self.inner
+        self.asked = []
+        self.table = [('as captured', 'go on', [9, 10]), ('1448', 'go on', [18, 20]), ('as captured', 'new, held', [5, 5])]
+        self.with_hits = [('as captured', '0', [7, 7]), ('as captured', '100', [30, 40]), ('1448', '100', [60, 50])]
+
+    def inner(self, context, benchmark, *words):
+        self.asked.append(words)
+
+        def figures(unit, repeats):
+            return {'yagura': {'unit': unit, 'repeats': repeats}, 'hs_scan_stream': {'unit': 'Gbit/s', 'repeats': [20, 20]}}
+        return {'tables': [
+            {'title': 'Payload of undecided flows', 'notes': [], 'rows': [
+                {'patterns': '1000', 'segments': segments, 'sessions': sessions, 'figures': figures('Gbit/s', repeats)}
+                for segments, sessions, repeats in self.table]},
+            {'title': 'Payload of flows that are decided', 'notes': ['a note'], 'rows': [
+                {'patterns': '1000', 'segments': segments, rows.HIT_SHARE: hits,
+                 'figures': figures('Gbit/s on the wire', repeats)}
+                for segments, hits, repeats in self.with_hits]}]}, [benchmark, *words]
+
+    def ratios(self, name):
+        row, = [row for row in rows.ROWS if row.name == name]
+        return [pair.ratio for pair in row.measure(context(self.folder)).pairs]
+
+    def test_each_row_takes_the_figures_that_it_names(self):
+        for name, expected in (('content', [0.45, 0.5]), ('content-1448', [0.9, 1.0]), ('content-held', [0.25, 0.25]),
+                               ('content-decided', [1.5, 2.0]), ('content-decided-1448', [3.0, 2.5])):
+            with self.subTest(name):
+                self.assertEqual(self.ratios(name), expected)
+
+    def test_decided_sessions_all_have_a_hit_and_their_aim_is_the_bare_scan(self):
+        self.ratios('content-decided')
+        words = self.asked[0]
+        self.assertEqual(words[words.index('--hits') + 1], '100')
+        for row in rows.ROWS:
+            if row.name.startswith('content-decided'):
+                self.assertEqual((row.aim, row.at_most), (1.0, False))
+
+    def test_a_row_without_figures_is_skipped_and_says_of_what(self):
+        self.with_hits = []
+        with self.assertRaisesRegex(pairs.Skipped, 'segments "as captured", sessions with a hit, % "100"'):
+            self.ratios('content-decided')
+
+
 class Hugepages(Folder):
     def pool(self, total, free):
         for name, value in (('nr_hugepages', total), ('free_hugepages', free)):
