@@ -41,7 +41,7 @@ void CardRig::play(std::size_t packets, std::span<std::uint64_t> cycles) {
     while (packets > 0) {
         const auto all = options_.circle->packets();
         const std::size_t n = std::min({packets, all.size(), std::size_t{kChunk}});
-        options_.traffic->fill(all.first(n));
+        options_.writer->fill(all.first(n));
         queue_.load(all.first(n));
         const std::size_t bursts = (n + kBurst - 1) / kBurst;
         if (options_.select_on != nullptr) {
@@ -99,7 +99,7 @@ void CardRig::clock(std::size_t stage, std::uint64_t cycles, std::span<std::uint
 
 void CardRig::open() {
     std::array<std::uint64_t, kParts> ignored{};
-    play(options_.traffic->opening() + kChunk, ignored);
+    play(options_.writer->opening() + kChunk, ignored);
 }
 
 Subject CardRig::subject() {
@@ -129,7 +129,7 @@ Events CardRig::events() const {
     const auto per_packet = [packets](std::uint64_t to, std::uint64_t from) {
         return static_cast<double>(to - from) / packets;
     };
-    return {.fresh = options_.traffic->fresh(),
+    return {.fresh = options_.writer->fresh(),
             .selected = per_packet(now.forwarded, mark_.forwarded),
             .copies = per_packet(now.offered, mark_.offered),
             .scanned = per_packet(now.scanned, mark_.scanned),

@@ -7,8 +7,8 @@
 
 #include "app/bench/card/other_cpu.h"
 #include "app/bench/card/packet_circle.h"
+#include "app/bench/card/packet_writer.h"
 #include "app/bench/card/prediction.h"
-#include "app/bench/card/traffic.h"
 #include "app/bench/measure.h"
 #include "app/bench/stage_rig.h"
 #include "drivers/loop/loop.h"
@@ -30,7 +30,7 @@ class CardRig {
   public:
     struct Options {
         PacketCircle* circle;
-        std::unique_ptr<Traffic> traffic;
+        std::unique_ptr<PacketWriter> writer;
         std::shared_ptr<const select::PolicySnapshot> policy;
         rules::Inspect inspect;
         std::size_t tools = 1;

@@ -20,16 +20,16 @@ constexpr std::size_t kSlice = 16 * CardRig::kChunk;
 constexpr unsigned kFewerSlices = 100;
 constexpr std::size_t kLongestWarmUp = 32 * CardRig::kChunk;
 
-/// Made or captured; gives each rig its own.
+/// Made or captured; gives each rig a writer of its own.
 struct TrafficMaker {
     std::shared_ptr<const TrafficPlan> made;
     std::shared_ptr<const CapturePlan> captured;
     std::uint32_t flows = 0;
 
     std::size_t packets_of_lap() const { return captured ? captured->frames.size() : flows; }
-    std::unique_ptr<Traffic> make(bool few, bool ends) const {
-        if (captured) return make_traffic(captured, ends);
-        return make_traffic(made, few ? std::min(kFewFlows, flows) : flows, ends);
+    std::unique_ptr<PacketWriter> make(bool few, bool ends) const {
+        if (captured) return make_writer(captured, ends);
+        return make_writer(made, few ? std::min(kFewFlows, flows) : flows, ends);
     }
 };
 
@@ -228,7 +228,7 @@ class Study {
             return;
         }
         auto rig = CardRig::create({.circle = circle_.get(),
-                                    .traffic = traffic_.make(kind.few, kind.ends),
+                                    .writer = traffic_.make(kind.few, kind.ends),
                                     .policy = std::move(*policy),
                                     .inspect = config.inspect,
                                     .tools = loaded_.config.tool_ports().size(),

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include "app/bench/card/traffic.h"
+#include "app/bench/card/packet_writer.h"
 
 #include <rte_mbuf.h>
 
@@ -30,9 +30,9 @@ void describe(rte_mbuf* packet, std::uint32_t size, std::uint32_t wire_length, s
     m.wire_length = wire_length;
 }
 
-class MadeTraffic final : public Traffic {
+class MadePackets final : public PacketWriter {
   public:
-    MadeTraffic(std::shared_ptr<const TrafficPlan> plan, std::uint32_t flows, bool ends)
+    MadePackets(std::shared_ptr<const TrafficPlan> plan, std::uint32_t flows, bool ends)
         : plan_(std::move(plan)), ends_(ends), slots_(flows) {
         for (std::uint32_t s = 0; s < flows; ++s) slots_[s].target = ends ? s % plan_->packets_per_flow : 1;
     }
@@ -89,9 +89,9 @@ class MadeTraffic final : public Traffic {
     std::uint64_t now_ = kNow;
 };
 
-class CapturedTraffic final : public Traffic {
+class CapturedPackets final : public PacketWriter {
   public:
-    CapturedTraffic(std::shared_ptr<const CapturePlan> plan, bool ends)
+    CapturedPackets(std::shared_ptr<const CapturePlan> plan, bool ends)
         : plan_(std::move(plan)), ends_(ends) {}
 
     void fill(std::span<rte_mbuf* const> packets) override {
@@ -157,9 +157,9 @@ double TrafficPlan::bytes_per_packet() const {
     return hit * mean(selected) + (1 - hit) * mean(others);
 }
 
-std::unique_ptr<Traffic> make_traffic(std::shared_ptr<const TrafficPlan> plan, std::uint32_t flows,
-                                      bool ends) {
-    return std::make_unique<MadeTraffic>(std::move(plan), flows, ends);
+std::unique_ptr<PacketWriter> make_writer(std::shared_ptr<const TrafficPlan> plan, std::uint32_t flows,
+                                          bool ends) {
+    return std::make_unique<MadePackets>(std::move(plan), flows, ends);
 }
 
 base::Result<std::shared_ptr<const CapturePlan>> CapturePlan::create(const RawFrames& raw,
@@ -196,8 +196,8 @@ double CapturePlan::bytes_per_packet() const {
     return sum / static_cast<double>(frames.size());
 }
 
-std::unique_ptr<Traffic> make_traffic(std::shared_ptr<const CapturePlan> plan, bool ends) {
-    return std::make_unique<CapturedTraffic>(std::move(plan), ends);
+std::unique_ptr<PacketWriter> make_writer(std::shared_ptr<const CapturePlan> plan, bool ends) {
+    return std::make_unique<CapturedPackets>(std::move(plan), ends);
 }
 
 }  // namespace yagura::bench

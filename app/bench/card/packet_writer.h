@@ -17,9 +17,9 @@ namespace yagura::bench {
 
 /// Packets without end, written into mbufs: one after the other, as a driver would leave them. Each has its
 /// own place; what they make of the same plan is the same.
-class Traffic {
+class PacketWriter {
   public:
-    virtual ~Traffic() = default;
+    virtual ~PacketWriter() = default;
     /// Writes the next packets.
     virtual void fill(std::span<rte_mbuf* const> packets) = 0;
     /// Packets to be played before the traffic is as it will always be: some of each flow that there is. The
@@ -43,8 +43,8 @@ struct TrafficPlan {
 
 /// `flows` at the same time, which speak in turn. With `ends` each has so many packets, then another takes
 /// its place; else they go on for ever.
-std::unique_ptr<Traffic> make_traffic(std::shared_ptr<const TrafficPlan> plan, std::uint32_t flows,
-                                      bool ends);
+std::unique_ptr<PacketWriter> make_writer(std::shared_ptr<const TrafficPlan> plan, std::uint32_t flows,
+                                          bool ends);
 
 /// Frames of a capture, which can be written to where they tell flows apart.
 struct CapturePlan {
@@ -62,6 +62,6 @@ struct CapturePlan {
 };
 
 /// Round and round. With `ends` each lap's flows are new: the client's address has other low 16 bits.
-std::unique_ptr<Traffic> make_traffic(std::shared_ptr<const CapturePlan> plan, bool ends);
+std::unique_ptr<PacketWriter> make_writer(std::shared_ptr<const CapturePlan> plan, bool ends);
 
 }  // namespace yagura::bench
