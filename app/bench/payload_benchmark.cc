@@ -347,7 +347,8 @@ void add_payload(CLI::App& app, Benchmark& chosen) {
     command->add_option("--sessions", choice->sessions, "Sessions that go on, or are new and held")
         ->delimiter(',')
         ->transform(CLI::CheckedTransformer(
-            std::map<std::string, AtLap>{{"go-on", AtLap::kGoesOn}, {"new", AtLap::kIsNew}}));
+                        std::map<std::string, AtLap>{{"go-on", AtLap::kGoesOn}, {"new", AtLap::kIsNew}})
+                        .description("{go-on,new}"));
     command->add_option("--hits", choice->hits, "Share of sessions in which a pattern is found, in percent")
         ->delimiter(',')
         ->check(CLI::Range(0u, 100u))
