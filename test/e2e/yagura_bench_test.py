@@ -210,6 +210,21 @@ class BenchmarksTest(unittest.TestCase):
         rows = self.rows("parse", "--size", "128,imix")
         self.assertEqual([row["frames"] for row in rows[-2:]], ["IPv4 TCP, 128 bytes", "IPv4 TCP, imix"])
 
+    def test_payload_with_hits(self):
+        process = bench("payload", "--patterns", "10", "--size", "imix,1448", "--sessions", "go-on", "--hits", "0,100",
+                        "--segments", "256", *self.SHORT)
+        self.assertEqual(process.returncode, OK, process.stderr)
+        undecided, decided, _ = json.loads(process.stdout)["tables"]
+        self.assertEqual([(row["segments"], row["sessions"]) for row in undecided["rows"]],
+                         [("imix", "go on"), ("1448", "go on")])
+        # scripts/bench takes its rows by these names.
+        self.assertEqual([(row["segments"], row["sessions with a hit, %"]) for row in decided["rows"]],
+                         [("imix", "0"), ("imix", "100"), ("1448", "0"), ("1448", "100")])
+        for row in decided["rows"]:
+            self.assertLessEqual({"yagura", "hs_scan_stream"}, set(row["figures"]))
+        large = [row["figures"]["scanned"]["median"] for row in decided["rows"] if row["segments"] == "1448"]
+        self.assertLess(large[1], large[0])
+
 
 if __name__ == "__main__":
     unittest.main()
