@@ -28,6 +28,8 @@ namespace yagura::bench {
 namespace {
 
 constexpr unsigned kBurst = 32;
+/// For the stage in a row: it fetches for one while it deals with another.
+constexpr unsigned kRow = 8;
 constexpr std::uint64_t kNow = 1'700'000'000'000'000'000;
 constexpr std::uint64_t kHashSeed = 1;
 
@@ -92,6 +94,10 @@ class OwnTable {
         for (const Asked& a : burst) table_.prefetch(a.hash);
         std::array<std::uint32_t, kBurst> candidates;
         for (unsigned i = 0; i < kBurst; ++i) candidates[i] = table_.candidate(burst[i].hash);
+        for (unsigned i = 0; i < kBurst; ++i) {
+            if (candidates[i] == flow::FlowTable::kElsewhere)
+                candidates[i] = table_.second_candidate(burst[i].hash);
+        }
         for (unsigned i = 0; i < kBurst; ++i) {
             const Asked& a = burst[i];
             if (candidates[i] != flow::FlowTable::kNone &&
@@ -183,12 +189,13 @@ class SelectRig {
         for (std::uint32_t n = 0; n < flows; n += kBurst) {
             for (std::uint32_t i = 0; i < kBurst; ++i) asked[i] = numbered(std::min(n + i, flows - 1));
             rig->put(asked);
-            rig->select_.turn();
+            rig->select(1);
             rig->take();
         }
         return rig;
     }
 
+    /// Room for kRow bursts between two calls of take().
     void put(const std::array<Asked, kBurst>& burst) {
         std::array<rte_mbuf*, kBurst> packets;
         for (unsigned i = 0; i < kBurst; ++i) {
@@ -200,13 +207,17 @@ class SelectRig {
             m.reversed = burst[i].reversed;
         }
         lost_ += kBurst - input_->put(packets);
+        inside_ += kBurst;
     }
-    void select() { select_.turn(); }
+    /// A burst is dealt with one turn after it was taken.
+    void select(unsigned bursts) {
+        for (unsigned turn = 0; turn <= bursts; ++turn) select_.turn();
+    }
     void take() {
         std::array<rte_mbuf*, kBurst> packets;
-        lost_ += kBurst - output_->take(packets);
+        while (const unsigned taken = output_->take(packets)) inside_ -= taken;
     }
-    std::uint64_t lost() const { return lost_ + select_.flow_counters().untracked.get(); }
+    std::uint64_t lost() const { return lost_ + inside_ + select_.flow_counters().untracked.get(); }
 
   private:
     static constexpr unsigned kRing = 4096;
@@ -247,6 +258,7 @@ class SelectRig {
     const FrameSet& set_;
     std::size_t next_ = 0;
     std::uint64_t lost_ = 0;
+    std::uint64_t inside_ = 0;
     std::unique_ptr<dataplane::PacketRing> input_;
     std::unique_ptr<dataplane::PacketRing> output_;
     flow::BlockStore store_;
@@ -276,17 +288,19 @@ struct Size {
         };
         const Subject stage{.run =
                                 [this](std::size_t items, std::span<std::uint64_t> parts) {
-                                    for (std::size_t i = 0; i < items; i += kBurst) {
-                                        select->put(traffic->burst());
+                                    for (std::size_t i = 0; i < items; i += std::size_t{kRow} * kBurst) {
+                                        for (unsigned n = 0; n < kRow; ++n) select->put(traffic->burst());
                                         const std::uint64_t start = rte_rdtsc();
-                                        select->select();
+                                        select->select(kRow);
                                         parts[0] += rte_rdtsc() - start;
                                         select->take();
                                     }
                                 },
                             .parts = 1};
         constexpr std::size_t kWarmUp = 32'768;
-        return {.subjects = {table(own.get()), table(peer.get()), stage}, .unit = kBurst, .warm_up = kWarmUp};
+        return {.subjects = {table(own.get()), table(peer.get()), stage},
+                .unit = kRow * kBurst,
+                .warm_up = kWarmUp};
     }
 };
 

@@ -219,7 +219,9 @@ Group PayloadRig::group() {
             .unit = tape_.packets().size()};
 }
 
-base::Result<void> PayloadRig::check() const {
+base::Result<void> PayloadRig::check() {
+    while (select_.has_taken()) select_.turn();
+    drain();
     const std::uint64_t scanned = selector_.inspector().counters().scanned_bytes.get();
     const dataplane::SelectStage::FlowCounters& flows = select_.flow_counters();
     if (lost_ + flows.untracked.get() + selector_.let_go() + selector_.uninspected() != 0)

@@ -82,7 +82,7 @@ class PayloadRig {
 
     /// All that was put in was scanned, once, and found nothing; of kIsAnother, nothing was scanned twice and
     /// nothing was lost. Else the figures mean nothing.
-    base::Result<void> check() const;
+    base::Result<void> check();
     /// Of the bytes that were put in.
     double scanned_share() const;
     /// Of one direction's stream.

@@ -116,4 +116,11 @@ bool Stages::sends() const {
     return std::ranges::any_of(to_tools_, [](const Ring& ring) { return ring->count() != 0; });
 }
 
+void Stages::drain() {
+    do {
+        select_.turn();
+        tx_.turn();
+    } while (to_select_->count() != 0 || select_.has_taken() || sends());
+}
+
 }  // namespace yagura::bench

@@ -47,6 +47,8 @@ class Stages {
     const select::Selector& selector() const { return selector_; }
     /// Something is on its way to a tool.
     bool sends() const;
+    /// Deals with what was received and is still on its way.
+    void drain();
 
   private:
     using Ring = std::unique_ptr<dataplane::PacketRing>;

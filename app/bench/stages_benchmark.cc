@@ -119,7 +119,8 @@ class Setting {
     }
 
     /// Everything that went in came out, or the figures mean nothing.
-    base::Result<void> check() const {
+    base::Result<void> check() {
+        stages_->drain();
         if (store_->whole()) return {};
         return base::Error{"some packets did not come out"};
     }

@@ -4,6 +4,7 @@
 #include <rte_prefetch.h>
 
 #include <algorithm>
+#include <bit>
 
 #include "base/clock.h"
 
@@ -14,6 +15,8 @@ namespace {
 constexpr std::uint32_t kFinishPerTurn = 4096;
 /// How many entries are looked at for a new one.
 constexpr std::uint32_t kLooksPerFlow = 4;
+/// And how many packets pay for one look, besides the one that every turn has.
+constexpr std::uint32_t kPacketsPerLook = 16;
 /// How often an idle live stage looks at the clock.
 constexpr unsigned kIdleTurns = 1024;
 
@@ -53,7 +56,8 @@ SelectStage::SelectStage(Options options, ToolOutlet::Options outlet, flow::Bloc
       buffer_(std::make_unique<port::FrameBuffer>()) {}
 
 SelectStage::~SelectStage() {
-    for (; at_ < count_; ++at_) rte_pktmbuf_free(burst_[at_]);
+    for (; at_ < burst_->count; ++at_) rte_pktmbuf_free(burst_->packets[at_]);
+    if (next_->count != 0) rte_pktmbuf_free_bulk(next_->packets.data(), next_->count);
     if (unwanted_count_ != 0) rte_pktmbuf_free_bulk(unwanted_.data(), unwanted_count_);
 }
 
@@ -64,16 +68,46 @@ unsigned SelectStage::turn() {
         outlet_.flush();
         if (outlet_.waits()) return handled;
     }
-    if (at_ < count_) handled += go_on();
+    handled += go_on();
     for (PacketRing* input : options_.inputs) {
-        if (outlet_.waits()) return handled;
-        if (options_.pressure == Pressure::kPushBack && !outlet_.has_room()) return handled;
+        if (!may_begin()) return handled;
+        begin();
         take(*input);
+        look_elsewhere();
         handled += go_on();
     }
     sweep(handled);
-    if (handled == 0 && !outlet_.waits() && !finished_.load(std::memory_order_relaxed)) finish();
+    if (handled == 0 && !has_taken() && !outlet_.waits() && !finished_.load(std::memory_order_relaxed))
+        finish();
     return handled;
+}
+
+/// What comes of a burst has room.
+bool SelectStage::may_begin() {
+    return at_ == burst_->count && !outlet_.waits() &&
+           (options_.pressure != Pressure::kPushBack || outlet_.has_room());
+}
+
+/// The burst taken last is the one to be dealt with now.
+void SelectStage::begin() {
+    std::swap(burst_, next_);
+    next_->count = next_->arrivals = 0;
+    at_ = 0;
+    elsewhere_ = 0;
+    for (unsigned i = 0; i < burst_->count; ++i) {
+        prefetch_meta(burst_->packets[i]);
+        const std::uint32_t candidate = flows_.candidate(burst_->hashes[i], options_.keep_details);
+        candidates_[i] = candidate;
+        elsewhere_ |= std::uint64_t{candidate == flow::FlowTable::kElsewhere} << i;
+    }
+}
+
+/// Flows that are not in their first bucket.
+void SelectStage::look_elsewhere() {
+    for (std::uint64_t rest = elsewhere_; rest != 0; rest &= rest - 1) {
+        const auto i = static_cast<std::size_t>(std::countr_zero(rest));
+        candidates_[i] = flows_.second_candidate(burst_->hashes[i], options_.keep_details);
+    }
 }
 
 /// Goes over to a policy that was published. What is open under the one before ends with it, in this turn:
@@ -96,68 +130,71 @@ bool SelectStage::adopt_policy() {
 }
 
 void SelectStage::take(PacketRing& input) {
-    count_ = input.take({burst_.data(), options_.burst});
-    at_ = 0;
-    if (count_ == 0) return;
-    const std::span<rte_mbuf* const> burst(burst_.data(), count_);
-    for (rte_mbuf* packet : burst) prefetch_meta(packet);
+    next_->count = input.take({next_->packets.data(), options_.burst});
+    if (next_->count == 0) return;
+    const std::span<rte_mbuf* const> packets(next_->packets.data(), next_->count);
     Arrival run{};
-    for (rte_mbuf* packet : burst) {
-        const port::PacketMeta& m = port::meta(packet);
+    for (std::size_t i = 0; i < packets.size(); ++i) {
+        const port::PacketMeta& m = port::meta(packets[i]);
+        next_->hashes[i] = m.flow_hash;
         flows_.prefetch(m.flow_hash);
         if (m.port != run.port) [[unlikely]] {
-            if (run.packets != 0) arrived_[arrivals_++] = run;
+            if (run.packets != 0) next_->arrived[next_->arrivals++] = run;
             run = {.port = m.port, .packets = 0, .bytes = 0};
         }
         ++run.packets;
-        run.bytes += rte_pktmbuf_pkt_len(packet);
+        run.bytes += rte_pktmbuf_pkt_len(packets[i]);
     }
-    arrived_[arrivals_++] = run;
-    for (unsigned i = 0; i < count_; ++i) {
-        candidates_[i] = flows_.candidate(port::meta(burst[i]).flow_hash, options_.keep_details);
-    }
+    next_->arrived[next_->arrivals++] = run;
 }
 
 /// Deals with the burst, as far as the outlet takes what comes of it. Returns the packets dealt with.
 unsigned SelectStage::go_on() {
+    if (at_ == burst_->count) return 0;
     const unsigned begin = at_;
+    const Taken& burst = *burst_;
     SettledRun run;
-    while (at_ < count_ && !outlet_.waits()) {
+    while (at_ < burst.count && !outlet_.waits()) {
         const unsigned i = at_++;
-        if (take_settled(burst_[i], candidates_[i], run)) [[likely]]
+        if (take_settled(i, run)) [[likely]]
             continue;
+        end_run(run);
+        run = {};
         fetch_ahead();
-        select_one(burst_[i], candidates_[i]);
+        select_one(burst.packets[i], candidates_[i]);
     }
     end_run(run);
     // Taken is counted last, and by sizes read before tx can free a packet: what is not yet offered is still
     // in flight.
     outlet_.flush();
     const unsigned handled = at_ - begin;
-    if (at_ < count_) return handled;
-    for (const Arrival& arrival : std::span(arrived_.data(), arrivals_))
+    if (at_ < burst.count) return handled;
+    for (const Arrival& arrival : std::span(burst.arrived.data(), burst.arrivals))
         port_counters_[arrival.port.index()].taken.add(arrival.packets, arrival.bytes);
     if (unwanted_count_ != 0) rte_pktmbuf_free_bulk(unwanted_.data(), unwanted_count_);
-    count_ = at_ = arrivals_ = unwanted_count_ = 0;
+    unwanted_count_ = 0;
     return handled;
 }
 
 /// Before a packet whose payload may be looked at: what the next ones need of an undecided flow, and what
 /// take() has fetched, for that payload may drive it out.
 inline void SelectStage::fetch_ahead() {
-    if (at_ == count_ || !selector_->inspects_payload()) return;
-    prefetch_meta(burst_[at_]);
+    if (at_ == burst_->count || !selector_->inspects_payload()) return;
+    prefetch_meta(burst_->packets[at_]);
     if (candidates_[at_] != flow::FlowTable::kNone)
-        selector_->prefetch_stream(flows_.entry(candidates_[at_]), port::meta(burst_[at_]).parsed.key);
-    if (at_ + 1 < count_ && candidates_[at_ + 1] != flow::FlowTable::kNone)
+        selector_->prefetch_stream(flows_.entry(candidates_[at_]),
+                                   port::meta(burst_->packets[at_]).parsed.key);
+    if (at_ + 1 < burst_->count && candidates_[at_ + 1] != flow::FlowTable::kNone)
         selector_->prefetch(flows_.entry(candidates_[at_ + 1]));
 }
 
 /// What nearly every packet is: a sound one of a flow whose verdict is known. False: it is not, and nothing
 /// has been done.
-inline bool SelectStage::take_settled(rte_mbuf* packet, std::uint32_t candidate, SettledRun& run) {
+[[gnu::always_inline]] inline bool SelectStage::take_settled(unsigned place, SettledRun& run) {
+    const std::uint32_t candidate = candidates_[place];
     if (candidate == flow::FlowTable::kNone) [[unlikely]]
         return false;
+    const rte_mbuf* const packet = burst_->packets[place];
     const port::PacketMeta& m = port::meta(packet);
     const flow::FlowEntry& flow = flows_.entry(candidate);
     if (!selector_->settled(flow) || m.parsed.malformed != net::Malformed::kNone ||
@@ -169,7 +206,7 @@ inline bool SelectStage::take_settled(rte_mbuf* packet, std::uint32_t candidate,
     now_ns_ = std::max(now_ns_, m.order_time);
     if (flow.decision != run.decision || m.port != run.port) [[unlikely]] {
         end_run(run);
-        run = begin_run(flow.decision, m.port);
+        run = begin_run(place, flow.decision, m.port);
     }
     const std::uint32_t captured = rte_pktmbuf_pkt_len(packet);
     ++run.packets;
@@ -179,32 +216,34 @@ inline bool SelectStage::take_settled(rte_mbuf* packet, std::uint32_t candidate,
         count_flow(details, m, captured, false);
         if (run.tools != 0) details.count_offered(captured);
     }
-    if (run.tools != 0) {
-        outlet_.offer(packet, run.tools);
-    } else {
-        unwanted_[unwanted_count_++] = packet;
-    }
     return true;
 }
 
-SelectStage::SettledRun SelectStage::begin_run(std::uint32_t decision, base::PortId port) const {
+SelectStage::SettledRun SelectStage::begin_run(unsigned place, std::uint32_t decision,
+                                               base::PortId port) const {
     const auto [tools, reason] = selector_->decision(decision);
-    return {.decision = decision, .port = port, .reason = reason, .tools = tools};
+    return {.first = place, .decision = decision, .port = port, .reason = reason, .tools = tools};
 }
 
-void SelectStage::end_run(SettledRun run) {
+void SelectStage::end_run(const SettledRun& run) {
     if (run.packets == 0) return;
     selector_->count(run.decision, {run.packets, run.bytes});
     SelectPortCounters& counters = port_counters_[run.port.index()];
-    base::PacketCounter& counter =
-        run.tools != 0 ? counters.forwarded : counters.dropped[static_cast<std::size_t>(run.reason)];
-    counter.add(run.packets, run.bytes);
+    const std::span<rte_mbuf* const> packets(burst_->packets.data() + run.first, run.packets);
+    if (run.tools != 0) {
+        counters.forwarded.add(run.packets, run.bytes);
+        outlet_.offer(packets, run.bytes, run.tools);
+    } else {
+        counters.dropped[static_cast<std::size_t>(run.reason)].add(run.packets, run.bytes);
+        std::ranges::copy(packets, unwanted_.begin() + unwanted_count_);
+        unwanted_count_ += run.packets;
+    }
 }
 
 flow::FlowTable::Found SelectStage::find(const port::PacketMeta& m, std::uint32_t candidate) {
     const flow::Arrival arrival{
         .now_ns = m.order_time, .tcp_flags = m.parsed.tcp_flags, .has_payload = m.parsed.payload_size != 0};
-    if (candidate != flow::FlowTable::kNone && flows_.is_established(candidate) &&
+    if (candidate != flow::FlowTable::kNone && flows_.is_open(candidate) &&
         flows_.goes_on(candidate, m.parsed.key, m.reversed, arrival)) {
         return {.index = candidate, .reverse = m.reversed != (flows_.entry(candidate).key_reversed != 0)};
     }
@@ -300,7 +339,7 @@ void SelectStage::select_one(rte_mbuf* packet, std::uint32_t candidate) {
     }
     if (verdict.tools != 0) {
         counters.forwarded.add(1, captured);
-        outlet_.offer(packet, verdict.tools);
+        outlet_.offer({&packet, 1}, captured, verdict.tools);
         return;
     }
     if (held) {
@@ -330,18 +369,19 @@ void SelectStage::end_flow(std::uint32_t index, select::FlowEnd why) {
     }
 }
 
-/// Reclaims flows that have ended. Looks at a few entries for every packet, and when there are none; and at
+/// Reclaims flows that have ended. Looks at entries for packets, and when there are none; and at
 /// four for each flow that has begun, so that at least three quarters of the entries in use are of flows that
 /// have not ended, however short flows are.
 void SelectStage::sweep(unsigned handled) {
-    if (handled == 0 && options_.pressure == Pressure::kDrop && ++idle_turns_ >= kIdleTurns) {
+    const bool idle = handled == 0 && !has_taken();
+    if (idle && options_.pressure == Pressure::kDrop && ++idle_turns_ >= kIdleTurns) {
         idle_turns_ = 0;
         now_ns_ = std::max(now_ns_, base::realtime_ns());
     }
     if (outlet_.waits() || now_ns_ == 0 || finished_flows_ != 0) return;
     bool ended = false;
     bool inspected = false;
-    looks_ = std::min(looks_ + handled / 4 + 1, flows_.capacity());
+    looks_ = std::min(looks_ + handled / kPacketsPerLook + 1, flows_.capacity());
     // One undecided flow at most: what is held of it may fill the rings, and tx has to come to its turn.
     while (looks_ != 0 && !inspected && !outlet_.waits()) {
         const std::uint32_t index = flows_.sweep(now_ns_, looks_);

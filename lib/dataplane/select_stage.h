@@ -21,6 +21,8 @@ namespace yagura::dataplane {
 /// Owns the flows that are steered to it: looks each packet's flow up, asks the policy, holds the packets of
 /// undecided flows, and offers packets to the tools of the verdict. Several tools share one packet by
 /// reference count; what nobody gets is freed in bulk. When nothing more can come, every flow ends here.
+///
+/// A burst is dealt with one turn after it was taken: where its flows lie is fetched in between.
 class SelectStage : public Stage {
   public:
     struct Options {
@@ -52,6 +54,9 @@ class SelectStage : public Stage {
     /// The feeders are done, every packet has been dealt with, and every flow has ended. Any thread.
     bool finished() const { return finished_.load(std::memory_order_acquire) && !outlet_.waits(); }
 
+    /// A burst was taken that is not wholly dealt with. Owner's thread.
+    bool has_taken() const { return next_->count != 0 || at_ != burst_->count; }
+
     const SelectPortCounters& counters(base::PortId port) const { return port_counters_[port.index()]; }
     const ToolOutlet::ToolCounters& counters(base::ToolId tool) const { return outlet_.counters(tool); }
     struct FlowCounters {
@@ -65,21 +70,25 @@ class SelectStage : public Stage {
 
   private:
     bool adopt_policy();
-    /// Packets of settled flows in a row that go by the same decision: they are counted together.
+    /// Packets of settled flows in a row that go by the same decision: they are counted and offered together.
     struct SettledRun {
+        unsigned first = 0;  ///< its place in burst_
+        unsigned packets = 0;
+        std::uint64_t bytes = 0;
         std::uint32_t decision = select::DecisionTable::kFull;
         base::PortId port{};
         select::DropReason reason{};
         std::uint64_t tools = 0;
-        std::uint64_t packets = 0;
-        std::uint64_t bytes = 0;
     };
+    bool may_begin();
+    void begin();
+    void look_elsewhere();
     void take(PacketRing& input);
     unsigned go_on();
     void fetch_ahead();
-    bool take_settled(rte_mbuf* packet, std::uint32_t candidate, SettledRun& run);
-    SettledRun begin_run(std::uint32_t decision, base::PortId port) const;
-    void end_run(SettledRun run);
+    bool take_settled(unsigned place, SettledRun& run);
+    SettledRun begin_run(unsigned place, std::uint32_t decision, base::PortId port) const;
+    void end_run(const SettledRun& run);
     void select_one(rte_mbuf* packet, std::uint32_t candidate);
     flow::FlowTable::Found find(const port::PacketMeta& m, std::uint32_t candidate);
     bool make_room(std::uint64_t hash);
@@ -106,20 +115,27 @@ class SelectStage : public Stage {
     ToolOutlet outlet_;
     std::unique_ptr<port::FrameBuffer> buffer_;
 
-    /// The burst that is being dealt with: it stops when the outlet has to wait.
-    std::array<rte_mbuf*, kMaxBurst> burst_;
-    std::array<std::uint32_t, kMaxBurst> candidates_;  ///< what FlowTable::candidate() said of each
-    /// What it has of each port, by stretches of the same one.
     struct Arrival {
         base::PortId port;
         std::uint64_t packets;
         std::uint64_t bytes;
     };
-    std::array<Arrival, kMaxBurst> arrived_;
-    unsigned arrivals_ = 0;
+    struct Taken {
+        std::array<rte_mbuf*, kMaxBurst> packets;
+        std::array<std::uint64_t, kMaxBurst> hashes;  ///< of their flows
+        std::array<Arrival, kMaxBurst> arrived;  ///< what it has of each port, by stretches of the same one
+        unsigned count = 0;
+        unsigned arrivals = 0;
+    };
+    /// One burst is being dealt with; it stops when the outlet has to wait. The other was taken since: what
+    /// memory holds of its flows comes meanwhile.
+    std::array<Taken, 2> taken_;
+    Taken* burst_ = &taken_[0];
+    Taken* next_ = &taken_[1];
+    std::array<std::uint32_t, kMaxBurst> candidates_;  ///< what FlowTable::candidate() said of burst_
+    std::uint64_t elsewhere_ = 0;                      ///< bit per packet: it said kElsewhere
+    unsigned at_ = 0;                                  ///< packets of burst_ that were dealt with
     std::array<rte_mbuf*, kMaxBurst> unwanted_;
-    unsigned count_ = 0;
-    unsigned at_ = 0;
     unsigned unwanted_count_ = 0;
 
     std::uint64_t now_ns_ = 0;  ///< latest PacketMeta::order_time

@@ -74,10 +74,20 @@ void ToolOutlet::offer_in_turn(rte_mbuf* packet, std::uint64_t tools) {
     }
 }
 
-void ToolOutlet::put(rte_mbuf* packet, std::uint64_t tools) {
-    const int copies = std::popcount(tools);
-    if (copies > 1) rte_pktmbuf_refcnt_update(packet, static_cast<std::int16_t>(copies - 1));
-    for_each_tool(tools, [&](std::size_t tool) { append(tool, packet); });
+void ToolOutlet::put(std::span<rte_mbuf* const> packets, std::uint64_t bytes, std::uint64_t tools) {
+    const auto more = static_cast<std::int16_t>(std::popcount(tools) - 1);
+    if (more != 0) {
+        for (rte_mbuf* packet : packets) rte_pktmbuf_refcnt_update(packet, more);
+    }
+    for_each_tool(tools, [&](std::size_t tool) {
+        Outgoing& out = outgoing_[tool];
+        if (out.count + packets.size() > out.packets.size()) [[unlikely]]
+            flush(tool);
+        std::ranges::copy(packets, out.packets.begin() + out.count);
+        out.count += static_cast<unsigned>(packets.size());
+        out.bytes += bytes;
+    });
+    to_flush_ |= tools;
 }
 
 void ToolOutlet::flush() {

@@ -46,14 +46,12 @@ class ToolOutlet {
 
     /// In replay, before a burst is taken: its worst case would find room in every ring, and nothing waits.
     bool has_room();
-    /// Takes the packet and offers it to the tools (at least one).
-    void offer(rte_mbuf* packet, std::uint64_t tools) {
+    /// Takes the packets (a burst at most), `bytes` in all, and offers them to the tools (at least one).
+    void offer(std::span<rte_mbuf* const> packets, std::uint64_t bytes, std::uint64_t tools) {
         if (options_.pressure == Pressure::kPushBack && (count_ != 0 || released_)) [[unlikely]] {
-            offer_in_turn(packet, tools);
-        } else if (std::has_single_bit(tools)) {
-            append(static_cast<std::size_t>(std::countr_zero(tools)), packet);
+            for (rte_mbuf* packet : packets) offer_in_turn(packet, tools);
         } else {
-            put(packet, tools);
+            put(packets, bytes, tools);
         }
     }
     /// Offers the packets of a hold queue that are pending. `last`: takes the chain and frees it at the end;
@@ -82,15 +80,8 @@ class ToolOutlet {
     };
     bool rings_take(std::uint64_t tools) const;
     void offer_in_turn(rte_mbuf* packet, std::uint64_t tools);
-    void append(std::size_t tool, rte_mbuf* packet) {
-        Outgoing& out = outgoing_[tool];
-        if (out.count == out.packets.size()) [[unlikely]]
-            flush(tool);
-        out.packets[out.count++] = packet;
-        out.bytes += rte_pktmbuf_pkt_len(packet);
-        to_flush_ |= std::uint64_t{1} << tool;
-    }
-    void put(rte_mbuf* packet, std::uint64_t tools);
+    void put(std::span<rte_mbuf* const> packets, std::uint64_t bytes, std::uint64_t tools);
+    void put(rte_mbuf* packet, std::uint64_t tools) { put({&packet, 1}, rte_pktmbuf_pkt_len(packet), tools); }
     void flush(std::size_t tool);
     bool advance(unsigned& offered);
     bool release_some(unsigned& offered);

@@ -52,6 +52,7 @@ struct Arrival {
 class FlowTable {
   public:
     static constexpr std::uint32_t kNone = 0xffffffff;
+    static constexpr std::uint32_t kElsewhere = kNone - 1;
     /// A sweep lets a flow be for so long after its end: a fragment may come that has waited for so long
     /// (FragmentLimits::timeout_ns) and bears a stamp from before the end. Without it such a packet would
     /// find its flow or not by how far the sweep has come.
@@ -60,23 +61,28 @@ class FlowTable {
     /// Room for `capacity` flows (at least 1). Throws std::bad_alloc.
     FlowTable(std::uint32_t capacity, const FlowTimeouts& timeouts, bool keep_details);
 
-    /// Two passes over a burst before its first find: the first brings each hash's bucket towards the cache,
-    /// the second the entry that the bucket names, and on request its details.
+    /// Three passes over a burst before its first find, with other work in between: the first brings each
+    /// hash's bucket towards the cache, the second the entry that the bucket names, and on request its
+    /// details; the third is for flows that may be in their second bucket.
     void prefetch(std::uint64_t hash) const { __builtin_prefetch(&buckets_[hash & mask_]); }
     /// Returns that entry: a good guess at the flow's, whatever happens to the table meanwhile. kNone when
-    /// the bucket names none.
+    /// the bucket names none; kElsewhere when the other bucket, which is on its way then, may do so: ask
+    /// second_candidate().
     std::uint32_t candidate(std::uint64_t hash, bool details = false) const {
         const std::uint64_t first = hash & mask_;
         const Bucket& bucket = buckets_[first];
         const unsigned hits = bucket.matches(tag_of(hash));
         if (hits == 0) [[unlikely]] {
-            if (bucket.moved_on != 0) __builtin_prefetch(&buckets_[other_bucket(first, tag_of(hash))]);
-            return kNone;
+            if (bucket.moved_on == 0) return kNone;
+            __builtin_prefetch(&buckets_[other_bucket(first, tag_of(hash))]);
+            return kElsewhere;
         }
-        const std::uint32_t index = bucket.entries[static_cast<unsigned>(std::countr_zero(hits))];
-        __builtin_prefetch(&entries_[index], 1);
-        if (details) prefetch_details(index);
-        return index;
+        return fetch(bucket, hits, details);
+    }
+    std::uint32_t second_candidate(std::uint64_t hash, bool details = false) const {
+        const Bucket& bucket = buckets_[other_bucket(hash & mask_, tag_of(hash))];
+        const unsigned hits = bucket.matches(tag_of(hash));
+        return hits == 0 ? kNone : fetch(bucket, hits, details);
     }
 
     struct Found {
@@ -94,18 +100,18 @@ class FlowTable {
 
     /// The short way, for what nearly every packet is: `candidate` (of candidate(), not kNone) is its flow,
     /// and the packet changes nothing of it but the time of its last packet. False: nothing of the
-    /// flow has changed; ask find_or_insert(). The entry must be is_established(). `reversed`: the key is not
+    /// flow has changed; ask find_or_insert(). The entry must be is_open(). `reversed`: the key is not
     /// canonical.
     [[nodiscard]] bool goes_on(std::uint32_t candidate, const net::FlowKey& key, bool reversed,
                                const Arrival& arrival) {
         FlowEntry& entry = entries_[candidate];
-        assert(is_established(candidate));
+        assert(is_open(candidate));
         const unsigned against = entry.key_reversed ^ static_cast<unsigned>(reversed);
         const std::uint32_t tick =
             clock_.is_present(arrival.now_ns) ? clock_.present() : tick_of(arrival.now_ns);
         // An earlier stamp than the last wraps round.
         const bool in_time = tick - entry.last_seen <= shortest_timeout_;
-        if (!same_flow(entry.key, key, against) || !in_time || !is_plain_segment(arrival.tcp_flags) ||
+        if (!same_flow(entry.key, key, against) || !in_time || !changes_nothing(entry, arrival.tcp_flags) ||
             against > entry.answered) [[unlikely]] {
             return false;
         }
@@ -113,10 +119,10 @@ class FlowTable {
         return true;
     }
 
-    /// The entry is in use, and its state is kEstablished.
-    bool is_established(std::uint32_t index) const {
+    /// The entry is in use, and its state is kOpening or kEstablished.
+    bool is_open(std::uint32_t index) const {
         const FlowEntry& entry = entries_[index];
-        return entry.used && entry.tcp_state == static_cast<unsigned>(TcpState::kEstablished);
+        return entry.used && entry.tcp_state <= static_cast<unsigned>(TcpState::kEstablished);
     }
 
     /// A new flow of the same two ends takes the entry, as if inserted.
@@ -188,6 +194,13 @@ class FlowTable {
     std::uint64_t other_bucket(std::uint64_t bucket, std::uint16_t tag) const {
         return (bucket ^ (std::uint64_t{tag} * 0x5bd1e995u)) & mask_;
     }
+    /// The entry of the first hit, on its way to the cache.
+    std::uint32_t fetch(const Bucket& bucket, unsigned hits, bool details) const {
+        const std::uint32_t index = bucket.entries[static_cast<unsigned>(std::countr_zero(hits))];
+        __builtin_prefetch(&entries_[index], 1);
+        if (details) prefetch_details(index);
+        return index;
+    }
     void prefetch_details(std::uint32_t index) const;
     std::uint32_t tick_of(std::uint64_t now_ns) {
         if (!clock_.reaches(now_ns)) [[unlikely]]
@@ -195,6 +208,11 @@ class FlowTable {
         return clock_.take(now_ns);
     }
     void move_base(std::uint64_t now_ns);
+    /// Of an open flow: next_state() would be the same.
+    static bool changes_nothing(const FlowEntry& entry, std::uint8_t flags) {
+        return entry.tcp_state == static_cast<unsigned>(TcpState::kEstablished) ? is_plain_segment(flags)
+                                                                                : is_opening_segment(flags);
+    }
     std::uint32_t timeout_of(const FlowEntry& entry) const;
     bool has_ended(const FlowEntry& entry, std::uint32_t tick, std::uint32_t slack) const;
     Found found_in(const Bucket& bucket, std::uint16_t tag, const net::FlowKey& key, bool reversed) const;

@@ -23,10 +23,6 @@ bool revives(TcpState state, const TcpSignal& segment) {
 
 }  // namespace
 
-bool is_opening_segment(std::uint8_t flags) {
-    return (flags & kConnectionFlags) == kSyn;
-}
-
 bool is_opening_answer(std::uint8_t flags) {
     return (flags & kConnectionFlags) == (kSyn | kAck);
 }

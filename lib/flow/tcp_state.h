@@ -50,7 +50,10 @@ constexpr bool is_plain_segment(std::uint8_t flags) {
     return (flags & (kSyn | kFin | kRst)) == 0;
 }
 /// A segment that only begins a connection: SYN alone among SYN, ACK, FIN and RST.
-bool is_opening_segment(std::uint8_t flags);
+constexpr bool is_opening_segment(std::uint8_t flags) {
+    using namespace net::tcp_flag;
+    return (flags & (kSyn | kAck | kFin | kRst)) == kSyn;
+}
 /// The second segment of a handshake.
 bool is_opening_answer(std::uint8_t flags);
 

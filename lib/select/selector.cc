@@ -18,12 +18,15 @@ std::uint32_t decision_room(const PolicySnapshot& policy, std::uint32_t lists) {
     return lists != 0 ? lists : static_cast<std::uint32_t>(2 * policy.actions.size()) + kSpareDecisions;
 }
 
-/// What settled() looks at.
+static_assert(static_cast<unsigned>(flow::TcpState::kOpening) <= 1 &&
+              static_cast<unsigned>(flow::TcpState::kEstablished) <= 1);
+
+/// What settled() looks at. Of the state all but the bit in which kOpening and kEstablished differ.
 std::uint32_t settled_mask() {
     flow::FlowEntry entry{};
     entry.epoch = 0xffff;
     entry.decided = entry.remembered = entry.late_drop = entry.traced = entry.used = 1;
-    entry.tcp_state = 7;
+    entry.tcp_state = 6;
     return entry.bits();
 }
 
@@ -32,7 +35,6 @@ std::uint32_t settled_bits(std::uint32_t epoch) {
     flow::FlowEntry entry{};
     entry.epoch = static_cast<std::uint16_t>(epoch);
     entry.decided = entry.remembered = entry.used = 1;
-    entry.tcp_state = static_cast<std::uint16_t>(flow::TcpState::kEstablished) & 7;
     return entry.bits();
 }
 

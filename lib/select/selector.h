@@ -60,8 +60,8 @@ class Selector {
         return flow == nullptr || !flow->decided || flow->epoch != epoch_;
     }
 
-    /// The flow is established, and all its sound packets go by its decision: select() would say nothing
-    /// else, and need not be asked. A flow gets there with a packet that it was asked about.
+    /// The flow is_open() for its table, and all its sound packets go by its decision: select() would say
+    /// nothing else, and need not be asked. A flow gets there with a packet that it was asked about.
     bool settled(const flow::FlowEntry& flow) const { return (flow.bits() & settled_mask_) == settled_bits_; }
     struct SettledVerdict {
         std::uint64_t tools;

@@ -54,7 +54,8 @@ void CardRig::play(std::size_t packets, std::span<std::uint64_t> cycles) {
 }
 
 void CardRig::play_together(std::size_t bursts, std::span<std::uint64_t> cycles) {
-    for (std::size_t i = 0; i < bursts; ++i) {
+    // The last turn is for the burst that select has taken and not dealt with.
+    for (std::size_t i = 0; i <= bursts; ++i) {
         const std::uint64_t start = rte_rdtsc();
         stages_->rx().turn();
         const std::uint64_t received = rte_rdtsc();
@@ -79,7 +80,7 @@ void CardRig::play_apart(std::size_t bursts, std::span<std::uint64_t> cycles) {
     };
     for (std::size_t i = 0; i < bursts; ++i) timed(0, [this] { stages_->rx().turn(); });
     options_.select_on->run([&] {
-        for (std::size_t i = 0; i < bursts; ++i) timed(1, [this] { stages_->select().turn(); });
+        for (std::size_t i = 0; i <= bursts; ++i) timed(1, [this] { stages_->select().turn(); });
     });
     do {
         timed(2, [this] { stages_->tx().turn(); });
