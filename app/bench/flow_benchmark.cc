@@ -166,7 +166,7 @@ class PeerTable {
     std::uint64_t missed() const { return missed_; }
 
   private:
-    PeerTable(rte_hash* hash, std::uint32_t flows) : hash_(hash), entries_(std::size_t{flows} + 1) {}
+    PeerTable(rte_hash* hash, std::uint32_t flows) : hash_(hash), entries_(std::size_t{flows} + 1, base::Filled::kInOrder) {}
     rte_hash* hash_;
     base::ZeroedArray<flow::FlowEntry> entries_;
     std::uint64_t missed_ = 0;

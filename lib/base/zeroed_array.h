@@ -4,11 +4,18 @@
 #include <sys/mman.h>
 
 #include <cstddef>
+#include <cstdint>
 #include <new>
 #include <type_traits>
 #include <utility>
 
 namespace yagura::base {
+
+/// How a table's elements come into use.
+enum class Filled : std::uint8_t {
+    kInOrder,   ///< from the first on: huge pages cost one page at most
+    kAtRandom,  ///< an element may be the only one of its huge page
+};
 
 /// A large table of zeroed elements straight from the kernel: pages are taken when they are first written, so
 /// that capacity which is never used costs nothing. Throws std::bad_alloc.
@@ -16,18 +23,18 @@ template <class T>
 class ZeroedArray {
     static_assert(std::is_trivially_destructible_v<T>);
 
+    /// Of tables that are filled at random: with a page for every element they would take all of it at once.
     static constexpr std::size_t kHugeLimit = std::size_t{64} << 20;
 
   public:
     ZeroedArray() = default;
-    explicit ZeroedArray(std::size_t size) : size_(size) {
+    explicit ZeroedArray(std::size_t size, Filled filled = Filled::kAtRandom) : size_(size) {
         if (size == 0) return;
         void* memory = mmap(nullptr, bytes(), PROT_READ | PROT_WRITE,
                             MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
         if (memory == MAP_FAILED) throw std::bad_alloc();
-        // A table that is filled at random would take a huge page for every element: only small ones get
-        // them.
-        if (bytes() <= kHugeLimit) madvise(memory, bytes(), MADV_HUGEPAGE);
+        // Huge pages spare a large table most of its misses in the TLB.
+        if (filled == Filled::kInOrder || bytes() <= kHugeLimit) madvise(memory, bytes(), MADV_HUGEPAGE);
         data_ = static_cast<T*>(memory);
     }
     ~ZeroedArray() {

@@ -47,9 +47,9 @@ FlowTable::FlowTable(std::uint32_t capacity, const FlowTimeouts& timeouts, bool 
                 .other = FlowClock::ticks(timeouts.other)} {
     const std::uint64_t buckets = std::bit_ceil(std::max<std::uint64_t>(2ull * capacity_ / kSlots, 2));
     buckets_ = base::ZeroedArray<Bucket>(buckets);
-    entries_ = base::ZeroedArray<FlowEntry>(capacity_);
-    links_ = base::ZeroedArray<std::uint32_t>(capacity_);
-    if (keep_details) details_ = base::ZeroedArray<FlowDetails>(capacity_);
+    entries_ = base::ZeroedArray<FlowEntry>(capacity_, base::Filled::kInOrder);
+    links_ = base::ZeroedArray<std::uint32_t>(capacity_, base::Filled::kInOrder);
+    if (keep_details) details_ = base::ZeroedArray<FlowDetails>(capacity_, base::Filled::kInOrder);
     mask_ = buckets - 1;
     shortest_timeout_ = std::min(
         {timeouts_.tcp_opening, timeouts_.tcp, timeouts_.tcp_closed, timeouts_.udp, timeouts_.other});
