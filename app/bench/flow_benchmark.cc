@@ -166,7 +166,8 @@ class PeerTable {
     std::uint64_t missed() const { return missed_; }
 
   private:
-    PeerTable(rte_hash* hash, std::uint32_t flows) : hash_(hash), entries_(std::size_t{flows} + 1, base::Filled::kInOrder) {}
+    PeerTable(rte_hash* hash, std::uint32_t flows)
+        : hash_(hash), entries_(std::size_t{flows} + 1, base::Filled::kInOrder) {}
     rte_hash* hash_;
     base::ZeroedArray<flow::FlowEntry> entries_;
     std::uint64_t missed_ = 0;
@@ -237,6 +238,7 @@ class SelectRig {
                    .flows = flows,
                    .timeouts = {},
                    .hold_bytes = 0,
+                   .hash_seed = 1,
                    .keep_details = false,
                    .log = nullptr},
                   {.tools = {output_.get()},

@@ -153,6 +153,7 @@ PayloadRig::PayloadRig(const Tape& tape, const std::shared_ptr<const select::Pol
                .flows = 1u << 16,
                .timeouts = {},
                .hold_bytes = at_lap == AtLap::kIsNew ? kEverything : kDefaultHold,
+               .hash_seed = 1,
                .keep_details = true,
                .log = nullptr},
               {.tools = {output_.get()},

@@ -50,6 +50,7 @@ dataplane::SelectStage::Options select_options(const Stages::Options& options,
                          .udp = nanoseconds(timeouts.udp),
                          .other = nanoseconds(timeouts.other)},
             .hold_bytes = options.inspect.hold_bytes,
+            .hash_seed = 1,
             .keep_details = options.keep_details,
             .log = nullptr};
 }

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <chrono>
 #include <new>
+#include <utility>
 
 namespace yagura::dataplane {
 namespace {
@@ -17,6 +18,17 @@ void free_all(PacketRing& ring) {
 
 /// Of a store in a file: what its index can address. The disk is the limit.
 constexpr std::uint64_t kSpoolLimit = std::uint64_t{1} << 40;
+
+/// What is counted from the start on, whatever policies come and go.
+void add_counters(const select::Selector& selector, Stats& stats) {
+    stats.decision_overflows += selector.decision_overflows();
+    stats.uninspected += selector.uninspected();
+    stats.let_go += selector.let_go();
+    stats.incomplete += selector.incomplete();
+    stats.streams.add(selector.inspector().counters());
+    for (std::size_t i = 0; i < stats.tools.size(); ++i)
+        stats.tools[i].flows += selector.tool_flows(base::ToolId{static_cast<std::uint8_t>(i)});
+}
 
 std::uint64_t nanoseconds(std::chrono::nanoseconds duration) {
     return static_cast<std::uint64_t>(duration.count());
@@ -77,7 +89,8 @@ base::Result<void> Pipeline::make_stores() {
     return {};
 }
 
-std::unique_ptr<select::Selector> Pipeline::make_selector(std::size_t select) const {
+std::unique_ptr<select::Selector> Pipeline::make_selector(
+    std::size_t select, std::shared_ptr<const select::Succession> successors) const {
     const std::size_t selects = tool_rings_.size();
     const rules::Inspect& inspect = options_.inspect;
     const select::Selector::Options options{
@@ -87,7 +100,8 @@ std::unique_ptr<select::Selector> Pipeline::make_selector(std::size_t select) co
                     .stream_budget = inspect.stream_budget / selects,
                     .flows = flows_per_select()},
         .when_short = inspect.when_short,
-        .trace = options_.flow_traces.empty() ? nullptr : options_.flow_traces[select]};
+        .trace = options_.flow_traces.empty() ? nullptr : options_.flow_traces[select],
+        .successors = std::move(successors)};
     return std::make_unique<select::Selector>(options_.policy, options, *stores_[select]);
 }
 
@@ -119,7 +133,7 @@ void Pipeline::make_stages() {
     for (std::size_t i = 0; i < selects; ++i) {
         std::vector<PacketRing*> inputs;
         for (const auto& rings : select_rings_) inputs.push_back(rings[i].get());
-        selectors_.push_back(make_selector(i));
+        selectors_.push_back(make_selector(i, nullptr));
         const auto& timeouts = options_.inspect.timeouts;
         std::vector<const RxStage*> feeders;
         for (const auto& rx : rx_) feeders.push_back(rx.get());
@@ -136,6 +150,7 @@ void Pipeline::make_stages() {
                                               .udp = nanoseconds(timeouts.udp),
                                               .other = nanoseconds(timeouts.other)},
                                  .hold_bytes = options_.inspect.hold_bytes,
+                                 .hash_seed = options_.hash_seed,
                                  .keep_details = options_.keep_details,
                                  .log = options_.flow_logs.empty() ? nullptr : options_.flow_logs[i],
                                  .trace = options_.flow_traces.empty() ? nullptr : options_.flow_traces[i]},
@@ -222,18 +237,39 @@ void Pipeline::swap_policy(std::shared_ptr<const select::PolicySnapshot> policy)
     // After 65 thousand policies a flow that was idle over all of them could be taken for one of the new
     // ones.
     epoch_ = epoch_ == select::Selector::kMaxEpoch ? 1 : epoch_ + 1;
+    const auto successors = select::succession(*options_.policy, *policy);
     options_.policy = std::move(policy);
-    for (std::size_t i = 0; i < select_.size(); ++i) fresh.push_back(make_selector(i));
+    for (std::size_t i = 0; i < select_.size(); ++i) fresh.push_back(make_selector(i, successors));
     for (std::size_t i = 0; i < select_.size(); ++i) select_[i]->publish(fresh[i].get());
     // A thread may have looked for a new one just before: it adopts it in its next turn, and still asks the
-    // old one then to end what is open.
+    // one before the old one then to end what is open.
     quiescent_->synchronize();
     quiescent_->synchronize();
-    selectors_ = std::move(fresh);
+    bury(old_selectors_);
+    old_selectors_ = std::exchange(selectors_, std::move(fresh));
+    retire_policy();
+}
+
+bool Pipeline::retire_policy() {
+    for (std::size_t i = 0; i < old_selectors_.size(); ++i) {
+        if (select_[i]->passing() == old_selectors_[i].get()) return false;
+    }
+    if (old_selectors_.empty()) return true;
+    quiescent_->synchronize();
+    bury(old_selectors_);
+    return true;
+}
+
+/// What the stats have of them stays.
+void Pipeline::bury(std::vector<std::unique_ptr<select::Selector>>& selectors) {
+    gone_.tools.resize(options_.tools.size());
+    for (const auto& selector : selectors) add_counters(*selector, gone_);
+    selectors.clear();
 }
 
 Stats Pipeline::stats() const {
-    Stats stats;
+    Stats stats = gone_;
+    stats.tools.resize(options_.tools.size());
     stats.ports.resize(options_.ports);
     for (std::size_t i = 0; i < options_.ports; ++i) {
         const base::PortId id{static_cast<std::uint16_t>(i)};
@@ -260,7 +296,6 @@ Stats Pipeline::stats() const {
         }
         port.in_flight = handed - taken;
     }
-    stats.tools.resize(options_.tools.size());
     for (const auto& tx : tx_) {
         for (std::size_t i = 0; i < tx->tools().size(); ++i) {
             const TxStage::Tool& tool = tx->tools()[i];
@@ -282,17 +317,14 @@ Stats Pipeline::stats() const {
         }
     }
     std::vector<select::DecisionTable::RuleCount> rules(options_.policy->actions.size());
-    for (const auto& selector : selectors_) {
-        selector->add_to(rules);
-        stats.decision_overflows += selector->decision_overflows();
-        stats.uninspected += selector->uninspected();
-        stats.let_go += selector->let_go();
-        stats.incomplete += selector->incomplete();
-        stats.inspected += selector->inspections().count();
-        stats.streams.add(selector->inspector().counters());
-        for (std::size_t i = 0; i < stats.tools.size(); ++i)
-            stats.tools[i].flows += selector->tool_flows(base::ToolId{static_cast<std::uint8_t>(i)});
+    for (const auto& selector : selectors_) selector->add_to(rules);
+    for (const auto* all : {&selectors_, &old_selectors_}) {
+        for (const auto& selector : *all) {
+            add_counters(*selector, stats);
+            stats.inspected += selector->inspections().count();
+        }
     }
+    for (const auto& selector : old_selectors_) stats.inspected_before += selector->inspections().count();
     for (const auto& rule : rules) stats.rules.push_back({rule.count, rule.flows});
     for (const auto& thread : threads_) {
         const PollThread::Turns turns = thread->turns();

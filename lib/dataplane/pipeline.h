@@ -55,8 +55,13 @@ class Pipeline {
     void stop();
 
     /// Replaces the policy, for the same ports and tools, without stopping traffic. Flows are decided anew at
-    /// their next packet. Returns when no thread uses the old one any more; its counts by rule go with it.
+    /// their next packet; what payload rules have brought into effect for them stays so under rules with the
+    /// same condition. A flow whose payload is being inspected goes on under the old policy, for
+    /// SelectStage::kPassingNs at most; but not under the one before that. Returns when every thread goes by
+    /// the new policy. Counts by rule begin anew.
     void swap_policy(std::shared_ptr<const select::PolicySnapshot> policy);
+    /// Frees the policy before the current one when nothing goes on under it any more. False: not yet.
+    bool retire_policy();
 
     Stats stats() const;
 
@@ -65,7 +70,9 @@ class Pipeline {
     base::Result<void> make_rings();
     base::Result<void> make_stores();
     void make_stages();
-    std::unique_ptr<select::Selector> make_selector(std::size_t select) const;
+    std::unique_ptr<select::Selector> make_selector(
+        std::size_t select, std::shared_ptr<const select::Succession> successors) const;
+    void bury(std::vector<std::unique_ptr<select::Selector>>& selectors);
     std::uint32_t flows_per_select() const;
     base::Result<void> make_threads();
 
@@ -76,6 +83,8 @@ class Pipeline {
     std::vector<std::vector<std::unique_ptr<PacketRing>>> tool_rings_;    ///< [select stage][tool]
     std::vector<std::unique_ptr<flow::BlockStore>> stores_;               ///< by select stage
     std::vector<std::unique_ptr<select::Selector>> selectors_;            ///< by select stage
+    std::vector<std::unique_ptr<select::Selector>> old_selectors_;        ///< of the policy before; or none
+    Stats gone_;  ///< counters of policies before those
     std::vector<std::unique_ptr<RxStage>> rx_;
     std::vector<std::unique_ptr<SelectStage>> select_;
     std::vector<std::unique_ptr<TxStage>> tx_;

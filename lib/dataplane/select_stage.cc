@@ -77,6 +77,8 @@ unsigned SelectStage::turn() {
         handled += go_on();
     }
     sweep(handled);
+    if (passing_ != nullptr) [[unlikely]]
+        pass_some();
     if (handled == 0 && !has_taken() && !outlet_.waits() && !finished_.load(std::memory_order_relaxed))
         finish();
     return handled;
@@ -108,25 +110,6 @@ void SelectStage::look_elsewhere() {
         const auto i = static_cast<std::size_t>(std::countr_zero(rest));
         candidates_[i] = flows_.second_candidate(burst_->hashes[i], options_.keep_details);
     }
-}
-
-/// Goes over to a policy that was published. What is open under the one before ends with it, in this turn:
-/// after it the old one may be gone.
-bool SelectStage::adopt_policy() {
-    select::Selector* const next = next_selector_.load(std::memory_order_acquire);
-    if (next == selector_) return false;
-    while (true) {
-        const std::uint32_t index = selector_->oldest_inspected();
-        if (index == flow::FlowTable::kNone) break;
-        end_inspection(index, End::kPolicy);
-    }
-    outlet_.flush();
-    if (next->epoch() <= selector_->epoch()) {
-        // Epochs begin anew: a flow that was idle over all of them must not be taken for one of the new ones.
-        flows_.for_each([this](std::uint32_t index) { flows_.entry(index).epoch = 0; });
-    }
-    selector_ = next;
-    return true;
 }
 
 void SelectStage::take(PacketRing& input) {
@@ -266,9 +249,9 @@ flow::FlowTable::Found SelectStage::find(const port::PacketMeta& m, std::uint32_
 bool SelectStage::make_room(std::uint64_t hash) {
     std::uint32_t index = flow::FlowTable::kNone;
     const bool full = flows_.size() == flows_.capacity();
-    if (full) index = selector_->oldest_one_sided();
+    if (full) index = oldest_one_sided();
     if (index == flow::FlowTable::kNone) index = flows_.victim(hash);
-    if (index == flow::FlowTable::kNone && full) index = selector_->oldest_inspected();
+    if (index == flow::FlowTable::kNone && full) index = oldest_inspected();
     if (index == flow::FlowTable::kNone) return false;
     const bool over = flows_.is_over(index);
     if (!over) flow_counters_.evicted.add(1);
@@ -298,37 +281,43 @@ void SelectStage::select_one(rte_mbuf* packet, std::uint32_t candidate) {
     }
     match::PacketView view{
         .frame = {}, .wire_length = m.wire_length, .parsed = &m.parsed, .captured = captured};
-    const bool open = selector_->needs_bytes(flow);
+    if (flow != nullptr && passing_ != nullptr) [[unlikely]]
+        pass_on(*flow, found.index, m.flow_hash);
+    select::Selector& selector = flow == nullptr ? *selector_ : selector_of(*flow);
+    const bool open = selector.needs_bytes(flow);
     if (open || traced) view.frame = port::contiguous(packet, *buffer_);
-    if (open && !selector_->has_room()) [[unlikely]] {
-        const std::uint32_t oldest = selector_->oldest_inspected();
+    if (open && !selector.has_room()) [[unlikely]] {
+        const std::uint32_t oldest = selector.oldest_inspected();
         if (oldest != flow::FlowTable::kNone && oldest != found.index) end_inspection(oldest, End::kShort);
     }
 
     if (traced) [[unlikely]]
         trace_packet(view, m, found.index);
-    select::Verdict verdict = selector_->select(view, m.flow_hash, flow, found.index);
+    select::Verdict verdict = selector.select(view, m.flow_hash, flow, found.index);
     if (traced) [[unlikely]]
-        options_.trace->selected(found.index, *flow, *selector_, verdict);
+        options_.trace->selected(found.index, *flow, selector, verdict);
     const Hold hold_outcome = verdict.hold ? hold(view, m, *flow, found.index, verdict) : Hold::kNotAsked;
     const bool held = hold_outcome == Hold::kHeld;
-    if (hold_outcome == Hold::kShort && selector_->forwards_when_short()) [[unlikely]] {
+    if (hold_outcome == Hold::kShort && selector.forwards_when_short()) [[unlikely]] {
         // It is the oldest itself.
         end_inspection(found.index, End::kShort);
-        verdict = {.tools = verdict.tools | selector_->flow_tools(*flow)};
+        verdict = {.tools = verdict.tools | knower_of(*flow).flow_tools(*flow)};
         if (verdict.tools == 0) verdict.reason = select::DropReason::kHoldBudget;
     } else if (verdict.hold && !held) {
-        const select::DropReason reason = selector_->refuse_hold(*flow, view);
+        const select::DropReason reason = selector.refuse_hold(*flow, view);
         if (verdict.tools == 0) verdict.reason = reason;
         if (traced) [[unlikely]] {
-            const flow::HoldQueue& queue = selector_->held(*flow);
+            const flow::HoldQueue& queue = selector.held(*flow);
             options_.trace->turn_to(found.index, m.timestamp_ns);
             options_.trace->note(
                 {.kind = select::FlowEvent::Kind::kHoldFull, .packets = queue.packets, .bytes = queue.bytes});
         }
     }
     if (verdict.resolve) resolve_held(found.index, verdict.closed);
-    if (verdict.closed) selector_->end_inspection(*flow);
+    if (verdict.closed) {
+        selector.end_inspection(*flow);
+        if (&selector == passing_) pass_on(*flow, found.index, m.flow_hash);
+    }
     if (traced) [[unlikely]]
         options_.trace->outcome(found.index, verdict, held);
 
@@ -352,20 +341,23 @@ void SelectStage::select_one(rte_mbuf* packet, std::uint32_t candidate) {
 
 void SelectStage::end_inspection(std::uint32_t index, End end) {
     flow::FlowEntry& flow = flows_.entry(index);
+    select::Selector& selector = selector_of(flow);
     if (flow.traced) options_.trace->turn_to(index, now_ns_);
-    selector_->close(flow, end);
+    selector.close(flow, end);
     if (flow.traced)
         options_.trace->note({.kind = select::FlowEvent::Kind::kDecided, .decided = reason_of(end)});
     resolve_held(index, true);
-    selector_->end_inspection(flow);
+    selector.end_inspection(flow);
+    if (&selector == passing_ && end != End::kFlow)
+        pass_on(flow, index, flow.key.symmetric_hash(options_.hash_seed));
 }
 
 void SelectStage::end_flow(std::uint32_t index, select::FlowEnd why) {
     const End end = why == select::FlowEnd::kEvicted ? End::kShort : End::kFlow;
-    if (selector_->inspects(flows_.entry(index))) end_inspection(index, end);
+    if (inspects(flows_.entry(index))) end_inspection(index, end);
     if (flows_.entry(index).traced) options_.trace->end(index, why, now_ns_);
     if (options_.log != nullptr && flows_.details(index).packets != 0) {
-        options_.log->flow_ended(flows_.entry(index), flows_.details(index), *selector_);
+        options_.log->flow_ended(flows_.entry(index), flows_.details(index), knower_of(flows_.entry(index)));
     }
 }
 
@@ -386,7 +378,7 @@ void SelectStage::sweep(unsigned handled) {
     while (looks_ != 0 && !inspected && !outlet_.waits()) {
         const std::uint32_t index = flows_.sweep(now_ns_, looks_);
         if (index == flow::FlowTable::kNone) break;
-        inspected = selector_->inspects(flows_.entry(index));
+        inspected = inspects(flows_.entry(index));
         end_flow(index, select::FlowEnd::kTimeout);
         flows_.erase(index);
         ended = true;
@@ -413,7 +405,7 @@ void SelectStage::finish() {
 void SelectStage::trace_packet(const match::PacketView& packet, const port::PacketMeta& m,
                                std::uint32_t index) {
     options_.trace->packet(
-        index, flows_.entry(index), *selector_,
+        index, flows_.entry(index), selector_of(flows_.entry(index)),
         {.view = packet, .timestamp_ns = m.timestamp_ns, .record = m.order_record, .file = m.order_file});
 }
 

@@ -34,6 +34,7 @@ class SelectStage : public Stage {
         std::uint32_t flows;  ///< capacity
         flow::FlowTimeouts timeouts;
         std::uint64_t hold_bytes;  ///< of frames, per flow
+        std::uint64_t hash_seed;   ///< RxStage's
         bool keep_details;         ///< fill FlowDetails
         FlowLog* log;              ///< null, or with keep_details
         select::FlowTrace* trace;  ///< null, or the selectors' too
@@ -48,8 +49,13 @@ class SelectStage : public Stage {
 
     unsigned turn() override;
 
-    /// The next turn goes by this selector. Control thread.
+    /// The next turn goes by this selector. What is inspected under the one before goes on under that one,
+    /// for kPassingNs at most; of any before that, nothing is left after the turn. Control thread.
     void publish(select::Selector* selector) { next_selector_.store(selector, std::memory_order_release); }
+    static constexpr std::uint64_t kPassingNs = 30'000'000'000;
+    /// The selector before the current one, while something goes on under it; else null. Any thread: when it
+    /// is null, and the stage's thread has been quiescent since, the old selector is not used any more.
+    const select::Selector* passing() const { return passing_shown_.load(std::memory_order_acquire); }
 
     /// The feeders are done, every packet has been dealt with, and every flow has ended. Any thread.
     bool finished() const { return finished_.load(std::memory_order_acquire) && !outlet_.waits(); }
@@ -70,6 +76,21 @@ class SelectStage : public Stage {
 
   private:
     bool adopt_policy();
+    void pass_on(flow::FlowEntry& flow, std::uint32_t index, std::uint64_t hash);
+    void pass_some();
+    void end_passing();
+    void show_passing(select::Selector* passing);
+    /// Whose inspection the flow has, or will have.
+    select::Selector& selector_of(const flow::FlowEntry& flow) {
+        return passing_ != nullptr && passing_->inspects(flow) ? *passing_ : *selector_;
+    }
+    /// Who knows what the numbers in it mean.
+    const select::Selector& knower_of(const flow::FlowEntry& flow) const {
+        return passing_ != nullptr && passing_->epoch() == flow.epoch ? *passing_ : *selector_;
+    }
+    bool inspects(const flow::FlowEntry& flow) { return selector_of(flow).inspects(flow); }
+    std::uint32_t oldest_inspected() const;
+    std::uint32_t oldest_one_sided() const;
     /// Packets of settled flows in a row that go by the same decision: they are counted and offered together.
     struct SettledRun {
         unsigned first = 0;  ///< its place in burst_
@@ -109,6 +130,10 @@ class SelectStage : public Stage {
     flow::BlockStore& store_;
     select::Selector* selector_;
     std::atomic<select::Selector*> next_selector_;
+    select::Selector* passing_ = nullptr;  ///< the one before, while something goes on under it
+    std::atomic<const select::Selector*> passing_shown_{nullptr};
+    std::uint64_t passing_ends_ns_ = 0;
+    std::uint32_t passed_ = 0;  ///< indices below have been passed on
     flow::FlowTable flows_;
     std::vector<SelectPortCounters> port_counters_;
     FlowCounters flow_counters_;

@@ -15,7 +15,7 @@ constexpr unsigned kLetGoPerPacket = 16;
 SelectStage::Hold SelectStage::hold(const match::PacketView& packet, const port::PacketMeta& m,
                                     flow::FlowEntry& flow, std::uint32_t index,
                                     const select::Verdict& verdict) {
-    flow::HoldQueue& queue = selector_->held(flow);
+    flow::HoldQueue& queue = selector_of(flow).held(flow);
     if (packet.captured > options_.hold_bytes || queue.bytes > options_.hold_bytes - packet.captured) {
         return Hold::kFull;
     }
@@ -34,7 +34,7 @@ SelectStage::Hold SelectStage::hold(const match::PacketView& packet, const port:
                                 .in_ledger = verdict.tools == 0};
     for (unsigned tries = 0;; ++tries) {
         if (queue.push(store_, held, packet.frame)) return Hold::kHeld;
-        const std::uint32_t oldest = selector_->oldest_inspected();
+        const std::uint32_t oldest = oldest_inspected();
         // What waits to be released gives no room yet.
         if (tries == kLetGoPerPacket || oldest == flow::FlowTable::kNone || oldest == index ||
             outlet_.waits())
@@ -48,11 +48,12 @@ SelectStage::Hold SelectStage::hold(const match::PacketView& packet, const port:
 /// Gives held packets what the flow's rules say now. `closed`: for the last time.
 void SelectStage::resolve_held(std::uint32_t index, bool closed) {
     flow::FlowEntry& flow = flows_.entry(index);
-    flow::HoldQueue& queue = selector_->held(flow);
+    select::Selector& selector = selector_of(flow);
+    flow::HoldQueue& queue = selector.held(flow);
     if (queue.empty()) return;
     if (flow.traced) options_.trace->turn_to(index, now_ns_);
     if (closed) {
-        if (const auto reason = selector_->resolve_to_nothing(flow)) {
+        if (const auto reason = selector.resolve_to_nothing(flow)) {
             SelectPortCounters& counters = port_counters_[queue.port];
             counters.dropped[static_cast<std::size_t>(*reason)].add(queue.packets, queue.bytes);
             counters.unparked.add(queue.packets, queue.bytes);
@@ -69,7 +70,7 @@ void SelectStage::resolve_held(std::uint32_t index, bool closed) {
         flow::HeldPacket held;
         if (!at.read(&held, sizeof held)) break;
         at.skip(held.size);
-        const select::Selector::Resolution now = selector_->resolve(flow, held);
+        const select::Selector::Resolution now = selector.resolve(flow, held);
         const std::uint64_t fresh = now.tools & ~held.offered;
         if (fresh != 0 && held.offered == 0 && options_.keep_details)
             flows_.details(index).count_offered(held.size);

@@ -83,8 +83,9 @@ struct Stats {
     std::vector<ThreadStats> threads;
     std::uint64_t on_select_rings = 0;  ///< packets, counted on the rings themselves
     std::uint64_t on_tool_rings = 0;
-    StreamStats streams;                    ///< of the current policy
+    StreamStats streams;
     std::uint64_t inspected = 0;            ///< flows whose payload is being matched
+    std::uint64_t inspected_before = 0;     ///< of these, under the policy before the current one
     std::uint64_t held_blocks = 0;          ///< flow::BlockStore::kBlockSize each: packets and segments
     std::uint64_t held_blocks_peak = 0;     ///< sum of the lcores' peaks
     std::uint64_t flows = 0;                ///< in the flow tables

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "select/policy.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <string_view>
 
@@ -39,7 +41,41 @@ PayloadProspect prospect_of(std::span<const match::RuleIndex> rules, const std::
     return prospect;
 }
 
+/// Equal for rules that match alike.
+std::string condition_of(const rules::Rule& rule) {
+    std::string text;
+    const auto add = [&text](std::string_view part) { text += fmt::format("{}:{} ", part.size(), part); };
+    const auto add_patterns = [&](const std::vector<rules::Pattern>& patterns) {
+        text += fmt::format("{} ", patterns.size());
+        for (const rules::Pattern& pattern : patterns) {
+            add(pattern.text);
+            text += fmt::format("{} {} {} ", static_cast<int>(pattern.direction), pattern.offset,
+                                pattern.depth ? std::to_string(*pattern.depth) : "-");
+        }
+    };
+    add(rule.filter);
+    text +=
+        fmt::format("{} {} {} ", rule.layer ? static_cast<int>(*rule.layer) : -1,
+                    rule.malformed ? static_cast<int>(*rule.malformed) : -1, static_cast<int>(rule.scope));
+    add_patterns(rule.payload);
+    add_patterns(rule.payload_all);
+    add_patterns(rule.payload_none);
+    return text;
+}
+
 }  // namespace
+
+std::shared_ptr<const Succession> succession(const PolicySnapshot& before, const PolicySnapshot& next) {
+    auto successors = std::make_shared<Succession>(before.actions.size());
+    bool any = false;
+    for (const auto& [condition, rule] : before.conditions) {
+        const auto same = std::ranges::equal_range(next.conditions, condition, {},
+                                                   &std::pair<std::string, match::RuleIndex>::first);
+        for (const auto& successor : same) (*successors)[rule].push_back(successor.second);
+        any = any || !same.empty();
+    }
+    return any ? successors : nullptr;
+}
 
 std::uint64_t BalanceGroup::pick(std::uint64_t flow_hash) const {
     std::uint64_t best_weight = 0;
@@ -94,8 +130,13 @@ std::shared_ptr<const PolicySnapshot> make_policy(const rules::Config& config,
             action.copy_tools |= copy_mask[g];
             if (copy_mask[g] == 0) action.balance_groups.push_back(balance_index[g]);
         }
+        if (rule.has_payload() && rule.scope != rules::Scope::kPacket) {
+            policy->conditions.emplace_back(condition_of(rule),
+                                            static_cast<match::RuleIndex>(policy->actions.size()));
+        }
         policy->actions.push_back(std::move(action));
     }
+    std::ranges::sort(policy->conditions);
     for (match::GroupIndex group = 0; group < policy->rules->group_count(); ++group) {
         policy->prospects.push_back(prospect_of(policy->rules->group_rules(group), policy->actions));
     }

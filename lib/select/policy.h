@@ -5,6 +5,7 @@
 #include <memory>
 #include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "match/compiled_rules.h"
@@ -58,10 +59,18 @@ struct PolicySnapshot {
     std::vector<RuleAction> actions;  ///< by RuleIndex
     std::vector<BalanceGroup> balance_groups;
     std::vector<PayloadProspect> prospects;  ///< by match::GroupIndex
+    /// What the payload rules of scope session and onward ask for, whatever they do then: ascending.
+    std::vector<std::pair<std::string, match::RuleIndex>> conditions;
 
     /// The members of the balance groups of these rules' forwards for this flow.
     std::uint64_t balanced_tools(std::span<const match::RuleIndex> rules, std::uint64_t flow_hash) const;
 };
+
+/// By rule of one policy: the rules of the next whose condition is the same, so that what was found out about
+/// the one holds for the others. Of payload rules of scope session and onward alone; ascending.
+using Succession = std::vector<std::vector<match::RuleIndex>>;
+/// Null when no rule has a successor.
+std::shared_ptr<const Succession> succession(const PolicySnapshot& before, const PolicySnapshot& next);
 
 std::shared_ptr<const PolicySnapshot> make_policy(const rules::Config& config,
                                                   std::shared_ptr<const match::CompiledRules> compiled);

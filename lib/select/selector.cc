@@ -53,7 +53,7 @@ Selector::Selector(std::shared_ptr<const PolicySnapshot> policy, const Options& 
       settled_mask_(settled_mask()),
       settled_bits_(settled_bits(options.epoch)),
       inspects_(policy_->rules->group_count() != 0) {
-    for (RuleList* list : {&matched_, &effective_, &session_, &onward_, &spare_}) {
+    for (RuleList* list : {&matched_, &effective_, &session_, &onward_, &spare_, &inherited_}) {
         list->reserve(2 * policy_->actions.size() + 1);
     }
     if (options.trace != nullptr) policy_->rules->set_trace(*scratch_, true);
@@ -151,6 +151,7 @@ bool Selector::begin_flow(flow::FlowEntry& flow, std::uint32_t index, const net:
     flow.late_drop = false;
     flow.inspection = Inspection::kNone;
     flow.awaits_answer = flow_rules_of(key);
+    if (!inherited_.empty()) add_inherited();
     flow.begun_in_reverse = key != flow.key;
     flow.payload_possible = policy_->rules->first_packet_payload_rule() < policy_->actions.size() &&
                             policy_->rules->packet_payload_possible(key, *scratch_);
@@ -190,6 +191,31 @@ bool Selector::begin_flow(flow::FlowEntry& flow, std::uint32_t index, const net:
     reconsider(flow, inspection);
     if (inspection.closed) end_inspection(flow);
     return flow.epoch == epoch_;
+}
+
+/// The rules that the flow has by what was found in it before.
+void Selector::add_inherited() {
+    for (const match::RuleIndex rule : inherited_)
+        (policy_->actions[rule].scope == rules::Scope::kSession ? session_ : onward_).push_back(rule);
+    std::ranges::sort(session_);
+    std::ranges::sort(onward_);
+    cut(session_, policy_->actions);
+}
+
+void Selector::succeed(flow::FlowEntry& flow, std::uint32_t index, std::uint64_t hash,
+                       const Selector& before) {
+    if (options_.successors == nullptr || flow.epoch != before.epoch_) return;
+    inherited_.clear();
+    for (const match::RuleIndex rule : before.decisions_.rules_of(flow.decision)) {
+        for (const match::RuleIndex successor : (*options_.successors)[rule]) {
+            if (std::ranges::find(inherited_, successor) == inherited_.end()) inherited_.push_back(successor);
+        }
+    }
+    if (inherited_.empty()) return;
+    // Without room for the list the flow is left to its next packet.
+    const bool begun = begin_flow(flow, index, flow.key, hash);
+    inherited_.clear();
+    if (begun && flow.awaits_answer && flow.answered) (void)take_answer(flow, flow.key.reversed(), hash);
 }
 
 bool Selector::take_answer(flow::FlowEntry& flow, const net::FlowKey& key, std::uint64_t hash) {

@@ -50,6 +50,8 @@ class Selector {
         InspectLimits inspect;
         rules::WhenShort when_short = rules::WhenShort::kDrop;
         FlowTrace* trace = nullptr;  ///< not null when a flow may be traced
+        /// From the policy that flows come from which succeed() is told of; null: nothing is taken over.
+        std::shared_ptr<const Succession> successors = nullptr;
     };
     /// The store keeps segments that wait, and belongs to the caller, who holds packets there.
     Selector(std::shared_ptr<const PolicySnapshot> policy, const Options& options, flow::BlockStore& store);
@@ -89,6 +91,14 @@ class Selector {
     /// to be held.
     Verdict select(const match::PacketView& packet, std::uint64_t hash, flow::FlowEntry* flow,
                    std::uint32_t index);
+
+    /// Takes over a flow (index of its entry) of `before`, whose policy this one follows, and which does not
+    /// inspect it (any more): what its payload has brought into effect stays so under rules with the same
+    /// condition, and is not lost with the bytes that are gone. Everything else is decided anew. A flow
+    /// without any such rule is left to its next packet. `hash` as for select().
+    void succeed(flow::FlowEntry& flow, std::uint32_t index, std::uint64_t hash, const Selector& before);
+    /// There is something that succeed() could take over.
+    bool has_successors() const { return options_.successors != nullptr; }
 
     /// There is no room to hold anything more of the flow: what is held of it stays. The packet's reason.
     DropReason refuse_hold(flow::FlowEntry& flow, const match::PacketView& packet);
@@ -177,6 +187,7 @@ class Selector {
     [[nodiscard]] bool take_answer(flow::FlowEntry& flow, const net::FlowKey& key, std::uint64_t hash);
     [[nodiscard]] bool begin_flow(flow::FlowEntry& flow, std::uint32_t index, const net::FlowKey& key,
                                   std::uint64_t hash);
+    void add_inherited();
     void update_decided(flow::FlowEntry& flow);
     /// False when there is no room for the list: then nobody knows the flow any more.
     [[nodiscard]] bool set_flow_rules(flow::FlowEntry& flow, Rules rules, std::uint64_t extra_tools,
@@ -235,6 +246,7 @@ class Selector {
     RuleList session_;    ///< for the flow, or its history
     RuleList onward_;
     RuleList spare_;
+    RuleList inherited_;  ///< by the flow that begins
     std::uint32_t epoch_;
     std::uint32_t settled_mask_;
     std::uint32_t settled_bits_;
