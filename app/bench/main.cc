@@ -86,6 +86,7 @@ int main(int argc, char** argv) {
     yagura::bench::add_bpf(app, chosen);
     yagura::bench::add_flow(app, chosen);
     yagura::bench::add_payload(app, chosen);
+    yagura::bench::add_reload(app, chosen);
     yagura::bench::add_card(app, chosen);
     try {
         app.parse(argc, argv);
