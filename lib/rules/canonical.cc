@@ -212,6 +212,32 @@ void write_inspect(Writer& out, const Inspect& inspect) {
     out.close('}');
 }
 
+void write_audit_head(Writer& out, const AuditHeadSettings& head) {
+    const AuditHeadSettings usual;
+    out.key("head");
+    out.open('{');
+    if (head.file != usual.file) out.member("file", string_json(head.file));
+    if (!head.socket.empty()) out.member("socket", string_json(head.socket));
+    if (head.interval != usual.interval) out.member("interval", duration_json(head.interval));
+    out.close('}');
+}
+
+void write_audit(Writer& out, const AuditSettings& audit) {
+    const AuditSettings usual;
+    out.key("audit");
+    out.open('{');
+    if (!audit.enabled) out.member("enabled", "false");
+    if (audit.file != usual.file) out.member("file", string_json(audit.file));
+    if (audit.key != usual.key) out.member("key", string_json(audit.key));
+    if (audit.max_size != usual.max_size) out.member("max_size", size_json(audit.max_size));
+    if (audit.files != usual.files) out.member("files", std::to_string(audit.files));
+    if (audit.head != usual.head) write_audit_head(out, audit.head);
+    if (audit.on_failure != usual.on_failure) {
+        out.member("on_failure", string_json(word_of(kAuditFailures, audit.on_failure)));
+    }
+    out.close('}');
+}
+
 }  // namespace
 
 std::string canonical_json(const Config& config) {
@@ -222,6 +248,7 @@ std::string canonical_json(const Config& config) {
     write_groups(out, config);
     if (!config.rules.empty()) write_rules(out, config);
     if (config.inspect != Inspect{}) write_inspect(out, config.inspect);
+    if (config.audit != AuditSettings{}) write_audit(out, config.audit);
     out.close('}');
     return out.take();
 }

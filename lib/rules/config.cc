@@ -8,6 +8,7 @@
 #include <limits>
 #include <utility>
 
+#include "rules/audit_reader.h"
 #include "rules/fields.h"
 #include "rules/inspect_reader.h"
 #include "rules/json_document.h"
@@ -41,6 +42,9 @@ class ConfigReader {
         }
         if (const Json* inspect = fields->find("inspect")) {
             config_.inspect = read_inspect(*inspect, fields->place("inspect"), errors_);
+        }
+        if (const Json* audit = fields->find("audit")) {
+            config_.audit = read_audit(*audit, fields->place("audit"), errors_);
         }
         return std::move(config_);
     }

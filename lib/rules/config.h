@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "base/ids.h"
+#include "rules/audit_settings.h"
 #include "rules/rule.h"
 
 namespace yagura::rules {
@@ -89,6 +90,7 @@ struct Config {
         tool_groups;          ///< in the order of the file, then the implicit ones in the order of ports
     std::vector<Rule> rules;  ///< in the order of the file: index = precedence
     Inspect inspect;
+    AuditSettings audit;
 
     std::vector<const Port*> network_ports() const;  ///< index = PortId
     std::vector<const Port*> tool_ports() const;     ///< index = ToolId

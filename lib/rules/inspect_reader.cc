@@ -7,12 +7,11 @@
 
 #include "rules/fields.h"
 #include "rules/keys.h"
+#include "rules/quantity_reader.h"
 #include "rules/units.h"
 
 namespace yagura::rules {
 namespace {
-
-using Nanoseconds = FlowTimeouts::Nanoseconds;
 
 class InspectReader {
   public:
@@ -37,31 +36,8 @@ class InspectReader {
     }
 
   private:
-    /// False when what stands there is no such size.
     bool read_size(std::string_view key, std::uint64_t low, std::uint64_t high, std::uint64_t& out) {
-        const Json* value = fields_.find(key);
-        if (value == nullptr) return true;
-        std::optional<std::uint64_t> size;
-        if (const auto* text = value->get_ptr<const std::string*>()) {
-            size = parse_size(*text);
-        } else if (value->is_number_unsigned()) {
-            size = value->get<std::uint64_t>();
-        } else if (!value->is_number()) {
-            fields_.wrong_type(key);
-            return false;
-        }
-        if (!size) {
-            errors_.add(fields_.place(key), fmt::format("{} is not a size", shown(*value)),
-                        fmt::format("only sizes are accepted: {}", kSizeForms));
-            return false;
-        }
-        if (*size < low || *size > high) {
-            errors_.add(fields_.place(key), fmt::format("{} is out of range", shown(*value)),
-                        fmt::format("from {} to {}", size_json(low), size_json(high)));
-            return false;
-        }
-        out = *size;
-        return true;
+        return rules::read_size(fields_, key, low, high, out, errors_);
     }
 
     void read_hold_bytes() {
@@ -127,39 +103,10 @@ class InspectReader {
         const Place place = fields_.place("timeouts");
         const auto fields = Fields::open(*value, place, kTimeoutKeys, {}, {}, errors_);
         for (std::size_t i = 0; i < kTimeouts.size(); ++i) {
-            Nanoseconds& timeout = inspect_.timeouts.*kTimeouts[i];
-            timeout = read_duration(*fields, kTimeoutKeys[i].name).value_or(timeout);
+            FlowTimeouts::Nanoseconds& timeout = inspect_.timeouts.*kTimeouts[i];
+            timeout = read_duration(*fields, kTimeoutKeys[i].name, kMinTimeout, kMaxTimeout, errors_)
+                          .value_or(timeout);
         }
-    }
-
-    std::optional<Nanoseconds> read_duration(const Fields& fields, std::string_view key) {
-        const Json* value = fields.find(key);
-        if (value == nullptr) return std::nullopt;
-        std::optional<Nanoseconds> duration;
-        if (const auto* text = value->get_ptr<const std::string*>()) {
-            duration = parse_duration(*text);
-        } else if (value->is_number_unsigned()) {
-            const auto seconds = value->get<std::uint64_t>();
-            constexpr std::uint64_t kMost = kMaxTimeout / std::chrono::seconds(1);
-            // What is too long stays too long.
-            duration = std::chrono::seconds(seconds <= kMost ? seconds : kMost + 1);
-        } else if (!value->is_number()) {
-            fields.wrong_type(key);
-            return std::nullopt;
-        }
-        if (!duration) {
-            errors_.add(fields.place(key), fmt::format("{} is not a duration", shown(*value)),
-                        fmt::format("{}: \"90s\"", kDurationForms));
-            return std::nullopt;
-        }
-        if (*duration >= kMinTimeout && *duration <= kMaxTimeout &&
-            *duration % std::chrono::milliseconds(1) == Nanoseconds(0)) {
-            return duration;
-        }
-        errors_.add(fields.place(key), fmt::format("{} is out of range", shown(*value)),
-                    fmt::format("whole milliseconds, from {} to {}", duration_json(kMinTimeout),
-                                duration_json(kMaxTimeout)));
-        return std::nullopt;
     }
 
     const Fields& fields_;

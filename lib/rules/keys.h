@@ -30,6 +30,7 @@ inline constexpr std::array kDocumentKeys{
     KeySpec{"tool_groups", "an object", R"({"ids": {"members": ["ids0", "ids1"], "mode": "balance"}})"},
     KeySpec{"rules", "an array of objects", R"([{"id": 10, "filter": "tcp port 80", "forward": ["ids"]}])"},
     KeySpec{"inspect", "an object", R"({"stream_depth": "1MiB", "hold_bytes": "64KiB", "flows": 1048576})"},
+    KeySpec{"audit", "an object", R"({"file": "/var/log/yagura/audit.jsonl", "files": 8})"},
 };
 inline constexpr std::array kLcoreKeys{
     KeySpec{"rx", "an array of lcore numbers", "[1]", true},
@@ -80,6 +81,20 @@ inline constexpr std::array kTimeoutKeys{
     KeySpec{"tcp_closed", "a duration", R"("10s")"},  KeySpec{"udp", "a duration", R"("5m")"},
     KeySpec{"other", "a duration", R"("1m")"},
 };
+inline constexpr std::array kAuditKeys{
+    KeySpec{"enabled", "true or false", "false"},
+    KeySpec{"file", "a string", R"("/var/log/yagura/audit.jsonl")"},
+    KeySpec{"key", "a string", R"("/var/lib/yagura/audit.key")"},
+    KeySpec{"max_size", "a size", R"("16MiB")"},
+    KeySpec{"files", "a whole number", "8"},
+    KeySpec{"head", "an object", R"({"socket": "/dev/log", "interval": "60s"})"},
+    KeySpec{"on_failure", R"("refuse" or "go_on")", R"("go_on")"},
+};
+inline constexpr std::array kAuditHeadKeys{
+    KeySpec{"file", "a string", R"("/var/lib/yagura/audit.head")"},
+    KeySpec{"socket", "a string", R"("/dev/log")"},
+    KeySpec{"interval", "a duration", R"("60s")"},
+};
 
 template <class Value>
 using Word = std::pair<std::string_view, Value>;
@@ -98,6 +113,8 @@ inline constexpr std::array kDirections{Word<Direction>{"both", Direction::kBoth
                                         Word<Direction>{"to_client", Direction::kToClient}};
 inline constexpr std::array kShortages{Word<WhenShort>{"drop", WhenShort::kDrop},
                                        Word<WhenShort>{"forward", WhenShort::kForward}};
+inline constexpr std::array kAuditFailures{Word<OnAuditFailure>{"refuse", OnAuditFailure::kRefuse},
+                                           Word<OnAuditFailure>{"go_on", OnAuditFailure::kGoOn}};
 /// What may tell flows apart besides addresses, protocol and ports: a word, and the value it sets.
 inline constexpr std::array kFlowKeyParts{Word<bool Inspect::*>{"vlan", &Inspect::key_has_vlan},
                                           Word<bool Inspect::*>{"tunnel", &Inspect::key_has_tunnel}};
@@ -129,6 +146,13 @@ inline constexpr std::uint64_t kMaxReorderBytes = std::uint64_t{1} << 30;
 inline constexpr std::uint64_t kMaxPatternPlace = kMaxStreamDepth;  ///< of offset and depth
 inline constexpr std::chrono::nanoseconds kMinTimeout = std::chrono::milliseconds(1);
 inline constexpr std::chrono::nanoseconds kMaxTimeout = std::chrono::hours(24 * 365);
+inline constexpr std::uint64_t kMinAuditSize = std::uint64_t{64} << 10;  ///< of audit/max_size
+inline constexpr std::uint64_t kMaxAuditSize = std::uint64_t{1} << 30;
+inline constexpr std::uint64_t kMinAuditFiles = 2;  ///< the one that is written, and one behind it
+inline constexpr std::uint64_t kMaxAuditFiles = 10000;
+inline constexpr std::chrono::nanoseconds kMinHeadInterval = std::chrono::seconds(1);
+inline constexpr std::chrono::nanoseconds kMaxHeadInterval = std::chrono::hours(24);
+inline constexpr std::size_t kMaxSocketPath = 107;  ///< sockaddr_un has room for this and a zero
 // Budgets are products of these; none may overflow.
 static_assert(kMaxHoldBytes <= UINT64_MAX / kMaxFlows);
 static_assert(kMaxPatternPlace <= UINT64_MAX / 2);  // offset + depth

@@ -29,6 +29,8 @@ TEST_CASE("the canonical form is written so") {
                     "flow_key": ["tunnel", "vlan"], "when_short": "forward", "reorder_bytes": 0,
                     "stream_budget": "1024MiB", "hold_budget": 1048576, "hold_bytes": "unlimited",
                     "stream_depth": 2097152},
+        "audit": {"on_failure": "go_on", "head": {"interval": 5, "socket": "/dev/log", "file": "h"}, "files": 3,
+                  "max_size": 65536, "key": "k\\", "file": "a", "enabled": false},
         "lcores": {"tx": [3], "select": [1, 2], "rx": [0]})");
     const std::string expected = R"({
   "lcores": {
@@ -98,6 +100,19 @@ TEST_CASE("the canonical form is written so") {
       "tcp_closed": "90s",
       "udp": "1500ms"
     }
+  },
+  "audit": {
+    "enabled": false,
+    "file": "a",
+    "key": "k\\",
+    "max_size": "64KiB",
+    "files": 3,
+    "head": {
+      "file": "h",
+      "socket": "/dev/log",
+      "interval": "5s"
+    },
+    "on_failure": "go_on"
   }
 }
 )";
@@ -110,7 +125,10 @@ TEST_CASE("what is as by default is left out") {
             "inspect": {"stream_depth": "1024KiB", "hold_bytes": 65536, "flows": 1048576, "hold_budget": "256MiB",
                         "stream_budget": "512MiB", "reorder_bytes": "256KiB", "when_short": "drop", "flow_key": [],
                         "timeouts": {"tcp_opening": "1m", "tcp": 3600, "tcp_closed": "10000ms", "udp": "5m",
-                                     "other": "60s"}}})"));
+                                     "other": "60s"}},
+            "audit": {"enabled": true, "file": "/var/log/yagura/audit.jsonl", "key": "/var/lib/yagura/audit.key",
+                      "max_size": 16777216, "files": 8, "on_failure": "refuse",
+                      "head": {"file": "/var/lib/yagura/audit.head", "interval": "1m"}}})"));
     CHECK(text == R"({
   "ports": {
     "n": {
@@ -226,6 +244,18 @@ TEST_CASE("random configurations come back from their canonical form") {
                 if (below(2) == 0)
                     inspect.timeouts.*timeout = std::chrono::milliseconds(number(31'536'000'000));
             }
+        }
+        if (below(2) == 0) {
+            AuditSettings& audit = config.audit;
+            audit.enabled = below(2) == 0;
+            audit.file = "f" + text("ab/\" \\", 9);
+            audit.key = "k" + text("ab/\" \\", 9);
+            audit.max_size = std::min(kMinAuditSize + number(kMaxAuditSize), kMaxAuditSize);
+            audit.files = kMinAuditFiles + below(9);
+            audit.head.file = "h" + text("ab/", 9);
+            if (below(2) == 0) audit.head.socket = text("ab/", 9);
+            if (below(2) == 0) audit.head.interval = std::chrono::milliseconds(1000 + below(86'399'001));
+            audit.on_failure = kAuditFailures[below(2)].second;
         }
         check_round_trip(config);
     }

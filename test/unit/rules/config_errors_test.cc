@@ -20,7 +20,7 @@ TEST_CASE("faults of the document are named") {
          with(R"("rulse": [])"),
          "/rulse",
          {"unknown key \"rulse\""},
-         {"did you mean \"rules\"?", "known keys: lcores, ports, tool_groups, rules, inspect"}},
+         {"did you mean \"rules\"?", "known keys: lcores, ports, tool_groups, rules, inspect, audit"}},
         {"key like no other", with(R"("x": 1)"), "/x", {"unknown key \"x\""}, {"known keys: lcores"}},
         {"empty key", with(R"("": 1)"), "/", {"unknown key \"\""}, {}},
         {"key with ~ and /", with(R"("a~b/c": 1)"), "/a~0b~1c", {"unknown key \"a~b/c\""}, {}},

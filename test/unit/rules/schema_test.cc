@@ -37,6 +37,8 @@ const ObjectRow kObjects[] = {
     {"/$defs/inspect", kInspectKeys},
     {"/$defs/pattern_object", kPatternKeys},
     {"/$defs/timeouts", kTimeoutKeys},
+    {"/$defs/audit", kAuditKeys},
+    {"/$defs/audit_head", kAuditHeadKeys},
 };
 
 TEST_CASE("the schema has the reader's keys, in its order, and no others") {
@@ -122,6 +124,21 @@ TEST_CASE("the schema has the reader's words, bounds and defaults") {
         const Json& value = at(fmt::format("/$defs/timeouts/properties/{}/default", kTimeoutKeys[i].name));
         CHECK(parse_duration(value.get<std::string>()) == usual.timeouts.*kTimeouts[i]);
     }
+    check_words("/$defs/audit/properties/on_failure/enum", kAuditFailures);
+    const AuditSettings audit;
+    CHECK(at("/$defs/audit/properties/enabled/default") == Json(audit.enabled));
+    CHECK(at("/$defs/audit/properties/file/default") == Json(audit.file));
+    CHECK(at("/$defs/audit/properties/key/default") == Json(audit.key));
+    CHECK(parse_size(at("/$defs/audit/properties/max_size/default").get<std::string>()) == audit.max_size);
+    CHECK(at("/$defs/audit/properties/files/default") == Json(audit.files));
+    CHECK(at("/$defs/audit/properties/files/minimum") == Json(kMinAuditFiles));
+    CHECK(at("/$defs/audit/properties/files/maximum") == Json(kMaxAuditFiles));
+    CHECK(at("/$defs/audit/properties/on_failure/default") ==
+          Json(word_of(kAuditFailures, audit.on_failure)));
+    CHECK(at("/$defs/audit_head/properties/file/default") == Json(audit.head.file));
+    CHECK(at("/$defs/audit_head/properties/socket/maxLength") == Json(kMaxSocketPath));
+    CHECK(parse_duration(at("/$defs/audit_head/properties/interval/default").get<std::string>()) ==
+          audit.head.interval);
     CHECK(at("/$defs/duration/oneOf/0/maximum") == Json(kMaxTimeout / std::chrono::seconds(1)));
     CHECK_THAT(at("/$defs/name/pattern").get<std::string>(),
                Catch::Contains(std::to_string(kMaxNameBytes - 1)));
@@ -157,6 +174,14 @@ TEST_CASE("the examples in errors are JSON, and right in their place") {
     for (const KeySpec& key : kTimeoutKeys) {
         CAPTURE(key.name);
         must_parse(with(fmt::format("\"inspect\": {{\"timeouts\": {{\"{}\": {}}}}}", key.name, key.example)));
+    }
+    for (const KeySpec& key : kAuditKeys) {
+        CAPTURE(key.name);
+        must_parse(with(fmt::format("\"audit\": {{\"{}\": {}}}", key.name, key.example)));
+    }
+    for (const KeySpec& key : kAuditHeadKeys) {
+        CAPTURE(key.name);
+        must_parse(with(fmt::format("\"audit\": {{\"head\": {{\"{}\": {}}}}}", key.name, key.example)));
     }
 }
 
