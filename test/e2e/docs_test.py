@@ -95,6 +95,13 @@ class ManualPages(unittest.TestCase):
                 self.assertEqual(described, options | {'--help'})
 
 
+    def test_every_option_of_yaguractl_audit(self):
+        options = set(re.findall(r'add_(?:option|flag)\(\s*"(--[\w-]+)"', read('app/yaguractl/audit_command.cc')))
+        self.assertTrue(options, 'the code was not understood')
+        described = set(re.findall(r'^\*\*(--[\w-]+)', read('docs/yaguractl-audit.md'), re.MULTILINE))
+        self.assertEqual(described, options | {'--help', '--json'})
+
+
 class Links(unittest.TestCase):
     def pages(self):
         for folder, folders, files in os.walk(ROOT):
