@@ -136,6 +136,13 @@ base::Result<AppendFile> AppendFile::open(const std::string& path) {
     return file;
 }
 
+bool AppendFile::in_place() const {
+    struct stat here;
+    struct stat there;
+    return ::fstat(file_.get(), &here) == 0 && ::lstat(path_.c_str(), &there) == 0 &&
+           here.st_ino == there.st_ino && here.st_dev == there.st_dev;
+}
+
 base::Result<void> AppendFile::append(std::string_view text) {
     if (torn_) {
         if (auto cut = cut_to(size_); !cut) return cut;

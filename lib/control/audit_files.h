@@ -61,6 +61,8 @@ class AppendFile {
     AppendFile() = default;
     bool is_open() const { return file_.ok(); }
     std::uint64_t size() const { return size_; }
+    /// Whether this is the file that its path leads to; not after it was removed or renamed.
+    bool in_place() const;
 
     /// All of the text, or nothing of it.
     base::Result<void> append(std::string_view text);

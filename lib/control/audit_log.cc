@@ -104,18 +104,16 @@ base::Result<AuditPage> AuditLog::tail(std::size_t count, std::optional<std::uin
 
 /// Whether a record can be written now: there is a file, it is not full, and what must come first is written.
 bool AuditLog::ready() {
+    if (file_.is_open() && !file_.in_place()) {
+        file_ = {};
+        state_.first = 0;
+        begin_action_ = "audit.start";
+        state_.findings = "the file was removed or renamed while it was written";
+    }
     if (file_.is_open() && state_.first != 0 && file_.size() + kRoom > settings_.max_size && !rotate()) {
         return false;
     }
-    if (!file_.is_open()) {
-        auto file = AppendFile::open(settings_.file);
-        health_.failing = !file;
-        if (!file) {
-            health_.failure = file.error().message;
-            return false;
-        }
-        file_ = std::move(*file);
-    }
+    if (!file_.is_open() && !open_next()) return false;
     if (!begin_action_.empty() && !begin()) return false;
     if (lost_unsaid_ == 0) return true;
     if (!write_own("audit.lost", settings_.file, false,
@@ -124,6 +122,21 @@ bool AuditLog::ready() {
         return false;
     }
     lost_unsaid_ = 0;
+    return true;
+}
+
+bool AuditLog::open_next() {
+    auto file = AppendFile::open(settings_.file);
+    if (file && file->size() != 0) {
+        file =
+            base::Error{fmt::format("{}: somebody else has begun this file: move it away", settings_.file)};
+    }
+    health_.failing = !file;
+    if (!file) {
+        health_.failure = file.error().message;
+        return false;
+    }
+    file_ = std::move(*file);
     return true;
 }
 

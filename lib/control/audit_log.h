@@ -64,6 +64,7 @@ class AuditLog final : public AuditSink {
     AuditLog(const rules::AuditSettings& settings, AuditState state, AppendFile file, Clock clock);
 
     bool ready();
+    bool open_next();
     bool rotate();
     bool begin();
     bool write(const AuditEvent& event, std::optional<AuditStart> start);

@@ -133,6 +133,12 @@ std::optional<AuditRecord> parse_record(std::string_view body) {
         if (!read(json, "log", start.log) || !read(json, "oldest", start.oldest)) return std::nullopt;
         record.start = std::move(start);
     }
+    std::string action;
+    const auto allowed = json.find("allowed");
+    if (read(json, "action", action) && action.starts_with("audit.") && allowed != json.end() &&
+        *allowed == false) {
+        read(json, "outcome", record.trouble);
+    }
     return record;
 }
 

@@ -49,6 +49,8 @@ struct AuditRecord {
     Mac previous{};
     std::uint64_t heads = 0;
     std::optional<AuditStart> start;
+    /// What the log says of trouble of its own: the outcome of an audit.* record that is not "allowed".
+    std::string trouble;
 };
 /// Nothing if this is no body of a record.
 std::optional<AuditRecord> parse_record(std::string_view body);

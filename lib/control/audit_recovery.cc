@@ -112,66 +112,77 @@ void check_unsigned(const std::string& path, bool torn, const AuditKey& key, std
                               count == 1 ? "" : "s", fault.line, fault.what));
 }
 
+/// The end of the log: in the file that is written, or, if the run before ended between two files, in the one
+/// before. `state` gets what is said of the first alone.
+base::Result<FileEnd> find_end(const rules::AuditSettings& settings, const AuditKey& key, AuditState& state) {
+    FileEnd end;
+    if (exists(settings.file)) {
+        auto read = read_end(settings.file);
+        if (!read) return read;
+        end = std::move(*read);
+    }
+    state.first = end.first;
+    state.size = end.whole;
+    const std::string torn = end.torn;
+    std::string path = settings.file;
+    const std::vector<OlderFile> older = older_files(settings.file);
+    if (end.last == 0 && !older.empty()) {
+        path = older.back().path;
+        auto read = read_end(path);
+        if (!read) return read;
+        end = std::move(*read);
+    }
+    if (end.last != 0) check_unsigned(path, path == settings.file && !torn.empty(), key, state.findings);
+    if (!torn.empty()) {
+        add(state.findings,
+            fmt::format("a torn line of {} bytes was cut off: {}", torn.size(), torn.substr(0, 256)));
+    }
+    return end;
+}
+
+/// Moves the key to behind the last record, and says where the two do not fit.
+void place_key(std::uint64_t last, AuditState& state) {
+    const std::uint64_t next = state.key.sequence();
+    if (last >= next && last - next >= kMaxAhead) {
+        add(state.findings,
+            fmt::format("the log ends with record {}, which cannot be: its key is at {}", last, next));
+        return;
+    }
+    if (last + 1 < next) {
+        add(state.findings,
+            fmt::format("records {} to {} are gone: the log ends before its key", last + 1, next - 1));
+    }
+    while (state.key.sequence() <= last) state.key.advance();
+}
+
+/// The number of the newest head in the head's file; 0 if there is none of this log.
+std::uint64_t newest_head(const std::string& path, const std::string& log) {
+    std::uint64_t newest = 0;
+    if (!exists(path)) return newest;
+    const auto heads = read_heads(path);
+    if (!heads) return newest;
+    for (const HeadAtPlace& place : *heads) {
+        const AuditHead& head = place.sealed.head;
+        if (head.log == log && head.number < kMaxHeads) newest = std::max(newest, head.number);
+    }
+    return newest;
+}
+
 }  // namespace
 
 base::Result<AuditState> recover_audit(const rules::AuditSettings& settings) {
     for (const std::string& path : {settings.file, settings.key, settings.head.file}) {
         if (auto made = make_folders_of(path); !made) return made.error();
     }
-    auto key = exists(settings.key) ? AuditKey::read(settings.key) : first_start(settings);
+    const auto key = exists(settings.key) ? AuditKey::read(settings.key) : first_start(settings);
     if (!key) return key.error();
     AuditState state{.key = *key};
-
-    FileEnd end;
-    if (exists(settings.file)) {
-        auto read = read_end(settings.file);
-        if (!read) return read.error();
-        end = std::move(*read);
-    }
-    state.first = end.first;
-    state.size = end.whole;
-    const std::string torn = end.torn;
-    std::string last_file = settings.file;
-    if (end.last == 0) {
-        // The run before ended between two files.
-        const std::vector<OlderFile> older = older_files(settings.file);
-        if (!older.empty()) {
-            auto read = read_end(older.back().path);
-            if (!read) return read.error();
-            end = std::move(*read);
-            last_file = older.back().path;
-        }
-    }
-    if (end.start) state.oldest = end.start->oldest;
-    if (end.last != 0) {
-        state.last = end.mac;
-        state.heads = end.heads;
-        check_unsigned(last_file, last_file == settings.file && !torn.empty(), *key, state.findings);
-    }
-    if (!torn.empty()) {
-        add(state.findings,
-            fmt::format("a torn line of {} bytes was cut off: {}", torn.size(), torn.substr(0, 256)));
-    }
-    const std::uint64_t next = key->sequence();
-    if (end.last + 1 < next) {
-        add(state.findings,
-            fmt::format("records {} to {} are gone: the log ends before its key", end.last + 1, next - 1));
-    } else if (end.last - next < kMaxAhead) {
-        while (state.key.sequence() <= end.last) state.key.advance();
-    } else if (end.last >= next) {
-        add(state.findings,
-            fmt::format("the log ends with record {}, which cannot be: its key is at {}", end.last, next));
-    }
-    if (const auto heads = exists(settings.head.file)
-                               ? read_heads(settings.head.file)
-                               : base::Result<std::vector<HeadAtPlace>>(base::Error{})) {
-        for (const HeadAtPlace& place : *heads) {
-            const AuditHead& head = place.sealed.head;
-            if (head.log == key->log() && head.number < kMaxHeads)
-                state.heads = std::max(state.heads, head.number);
-        }
-    }
-    state.heads = std::min(state.heads, kMaxHeads);
+    const auto end = find_end(settings, *key, state);
+    if (!end) return end.error();
+    state.last = end->mac;
+    if (end->start) state.oldest = end->start->oldest;
+    place_key(end->last, state);
+    state.heads = std::max(std::min(end->heads, kMaxHeads), newest_head(settings.head.file, key->log()));
     return state;
 }
 

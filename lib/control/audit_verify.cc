@@ -128,6 +128,10 @@ class Verifier {
             note(fmt::format("{}:{}: the clock went back, from {} to {}", file_, line_, last_time_,
                              record.time));
         }
+        if (!record.trouble.empty()) {
+            note(fmt::format("{}:{}: the log itself says: {}", file_, line_,
+                             escaped(record.trouble, kMaxAuditLine)));
+        }
         if (record.start) {
             if (log_.empty()) log_ = record.start->log;
             if (record.start->log != log_) fault(fmt::format("is of another log, {}", record.start->log));

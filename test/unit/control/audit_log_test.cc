@@ -181,6 +181,8 @@ TEST_CASE("a torn last line is cut off, and what stood in it is said") {
     const Json start = records_of(rig)[3];
     CHECK(start.at("action") == "audit.start");
     CHECK(start.at("allowed") == false);
+    CHECK_THAT(notes_of(verdict),
+               Catch::Contains("audit.jsonl:4: the log itself says: a torn line of 19 bytes was cut off"));
     CHECK(start.at("outcome") == "a torn line of 19 bytes was cut off: {\"seq\":4,\"time\":\"20");
 }
 
@@ -271,6 +273,31 @@ TEST_CASE("a crash between two files is got over") {
     CAPTURE(faults_of(verdict));
     CHECK(verdict.sound());
     CHECK(verdict.proven == 8);
+}
+
+TEST_CASE("a file that is moved or removed under the writer is noticed with the next record") {
+    AuditRig rig;
+    {
+        const auto log = rig.open();
+        log->record(AuditRig::event(0));
+        std::filesystem::rename(rig.settings.file, rig.path("moved"));
+        log->record(AuditRig::event(1));
+        std::filesystem::remove(rig.settings.file);
+        // What lies there now is not ours to write to.
+        write_text(rig.settings.file, "x");
+        log->record(AuditRig::event(2));
+        CHECK(log->health().lost == 1);
+        CHECK_FALSE(log->may_act());
+        CHECK_THAT(log->health().failure, Catch::Contains("somebody else has begun this file"));
+        std::filesystem::remove(rig.settings.file);
+        log->record(AuditRig::event(3));
+        CHECK(log->health().lost == 1);
+    }
+    CHECK(read_text(rig.path("moved")).ends_with("}\n"));
+    const AuditVerdict verdict = rig.verify({rig.path("moved"), rig.settings.file});
+    CHECK(faults_of(verdict) == "1: records 3 to 4 are missing in front of this line\n");
+    CHECK_THAT(notes_of(verdict),
+               Catch::Contains("audit.jsonl:1: the log itself says: the file was removed or renamed"));
 }
 
 TEST_CASE("heads are written at intervals, at the start, and at the end") {
