@@ -97,6 +97,10 @@ std::optional<Mac> mac_from_hex(std::string_view text) {
     return mac;
 }
 
+bool is_log_name(std::string_view text) {
+    return text.size() == kLogDigits && all_hex(text);
+}
+
 AuditKey::~AuditKey() {
     OPENSSL_cleanse(bytes_.data(), bytes_.size());
 }
@@ -131,8 +135,7 @@ base::Result<AuditKey> AuditKey::read(const std::string& path) {
     const auto log = take_line(text, "log ");
     const auto next = take_line(text, "next ");
     const auto digits = take_line(text, "key ");
-    if (!form || !form->empty() || !log || !next || !digits || !text.empty() || log->size() != kLogDigits ||
-        !all_hex(*log)) {
+    if (!form || !form->empty() || !log || !next || !digits || !text.empty() || !is_log_name(*log)) {
         return damaged;
     }
     AuditKey key;

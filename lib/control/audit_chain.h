@@ -20,6 +20,9 @@ std::string to_hex(const Mac& mac);
 /// Nothing but exactly that.
 std::optional<Mac> mac_from_hex(std::string_view hex);
 
+/// What names a log: 32 hexadecimal digits.
+bool is_log_name(std::string_view text);
+
 /// The key of one record. The next record's is its one-way image, so whoever gets hold of this one cannot
 /// compute those of the records before (docs/decisions/0020). The bytes are wiped when it goes.
 class AuditKey {
@@ -39,7 +42,7 @@ class AuditKey {
     /// was written in.
     base::Result<void> replace(const std::string& path) const;
 
-    /// 32 hexadecimal digits that name the log.
+    /// What names the log.
     const std::string& log() const { return log_; }
     /// Of the record that this key is for.
     std::uint64_t sequence() const { return sequence_; }

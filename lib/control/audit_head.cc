@@ -11,6 +11,7 @@
 #include <nlohmann/json.hpp>
 
 #include "control/audit_files.h"
+#include "control/audit_record.h"
 
 namespace yagura::control {
 namespace {
@@ -49,7 +50,9 @@ std::optional<SealedHead> parse_head(std::string_view line) {
         head.lost = number("lost");
         head.interval_ms = number("interval_ms");
         const auto last = mac_from_hex(json.at("last").get<std::string>());
-        if (!last || head.sequence == 0) return std::nullopt;
+        if (!last || head.sequence == 0 || !is_log_name(head.log) || !is_utc_milliseconds(head.time)) {
+            return std::nullopt;
+        }
         head.last = *last;
     } catch (const nlohmann::json::exception&) {
         return std::nullopt;

@@ -95,6 +95,16 @@ std::string utc_milliseconds(std::uint64_t time_ns) {
                        parts.tm_mday, parts.tm_hour, parts.tm_min, parts.tm_sec, time_ns / 1'000'000 % 1000);
 }
 
+bool is_utc_milliseconds(std::string_view text) {
+    constexpr std::string_view kForm = "0000-00-00T00:00:00.000Z";
+    if (text.size() != kForm.size()) return false;
+    for (std::size_t i = 0; i < kForm.size(); ++i) {
+        const bool digit = text[i] >= '0' && text[i] <= '9';
+        if (kForm[i] == '0' ? !digit : text[i] != kForm[i]) return false;
+    }
+    return true;
+}
+
 std::string record_body(const AuditFrame& frame, const AuditEvent& event, std::string_view user) {
     std::string body =
         fmt::format("{}{},\"time\":\"{}\"", kBegin, frame.sequence, utc_milliseconds(frame.time_ns));
@@ -126,11 +136,13 @@ std::optional<AuditRecord> parse_record(std::string_view body) {
         return std::nullopt;
     }
     const auto mac = mac_from_hex(previous);
-    if (!mac) return std::nullopt;
+    if (!mac || !is_utc_milliseconds(record.time)) return std::nullopt;
     record.previous = *mac;
     if (json.contains("log") || json.contains("oldest")) {
         AuditStart start;
-        if (!read(json, "log", start.log) || !read(json, "oldest", start.oldest)) return std::nullopt;
+        if (!read(json, "log", start.log) || !is_log_name(start.log) || !read(json, "oldest", start.oldest)) {
+            return std::nullopt;
+        }
         record.start = std::move(start);
     }
     std::string action;

@@ -41,6 +41,8 @@ std::string escaped(std::string_view text, std::size_t most);
 
 /// "2026-11-22T13:55:52.123Z".
 std::string utc_milliseconds(std::uint64_t time_ns);
+/// Whether a text has that form: it may be printed, and compared as text.
+bool is_utc_milliseconds(std::string_view text);
 
 /// What a chain is made of.
 struct AuditRecord {

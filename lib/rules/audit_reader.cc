@@ -71,7 +71,7 @@ void check_apart(const AuditSettings& audit, const Place& place, ErrorList& erro
 
 AuditSettings read_audit(const Json& value, const Place& place, ErrorList& errors) {
     AuditSettings audit;
-    const auto fields = Fields::open(value, place, kAuditKeys, "an object", kDocumentKeys[5].example, errors);
+    const auto fields = Fields::open(value, place, kAuditKeys, "an object", kAuditExample, errors);
     if (!fields) return audit;
     audit.enabled = fields->boolean("enabled").value_or(audit.enabled);
     read_path(*fields, "file", audit.file, errors);

@@ -23,6 +23,7 @@ struct KeySpec {
 };
 using KeyTable = std::span<const KeySpec>;
 
+inline constexpr std::string_view kAuditExample = R"({"file": "/var/log/yagura/audit.jsonl", "files": 8})";
 inline constexpr std::array kDocumentKeys{
     KeySpec{"lcores", "\"auto\" or an object", R"({"rx": [1], "select": [2, 3], "tx": [4]})"},
     KeySpec{"ports", "an object", R"({"tap0": {"role": "network", "device": "net_af_packet0,iface=br0"}})",
@@ -30,7 +31,7 @@ inline constexpr std::array kDocumentKeys{
     KeySpec{"tool_groups", "an object", R"({"ids": {"members": ["ids0", "ids1"], "mode": "balance"}})"},
     KeySpec{"rules", "an array of objects", R"([{"id": 10, "filter": "tcp port 80", "forward": ["ids"]}])"},
     KeySpec{"inspect", "an object", R"({"stream_depth": "1MiB", "hold_bytes": "64KiB", "flows": 1048576})"},
-    KeySpec{"audit", "an object", R"({"file": "/var/log/yagura/audit.jsonl", "files": 8})"},
+    KeySpec{"audit", "an object", kAuditExample},
 };
 inline constexpr std::array kLcoreKeys{
     KeySpec{"rx", "an array of lcore numbers", "[1]", true},

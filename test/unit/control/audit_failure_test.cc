@@ -1,9 +1,13 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // A log that cannot be written: RLIMIT_FSIZE stands in for a full disk.
+#include <sched.h>
 #include <signal.h>
+#include <sys/mount.h>
 #include <sys/resource.h>
 
 #include <catch2/catch.hpp>
+#include <cerrno>
+#include <cstring>
 #include <nlohmann/json.hpp>
 
 #include "audit_rig.h"
@@ -87,6 +91,47 @@ TEST_CASE("\"refuse\" forbids what could not be recorded before it is done; \"go
         log->record(AuditRig::event(0));
         CHECK_FALSE(log->health().failing);
     }
+}
+
+TEST_CASE("on a disk that is full, what was promised is kept and nothing else is") {
+    AuditRig rig;
+    // The mount is this process's own, and goes with it.
+    const std::string folder = rig.path("disk");
+    std::filesystem::create_directory(folder);
+    if (::unshare(CLONE_NEWNS) != 0 || ::mount("none", "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0 ||
+        ::mount("none", folder.c_str(), "tmpfs", 0, "size=512k") != 0) {
+        SKIP_TEST("a small disk cannot be mounted: " << std::strerror(errno));
+    }
+    rig.settings.file = folder + "/audit.jsonl";
+    const std::string ballast = folder + "/ballast";
+    {
+        const auto log = rig.open();
+        CHECK(log->may_act());
+        {
+            std::ofstream out(ballast);
+            out << std::string(1u << 20, 'x');
+        }
+        int recorded = 0;
+        for (; recorded < 10'000 && log->may_act(); ++recorded) log->record(AuditRig::event(recorded));
+        CHECK(recorded > 10);
+        CHECK(recorded < 10'000);
+        CHECK(log->health().lost == 0);
+        CHECK_THAT(log->health().failure,
+                   Catch::Contains("audit.jsonl: has no room: No space left on device"));
+        // Who acts all the same fills what is left.
+        for (int i = 0; i < 1000; ++i) log->record(AuditRig::event(i));
+        CHECK(log->health().lost > 0);
+        CHECK_THAT(log->health().failure, Catch::Contains("cannot be written: No space left on device"));
+        log->tick();
+        std::filesystem::remove(ballast);
+        CHECK(log->may_act());
+    }
+    const AuditVerdict verdict = rig.verify();
+    CAPTURE(faults_of(verdict));
+    CHECK(verdict.sound());
+    CHECK_THAT(notes_of(verdict),
+               Catch::Contains("the log itself says: ") && Catch::Contains("could not be recorded"));
+    ::umount(folder.c_str());
 }
 
 TEST_CASE("a start with a full disk is refused, and leaves the log as it was") {

@@ -92,6 +92,25 @@ TEST_CASE("a line is unsealed only if it ends exactly as it was sealed") {
     CHECK_FALSE(unsealed(std::string_view(line).substr(line.size() - 20)));
 }
 
+TEST_CASE("what is printed of a record has its form, whoever wrote it") {
+    AuditFrame frame{.sequence = 1, .time_ns = 1};
+    frame.start = AuditStart{std::string(32, '0'), 1};
+    const std::string good = record_body(frame, AuditEvent{1, 1, 1, "p", "a", "o", true, "ok"}, "u");
+    CHECK(parse_record(good));
+    const auto with = [&good](std::string_view from, std::string_view to) {
+        std::string text = good;
+        return parse_record(text.replace(text.find(from), from.size(), to));
+    };
+    CHECK_FALSE(with("1970-01-01T", "1970-01-01 "));
+    CHECK_FALSE(with("00.000Z", R"(00.000Z[2J)"));
+    CHECK_FALSE(with("\"log\":\"0", R"("log":"\u001b)"));
+    CHECK_FALSE(with("\"log\":\"0", "\"log\":\"g"));
+    CHECK_FALSE(with("\"oldest\":1", "\"oldest\":-1"));
+    CHECK_FALSE(with("\"seq\":1", "\"seq\":1.5"));
+    CHECK_FALSE(with("\"prev\":\"0", "\"prev\":\"A"));
+    CHECK(with("\"allowed\":true", "\"allowed\":null"));
+}
+
 TEST_CASE("a head is found behind what a system log puts before it") {
     auto key = AuditKey::make();
     REQUIRE(key);
