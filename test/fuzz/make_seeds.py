@@ -5,6 +5,9 @@
 The same files each time. They are few and small: one for each thing that a fuzzer would take long to come upon, a
 header chain, a file format or a kind of filter.
 """
+import hashlib
+import hmac
+import json
 import os
 import struct
 import sys
@@ -81,6 +84,8 @@ def config_seeds():
         'inspect': small % (b'"inspect":{"hold_bytes":"unlimited","hold_budget":"1GiB","stream_budget":"2MiB",'
                             b'"reorder_bytes":0,"when_short":"forward","flow_key":["vlan","tunnel"],'
                             b'"timeouts":{"tcp_opening":"1.5s","tcp":7200,"tcp_closed":"1ms","udp":"1d","other":"2m"}}'),
+        'audit': small % (b'"audit":{"enabled":false,"file":"a","key":"k","max_size":"1MiB","files":3,"on_failure":"go_on",'
+                          b'"head":{"file":"h","socket":"/dev/log","interval":"5s"}}'),
         'budgets': small % b'"lcores":{"rx":[0],"select":[1,2],"tx":[0]},"inspect":{"stream_depth":"1MiB","flows":9}',
     }
 
@@ -127,8 +132,37 @@ def stream_seeds():
             for kind in range(8)}
 
 
+def audit_seeds():
+    """Logs and, in their first line, a head, under the key of audit_fuzz.cc (docs/audit.md has the format)."""
+    name, keys, macs, records = '0' * 32, [bytes(32)], ['0' * 64], []
+
+    def sealed(key, label, members):
+        body = json.dumps(members, separators=(',', ':'))[:-1].encode()
+        mac = hmac.new(key, b'yagura audit ' + label + b'\n' + body, hashlib.sha256).hexdigest()
+        return mac, body + b',"mac":"' + mac.encode() + b'"}'
+
+    for seq in range(1, 5):
+        start = {'log': name, 'oldest': 1} if seq in (1, 3) else {}
+        mac, line = sealed(keys[-1], b'record', {
+            'seq': seq, 'time': f'2026-11-22T14:00:0{seq}.000Z', **start, 'uid': 0, 'gid': 0, 'pid': 1, 'program': 'p',
+            'action': 'audit.start' if start else 'connect', 'object': '', 'allowed': seq != 3, 'outcome': 'ok', 'heads': 0,
+            'prev': macs[-1]})
+        records.append(line)
+        macs.append(mac)
+        keys.append(hashlib.sha256(b'yagura audit next key\n' + keys[-1]).digest())
+    _, head = sealed(keys[4], b'head', {
+        'head': 1, 'log': name, 'time': '2026-11-22T14:00:05.000Z', 'oldest': 1, 'seq': 4, 'last': macs[4], 'lost': 0,
+        'interval_ms': 60000})
+
+    def file(*lines):
+        return b''.join(line + b'\n' for line in lines)
+    return {'sound': file(head, *records), 'cut': file(head, *records[:3]), 'part': file(b'', *records[2:]),
+            'exchanged': file(head, records[0], records[2], records[1], records[3]),
+            'torn': file(head, *records)[:-30]}
+
+
 def main():
-    targets = {'parser_fuzz': parser_seeds, 'config_fuzz': config_seeds, 'capture_fuzz': capture_seeds,
+    targets = {'audit_fuzz': audit_seeds, 'parser_fuzz': parser_seeds, 'config_fuzz': config_seeds, 'capture_fuzz': capture_seeds,
                'filter_fuzz': filter_seeds, 'stream_fuzz': stream_seeds}
     for target, seeds in targets.items():
         folder = os.path.join(HERE, 'corpus', target)
