@@ -233,6 +233,7 @@ class Verifier {
                 continue;
             }
             if (part_) continue;
+            cut_ = true;
             fault_at(place.file, place.line,
                      fmt::format("the head of {} counts {} records, the log ends with record {}: {} cut off",
                                  head.time, head.sequence, last_, range(last_ + 1, head.sequence)));
@@ -263,7 +264,7 @@ class Verifier {
             note(fmt::format("{} heads name records that are older than the log that was given",
                              heads_too_old_));
         }
-        if (part_ || last_ == 0) return;
+        if (part_ || last_ == 0 || cut_) return;
         if (heads_.empty()) {
             note(fmt::format("without a head: whether records behind record {} were cut off cannot be known",
                              last_));
@@ -311,6 +312,7 @@ class Verifier {
     std::size_t head_ = 0;  ///< the next to look at
     std::uint64_t covered_ = 0;
     std::string covered_time_;
+    bool cut_ = false;               ///< a head counts more than there is
     std::uint64_t heads_known_ = 0;  ///< of which the records know
     std::uint64_t newest_number_ = 0;
     std::uint64_t heads_too_old_ = 0;

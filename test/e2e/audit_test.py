@@ -116,6 +116,7 @@ class VerifyTest(AuditTest):
 
     def test_the_end_cut_off(self):
         self.assert_fault(self.verify(self.log.lines[:6]), "head:1: ", "counts 9 records, the log ends with record 6")
+        self.assertNotIn("cannot be known", self.verify(self.log.lines[:6]).stdout)
         process = self.verify(self.log.lines[:6], with_head=False)
         self.assertEqual(process.returncode, SOUND)
         self.assertIn("note: without a head: whether records behind record 6 were cut off cannot be known", process.stdout)
