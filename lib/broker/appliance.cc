@@ -38,6 +38,13 @@ void wait_for_end(const dataplane::Pipeline& pipeline, const RunOptions& options
     }
 }
 
+std::vector<std::uint64_t> rates_of(const rules::Config& config) {
+    std::vector<std::uint64_t> rates;
+    for (const rules::Port* tool : config.tool_ports())
+        rates.push_back(tool->rate_bits_per_second.value_or(0));
+    return rates;
+}
+
 }  // namespace
 
 ExitStatus run(const RunOptions& options) {
@@ -58,6 +65,7 @@ ExitStatus run(const RunOptions& options) {
         dataplane::Pipeline::create({.plan = plan,
                                      .sources = ports->sources(),
                                      .tools = ports->tools(),
+                                     .rates = rates_of(loaded.config),
                                      .ports = ports->sources().size(),
                                      .policy = select::make_policy(loaded.config, loaded.compiled),
                                      .pressure = dataplane::Pressure::kDrop,

@@ -45,6 +45,8 @@ std::string_view shed_reason_name(port::ShedReason reason) {
             return "write_error";
         case port::ShedReason::kNoBuffer:
             return "no_buffer";
+        case port::ShedReason::kRate:
+            return "rate";
         case port::ShedReason::kCount:
             break;
     }

@@ -166,7 +166,8 @@ void Pipeline::make_stages() {
         for (const auto& rings : tool_rings_) inputs.push_back(rings[tool].get());
         tools[tool % tools.size()].push_back({.id = base::ToolId{static_cast<std::uint8_t>(tool)},
                                               .queue = options_.tools[tool],
-                                              .inputs = std::move(inputs)});
+                                              .inputs = std::move(inputs),
+                                              .rate = options_.rates.empty() ? 0 : options_.rates[tool]});
     }
     for (auto& list : tools) tx_.push_back(std::make_unique<TxStage>(std::move(list), options_.burst));
 }
@@ -215,6 +216,7 @@ base::Result<void> Pipeline::start() {
 
 void Pipeline::stop_sources() {
     for (const auto& rx : rx_) rx->stop_polling();
+    for (const auto& tx : tx_) tx->hurry();
 }
 
 bool Pipeline::drained() const {

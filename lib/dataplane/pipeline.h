@@ -19,6 +19,7 @@ struct PipelineOptions {
     LcorePlan plan;
     std::vector<port::RxQueue*> sources;  ///< laid on the rx lcores in turn
     std::vector<port::TxQueue*> tools;    ///< by ToolId; laid on the tx lcores in turn
+    std::vector<std::uint64_t> rates;     ///< by ToolId, bits per second, 0: no limit; empty: none has one
     std::size_t ports = 1;                ///< network ports
     net::LinkType link_type = net::LinkType::kEthernet;
     std::shared_ptr<const select::PolicySnapshot> policy;
@@ -47,7 +48,8 @@ class Pipeline {
     ~Pipeline();
 
     base::Result<void> start();
-    /// No more packets are taken from the sources; what is inside goes on.
+    /// No more packets are taken from the sources; what is inside goes on, for a tool with a rate at that
+    /// rate and for TxStage::kLastSeconds.
     void stop_sources();
     /// Every source has ended, every flow too, and every packet has reached its end.
     bool drained() const;

@@ -1,25 +1,98 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "dataplane/tx_stage.h"
 
+#include <algorithm>
 #include <array>
 
 namespace yagura::dataplane {
+namespace {
+
+/// What a tool may get at once: what its rate brings in 2 ms, and a few large packets at least.
+std::uint64_t burst_bytes(std::uint64_t rate) {
+    constexpr std::uint64_t kLeast = 16 * 1024;
+    return std::max(rate / 8 / 500, kLeast);
+}
+
+}  // namespace
+
+TxStage::TxStage(std::vector<Tool> tools, unsigned burst, Ticks ticks)
+    : tools_(std::move(tools)), ticks_(ticks), counters_(tools_.size()), burst_(burst) {
+    for (const Tool& tool : tools_) {
+        std::unique_ptr<Pace> pace;
+        if (tool.rate != 0) {
+            pace = std::make_unique<Pace>(
+                TokenBucket(tool.rate, burst_bytes(tool.rate), ticks_.per_second, ticks_.now()));
+        }
+        paces_.push_back(std::move(pace));
+    }
+}
+
+TxStage::~TxStage() {
+    for (const auto& pace : paces_) {
+        if (pace != nullptr && pace->count != 0)
+            rte_pktmbuf_free_bulk(&pace->waiting[pace->first], pace->count);
+    }
+}
 
 unsigned TxStage::turn() {
     unsigned handled = 0;
-    std::array<rte_mbuf*, kMaxBurst> burst;
-    for (std::size_t i = 0; i < tools_.size(); ++i) {
-        unsigned taken = 0;
-        for (PacketRing* input : tools_[i].inputs) {
-            const unsigned n = input->take({burst.data(), burst_});
-            if (n == 0) continue;
-            send(i, {burst.data(), n});
-            taken += n;
-        }
-        if (taken == 0) tools_[i].queue->flush();
-        handled += taken;
-    }
+    for (std::size_t i = 0; i < tools_.size(); ++i)
+        handled += paces_[i] == nullptr ? turn_of(i) : paced_turn_of(i, *paces_[i]);
     return handled;
+}
+
+unsigned TxStage::turn_of(std::size_t index) {
+    unsigned taken = 0;
+    std::array<rte_mbuf*, kMaxBurst> burst;
+    for (PacketRing* input : tools_[index].inputs) {
+        const unsigned n = input->take({burst.data(), burst_});
+        if (n == 0) continue;
+        send(index, {burst.data(), n});
+        taken += n;
+    }
+    if (taken == 0) tools_[index].queue->flush();
+    return taken;
+}
+
+/// Sends what the tokens allow, a burst of each input at most.
+unsigned TxStage::paced_turn_of(std::size_t index, Pace& pace) {
+    const std::uint64_t now = ticks_.now();
+    pace.bucket.refill(now);
+    const bool late = is_late(now);
+    unsigned handled = 0;
+    for (std::size_t bursts = 0; bursts < tools_[index].inputs.size() && refill(index, pace); ++bursts) {
+        const std::span<rte_mbuf* const> waiting(&pace.waiting[pace.first], pace.count);
+        unsigned n = 0;
+        while (n < waiting.size() && pace.bucket.take(rte_pktmbuf_pkt_len(waiting[n]))) ++n;
+        if (n != 0) send(index, waiting.first(n));
+        if (late) {
+            shed(index, waiting.subspan(n), port::ShedReason::kRate);
+            n = pace.count;
+        }
+        pace.first += n;
+        pace.count -= n;
+        handled += n;
+        if (pace.count != 0) break;
+    }
+    if (handled == 0) tools_[index].queue->flush();
+    return handled;
+}
+
+/// Takes the next burst when the last has gone, from the inputs in turn. False when there is none.
+bool TxStage::refill(std::size_t index, Pace& pace) {
+    const std::vector<PacketRing*>& inputs = tools_[index].inputs;
+    for (std::size_t tries = 0; pace.count == 0 && tries < inputs.size(); ++tries) {
+        pace.input = (pace.input + 1) % inputs.size();
+        pace.first = 0;
+        pace.count = inputs[pace.input]->take({pace.waiting.data(), burst_});
+    }
+    return pace.count != 0;
+}
+
+bool TxStage::is_late(std::uint64_t now) {
+    if (!hurry_.load(std::memory_order_relaxed)) return false;
+    if (last_tick_ == 0) last_tick_ = now + kLastSeconds * ticks_.per_second;
+    return now >= last_tick_;
 }
 
 void TxStage::send(std::size_t index, std::span<rte_mbuf* const> burst) {
@@ -27,13 +100,19 @@ void TxStage::send(std::size_t index, std::span<rte_mbuf* const> burst) {
     std::uint64_t bytes = 0;
     for (const rte_mbuf* packet : burst) bytes += rte_pktmbuf_pkt_len(packet);
     const unsigned sent = tools_[index].queue->send(burst);
-    std::uint64_t shed_bytes = 0;
-    for (const rte_mbuf* packet : burst.subspan(sent)) shed_bytes += rte_pktmbuf_pkt_len(packet);
-    counters_[index].sent.add(sent, bytes - shed_bytes);
-    if (sent == burst.size()) return;
-    const auto shed = static_cast<unsigned>(burst.size()) - sent;
-    counters_[index].shed[static_cast<std::size_t>(tools_[index].queue->refusal())].add(shed, shed_bytes);
-    rte_pktmbuf_free_bulk(const_cast<rte_mbuf**>(burst.data()) + sent, shed);
+    const auto rest = burst.subspan(sent);
+    for (const rte_mbuf* packet : rest) bytes -= rte_pktmbuf_pkt_len(packet);
+    counters_[index].sent.add(sent, bytes);
+    if (!rest.empty()) shed(index, rest, tools_[index].queue->refusal());
+}
+
+void TxStage::shed(std::size_t index, std::span<rte_mbuf* const> packets, port::ShedReason reason) {
+    if (packets.empty()) return;
+    std::uint64_t bytes = 0;
+    for (const rte_mbuf* packet : packets) bytes += rte_pktmbuf_pkt_len(packet);
+    const auto count = static_cast<unsigned>(packets.size());
+    counters_[index].shed[static_cast<std::size_t>(reason)].add(count, bytes);
+    rte_pktmbuf_free_bulk(const_cast<rte_mbuf**>(packets.data()), count);
 }
 
 }  // namespace yagura::dataplane

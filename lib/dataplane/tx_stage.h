@@ -1,29 +1,48 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
+#include <rte_cycles.h>
+
 #include <array>
+#include <atomic>
+#include <memory>
 #include <vector>
 
 #include "base/counter.h"
 #include "base/ids.h"
 #include "dataplane/stage.h"
+#include "dataplane/token_bucket.h"
 #include "port/driver.h"
 
 namespace yagura::dataplane {
 
 /// Owns some tool ports: sends what the select lcores offer them, and counts what a tool could not take. A
-/// tool that takes nothing loses its own copies and nobody else's.
+/// tool that takes nothing loses its own copies and nobody else's. A tool with a rate gets no more than that:
+/// the rest waits on its rings, and what finds them full is shed there.
 class TxStage : public Stage {
   public:
     struct Tool {
         base::ToolId id;
         port::TxQueue* queue;
         std::vector<PacketRing*> inputs;  ///< one per select stage
+        std::uint64_t rate = 0;  ///< bits per second, of frames without preamble and FCS; 0: no limit
     };
-    TxStage(std::vector<Tool> tools, unsigned burst)
-        : tools_(std::move(tools)), counters_(tools_.size()), burst_(burst) {}
+    /// What rates are measured by.
+    struct Ticks {
+        std::uint64_t (*now)();
+        std::uint64_t per_second;
+    };
+    static Ticks cpu_ticks() { return {&rte_rdtsc, rte_get_tsc_hz()}; }
+
+    TxStage(std::vector<Tool> tools, unsigned burst, Ticks ticks = cpu_ticks());
+    ~TxStage() override;  ///< frees what waits for a rate
+    TxStage(const TxStage&) = delete;
+    TxStage& operator=(const TxStage&) = delete;
 
     unsigned turn() override;
+    /// What waits for a rate has kLastSeconds left; what comes or waits then is shed. Any thread.
+    void hurry() { hurry_.store(true, std::memory_order_relaxed); }
+    static constexpr std::uint64_t kLastSeconds = 1;
 
     struct ToolCounters {
         base::PacketCounter sent;
@@ -34,9 +53,27 @@ class TxStage : public Stage {
     const ToolCounters& counters(std::size_t index) const { return counters_[index]; }
 
   private:
+    /// Of a tool with a rate: the burst that was taken last, as far as it has not been sent.
+    struct Pace {
+        explicit Pace(const TokenBucket& b) : bucket(b) {}
+        TokenBucket bucket;
+        std::array<rte_mbuf*, kMaxBurst> waiting;
+        unsigned first = 0;
+        unsigned count = 0;
+        std::size_t input = 0;  ///< whose turn it is
+    };
     void send(std::size_t index, std::span<rte_mbuf* const> burst);
+    void shed(std::size_t index, std::span<rte_mbuf* const> packets, port::ShedReason reason);
+    unsigned turn_of(std::size_t index);
+    unsigned paced_turn_of(std::size_t index, Pace& pace);
+    bool refill(std::size_t index, Pace& pace);
+    bool is_late(std::uint64_t now);
 
     std::vector<Tool> tools_;
+    std::vector<std::unique_ptr<Pace>> paces_;  ///< by tool; null without a rate
+    Ticks ticks_;
+    std::atomic<bool> hurry_{false};
+    std::uint64_t last_tick_ = 0;  ///< after hurry()
     std::vector<ToolCounters> counters_;
     unsigned burst_;
 };

@@ -34,6 +34,7 @@ enum class ShedReason : std::uint8_t {
     kToolFull,    ///< the device or the tool behind it took no more
     kWriteError,  ///< a capture file could not be written
     kNoBuffer,    ///< it was held, and there was no buffer to release it in (live only)
+    kRate,        ///< the run ended while it waited for the tool's rate (live only)
     kCount
 };
 inline constexpr std::size_t kShedReasons = static_cast<std::size_t>(ShedReason::kCount);
