@@ -31,8 +31,21 @@ std::uint16_t find(const std::string& device) {
 
 }  // namespace
 
-base::Result<std::unique_ptr<EthdevPort>> EthdevPort::open(const std::string& device, rte_mempool* pool,
-                                                           base::PortId id) {
+unsigned EthdevPort::memory_mib(const std::string& device) {
+    // The landing pool, and the driver's lists of slots.
+    return DeviceString(device).kind() == DeviceKind::kAfPacket ? 12 : 0;
+}
+
+base::Result<std::unique_ptr<EthdevPort>> EthdevPort::open(const std::string& text, rte_mempool* pool,
+                                                           base::PortId id, std::uint32_t socket_frames) {
+    DeviceString parts(text);
+    std::optional<PacketSocketRing> ring;
+    if (parts.kind() == DeviceKind::kAfPacket) {
+        auto completed = complete_packet_socket(parts, socket_frames);
+        if (!completed) return completed.error();
+        ring = *completed;
+    }
+    const std::string device = ring ? parts.to_string() : text;
     std::uint16_t dpdk_port = find(device);
     if (dpdk_port == kNoPort) {
         if (const int error = rte_dev_probe(device.c_str()); error != 0) {
@@ -45,7 +58,9 @@ base::Result<std::unique_ptr<EthdevPort>> EthdevPort::open(const std::string& de
         return base::Error{
             fmt::format("the device \"{}\" was found, but it is not an Ethernet device", device)};
     }
-    std::unique_ptr<EthdevPort> port(new EthdevPort(dpdk_port, pool, id));
+    std::unique_ptr<EthdevPort> port(new EthdevPort(dpdk_port, pool, id, parts.kind()));
+    port->ring_ = std::move(ring);
+    if (port->ring_) port->socket_ = newest_packet_socket();
     if (auto started = port->start(device); !started) return started.error();
     return port;
 }
@@ -56,14 +71,28 @@ base::Result<void> EthdevPort::start(const std::string& device) {
                                        rte_strerror(error < 0 ? -error : error))};
     };
     const int socket = rte_eth_dev_socket_id(port_);
+    rte_mempool* landing = pool_;
+    if (ring_) {
+        // One burst and one lcore's cache of them.
+        landing = rte_pktmbuf_pool_create(
+            fmt::format("landing{}", port_).c_str(), 127, 32, 0,
+            static_cast<std::uint16_t>(ring_->sendable() + RTE_PKTMBUF_HEADROOM), socket);
+        if (landing == nullptr) return fail("allocate its receive buffers", rte_errno);
+        landing_.reset(landing);
+        snap_ = ring_->snap();
+    }
+    rte_eth_dev_info info{};
+    if (const int e = rte_eth_dev_info_get(port_, &info); e != 0) return fail("ask what it can do", e);
     rte_eth_conf conf{};
+    conf.txmode.offloads = info.tx_offload_capa & RTE_ETH_TX_OFFLOAD_MULTI_SEGS;
+    chains_ = conf.txmode.offloads != 0;
     if (const int e = rte_eth_dev_configure(port_, 1, 1, &conf); e != 0) return fail("configure it", e);
     std::uint16_t rx = kDescriptors;
     std::uint16_t tx = kDescriptors;
     if (const int e = rte_eth_dev_adjust_nb_rx_tx_desc(port_, &rx, &tx); e != 0)
         return fail("size its queues", e);
     const auto node = static_cast<unsigned>(socket);
-    if (const int e = rte_eth_rx_queue_setup(port_, 0, rx, node, nullptr, pool_); e != 0) {
+    if (const int e = rte_eth_rx_queue_setup(port_, 0, rx, node, nullptr, landing); e != 0) {
         return fail("set up its receive queue", e);
     }
     if (const int e = rte_eth_tx_queue_setup(port_, 0, tx, node, nullptr); e != 0) {
@@ -105,13 +134,25 @@ bool EthdevPort::adopt(rte_mbuf*& packet) {
     return true;
 }
 
+bool EthdevPort::is_cut(rte_mbuf* packet) const {
+    if (rte_pktmbuf_pkt_len(packet) < snap_) [[likely]]
+        return false;
+    return !is_whole({rte_pktmbuf_mtod(packet, const std::uint8_t*), packet->data_len});
+}
+
 /// Takes what was kept, as far as there are buffers for it and room for the result.
 std::uint16_t EthdevPort::adopt_pending(std::span<rte_mbuf*> burst) {
     std::uint16_t n = 0;
     while (n < burst.size() && pending_count_ != 0) {
         rte_mbuf*& packet = pending_[pending_first_];
-        if (!adopt(packet)) break;
-        burst[n++] = packet;
+        if (is_cut(packet)) [[unlikely]] {
+            truncated_.add(1, rte_pktmbuf_pkt_len(packet));
+            rte_pktmbuf_free(packet);
+        } else if (adopt(packet)) {
+            burst[n++] = packet;
+        } else {
+            break;
+        }
         ++pending_first_;
         --pending_count_;
     }
@@ -163,8 +204,34 @@ std::uint16_t EthdevPort::receive(std::span<rte_mbuf*> burst) {
 }
 
 std::uint16_t EthdevPort::send(std::span<rte_mbuf* const> burst) {
+    if (down_.load(std::memory_order_relaxed)) [[unlikely]]
+        return 0;
+    if (ring_) return send_by_socket(burst);
     return rte_eth_tx_burst(port_, 0, const_cast<rte_mbuf**>(burst.data()),
                             static_cast<std::uint16_t>(burst.size()));
+}
+
+/// The driver takes packets that the kernel then refuses, all of a burst or none, and tells by a counter.
+std::uint16_t EthdevPort::send_by_socket(std::span<rte_mbuf* const> burst) {
+    std::uint64_t bytes = 0;
+    for (const rte_mbuf* packet : burst) bytes += rte_pktmbuf_pkt_len(packet);
+    const std::uint16_t sent = rte_eth_tx_burst(port_, 0, const_cast<rte_mbuf**>(burst.data()),
+                                                static_cast<std::uint16_t>(burst.size()));
+    rte_eth_stats stats;
+    if (rte_eth_stats_get(port_, &stats) != 0 || stats.oerrors == errors_) [[likely]]
+        return sent;
+    for (const rte_mbuf* packet : burst.subspan(sent)) bytes -= rte_pktmbuf_pkt_len(packet);
+    failed_.add(std::min<std::uint64_t>(stats.oerrors - errors_, sent), bytes);
+    errors_ = stats.oerrors;
+    return sent;
+}
+
+base::Count EthdevPort::truncated(base::PortId port) const {
+    return port == id_ ? truncated_.get() : base::Count{};
+}
+
+std::uint64_t EthdevPort::missed(base::PortId port) const {
+    return port == id_ ? missed_.get() : 0;
 }
 
 }  // namespace yagura::ethdev

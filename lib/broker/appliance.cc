@@ -29,10 +29,21 @@ std::uint64_t random_seed() {
     return seed;
 }
 
-void wait_for_end(const dataplane::Pipeline& pipeline, const RunOptions& options) {
-    const auto begin = std::chrono::steady_clock::now();
+void report_links(Ports& ports) {
+    for (const std::string& line : ports.look()) fmt::print(stderr, "yagura run: {}\n", line);
+}
+
+void wait_for_end(const dataplane::Pipeline& pipeline, Ports& ports, const RunOptions& options) {
+    using Clock = std::chrono::steady_clock;
+    const auto begin = Clock::now();
+    auto looked = begin;
     while (!interrupted() && !pipeline.drained()) {
-        if (options.duration && std::chrono::steady_clock::now() - begin >= *options.duration) break;
+        const auto now = Clock::now();
+        if (options.duration && now - begin >= *options.duration) break;
+        if (now - looked >= std::chrono::milliseconds(200)) {
+            report_links(ports);
+            looked = now;
+        }
         const timespec pause{.tv_sec = 0, .tv_nsec = 5'000'000};
         nanosleep(&pause, nullptr);
     }
@@ -61,6 +72,7 @@ ExitStatus run(const RunOptions& options) {
     if (auto opened = ports->open(loaded.config, environment->pool->get()); !opened) {
         return fail(ExitStatus::kUsage, opened.error().message);
     }
+    report_links(*ports);
     auto pipeline =
         dataplane::Pipeline::create({.plan = plan,
                                      .sources = ports->sources(),
@@ -80,7 +92,7 @@ ExitStatus run(const RunOptions& options) {
         return fail(ExitStatus::kUsage, started.error().message);
     fmt::print(stderr, "yagura run: {} network ports, {} tool ports, lcores {}\n", ports->sources().size(),
                ports->tools().size(), plan.to_string());
-    wait_for_end(**pipeline, options);
+    wait_for_end(**pipeline, *ports, options);
 
     (*pipeline)->stop_sources();
     while (!(*pipeline)->drained()) {
@@ -88,6 +100,7 @@ ExitStatus run(const RunOptions& options) {
         nanosleep(&pause, nullptr);
     }
     (*pipeline)->stop();
+    report_links(*ports);
     ExitStatus status = ExitStatus::kOk;
     if (auto closed = ports->close_tools(); !closed) status = fail(ExitStatus::kLoss, closed.error().message);
     const dataplane::Stats stats = (*pipeline)->stats();

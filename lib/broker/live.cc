@@ -4,10 +4,11 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <string_view>
 
 #include "broker/eal.h"
 #include "broker/repeated_captures.h"
+#include "drivers/ethdev/device_string.h"
+#include "drivers/ethdev/ethdev.h"
 #include "drivers/pcap/live_file.h"
 
 namespace yagura::broker {
@@ -16,14 +17,6 @@ namespace {
 constexpr std::uint32_t kPackets = 65535;
 /// Packets that were held, on their way to the tools.
 constexpr std::uint32_t kReleased = 16383;
-
-bool is_pci_address(std::string_view device) {
-    // "0000:3b:00.1", "3b:00.1"
-    device = device.substr(0, device.find(','));
-    return device.size() >= 7 && device[device.size() - 2] == '.' &&
-           device.find(':') != std::string_view::npos &&
-           device.find_first_not_of("0123456789abcdefABCDEF:.") == std::string_view::npos;
-}
 
 }  // namespace
 
@@ -48,15 +41,16 @@ base::Result<LiveEnvironment> start_live(const rules::Config& config, const data
     std::uint32_t packets = kPackets + kept + extra.packets;
     for (const rules::Port* port : config.network_ports()) packets += packets_kept_by(port->device);
     const std::uint32_t released = kReleased + kept;
-    const unsigned memory_mib =
-        port::pool_memory_mib(packets) + port::pool_memory_mib(released) + extra.memory_mib;
+    unsigned memory_mib = port::pool_memory_mib(packets) + port::pool_memory_mib(released) + extra.memory_mib;
+    for (const rules::Port& port : config.ports) memory_mib += ethdev::EthdevPort::memory_mib(port.device);
     const unsigned free_mib = free_hugepages_mib();
     EalOptions eal{.lcores = plan.eal_lcores(cpus),
                    .memory_mib = memory_mib,
                    .hugepages = free_mib >= memory_mib,
                    .pci = {}};
     for (const rules::Port& port : config.ports) {
-        if (is_pci_address(port.device)) eal.pci.push_back(port.device);
+        const bool pci = ethdev::DeviceString(port.device).kind() == ethdev::DeviceKind::kPci;
+        if (pci) eal.pci.push_back(port.device);
     }
     if (!eal.hugepages) {
         fmt::print(stderr,

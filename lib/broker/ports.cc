@@ -41,6 +41,15 @@ base::Result<void> Ports::open_tools(const rules::Config& config, rte_mempool* p
     return {};
 }
 
+std::vector<std::string> Ports::look() {
+    std::vector<std::string> lines;
+    for (Device& device : devices_) {
+        const std::string news = device.device->look();
+        if (!news.empty()) lines.push_back(fmt::format("port \"{}\": {}", device.port, news));
+    }
+    return lines;
+}
+
 base::Result<void> Ports::close_tools() {
     base::Result<void> result;
     for (port::TxQueue* tool : tools_) {
@@ -68,7 +77,7 @@ base::Result<void> Ports::open_network(const rules::Port& port, rte_mempool* poo
     auto opened = ethdev::EthdevPort::open(port.device, pool, id);
     if (!opened) return opened.error();
     sources_.push_back(opened->get());
-    ethdevs_.push_back(std::move(opened).value());
+    keep(port, std::move(opened).value());
     return {};
 }
 
@@ -91,11 +100,19 @@ base::Result<void> Ports::open_tool(const rules::Port& port, rte_mempool* pool) 
         tools_.push_back(tx_.back().get());
         return {};
     }
-    auto opened = ethdev::EthdevPort::open(port.device, pool, base::PortId{});
+    auto opened =
+        ethdev::EthdevPort::open(port.device, pool, base::PortId{}, ethdev::EthdevPort::kToolFrames);
     if (!opened) return opened.error();
     tools_.push_back(opened->get());
-    ethdevs_.push_back(std::move(opened).value());
+    keep(port, std::move(opened).value());
     return {};
+}
+
+void Ports::keep(const rules::Port& port, std::unique_ptr<ethdev::EthdevPort> device) {
+    if (const std::string choices = device->choices(); !choices.empty()) {
+        fmt::print(stderr, "yagura: port \"{}\": {}\n", port.name, choices);
+    }
+    devices_.push_back({port.name, std::move(device)});
 }
 
 }  // namespace yagura::broker

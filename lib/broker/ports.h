@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <memory>
 #include <set>
+#include <string>
 #include <vector>
 
 #include "base/ids.h"
@@ -32,6 +33,9 @@ class Ports {
     base::Result<void> open(const rules::Config& config, rte_mempool* pool);
     /// The tools' alone, for whoever brings sources of his own.
     base::Result<void> open_tools(const rules::Config& config, rte_mempool* pool);
+    /// Looks at the links of all devices: a line for each that has changed since the last time, at first for
+    /// each. Several times a second.
+    std::vector<std::string> look();
     /// Ends the tools' outputs, when the threads have stopped.
     base::Result<void> close_tools();
 
@@ -41,13 +45,18 @@ class Ports {
   private:
     base::Result<void> open_network(const rules::Port& port, rte_mempool* pool, base::PortId id);
     base::Result<void> open_tool(const rules::Port& port, rte_mempool* pool);
+    void keep(const rules::Port& port, std::unique_ptr<ethdev::EthdevPort> device);
 
     std::vector<port::RxQueue*> sources_;
     std::vector<port::TxQueue*> tools_;
     std::set<std::filesystem::path> files_;
     std::vector<std::unique_ptr<port::RxQueue>> rx_;
     std::vector<std::unique_ptr<port::TxQueue>> tx_;
-    std::vector<std::unique_ptr<ethdev::EthdevPort>> ethdevs_;
+    struct Device {
+        std::string port;
+        std::unique_ptr<ethdev::EthdevPort> device;
+    };
+    std::vector<Device> devices_;
 };
 
 }  // namespace yagura::broker

@@ -47,6 +47,10 @@ std::string_view shed_reason_name(port::ShedReason reason) {
             return "no_buffer";
         case port::ShedReason::kRate:
             return "rate";
+        case port::ShedReason::kTooLarge:
+            return "too_large";
+        case port::ShedReason::kToolDown:
+            return "tool_down";
         case port::ShedReason::kCount:
             break;
     }
@@ -82,11 +86,10 @@ Json stats_json(const dataplane::Stats& stats, const rules::Config& config, bool
     const auto ports = config.network_ports();
     for (std::size_t i = 0; i < ports.size(); ++i) {
         const dataplane::PortStats& port = stats.ports[i];
-        json["ports"][ports[i]->name] = {{"received", to_json(port.received)},
-                                         {"forwarded", to_json(port.forwarded)},
-                                         {"dropped", drops_json(port)},
-                                         {"held", to_json(port.held)},
-                                         {"in_flight", to_json(port.in_flight)}};
+        json["ports"][ports[i]->name] = {
+            {"received", to_json(port.received)},   {"missed", port.missed},
+            {"forwarded", to_json(port.forwarded)}, {"dropped", drops_json(port)},
+            {"held", to_json(port.held)},           {"in_flight", to_json(port.in_flight)}};
     }
     json["tools"] = Json::object();
     const auto tools = config.tool_ports();
@@ -141,6 +144,7 @@ std::string summary(const dataplane::Stats& stats, const rules::Config& config, 
         const dataplane::PortStats& port = stats.ports[i];
         text +=
             fmt::format("{:<20} {:>12} {:>14}\n", ports[i]->name, port.received.packets, port.received.bytes);
+        if (port.missed != 0) text += fmt::format("  {:<18} {:>12} (before yagura)\n", "missed", port.missed);
         text += fmt::format("  {:<18} {:>12} {:>14}\n", "forwarded", port.forwarded.packets,
                             port.forwarded.bytes);
         for (std::size_t r = 0; r < port.dropped.size(); ++r) {

@@ -296,6 +296,12 @@ Stats Pipeline::stats() const {
             port.held += rx->fragments().waiting(id);
             port.received += counters.received.get();
         }
+        for (const port::RxQueue* source : options_.sources) {
+            const base::Count truncated = source->truncated(id);
+            port.dropped[static_cast<std::size_t>(select::DropReason::kTruncated)] += truncated;
+            port.received += truncated;
+            port.missed += source->missed(id);
+        }
         port.in_flight = handed - taken;
     }
     for (const auto& tx : tx_) {
@@ -305,7 +311,7 @@ Stats Pipeline::stats() const {
             const base::Count lost = running_ ? base::Count{} : tool.queue->lost();
             out.sent = tx->counters(i).sent.get() - lost;
             for (std::size_t r = 0; r < out.shed.size(); ++r) out.shed[r] += tx->counters(i).shed[r].get();
-            out.shed[static_cast<std::size_t>(port::ShedReason::kWriteError)] += lost;
+            out.shed[static_cast<std::size_t>(tool.queue->loss())] += lost;
         }
     }
     for (std::size_t i = 0; i < options_.tools.size(); ++i) {

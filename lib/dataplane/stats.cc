@@ -51,6 +51,7 @@ void StreamStats::add(const select::InspectCounters& counters) {
 std::uint64_t Stats::lost() const {
     std::uint64_t lost = 0;
     for (const PortStats& port : ports) {
+        lost += port.missed;
         for (std::size_t reason = 0; reason < port.dropped.size(); ++reason) {
             const bool loss =
                 select::drop_class(static_cast<select::DropReason>(reason)) == select::DropClass::kLoss;

@@ -19,8 +19,9 @@ struct PortStats {
     base::Count received;
     base::Count forwarded;  ///< offered to at least one tool
     std::array<base::Count, select::kDropReasons> dropped;
-    base::Count held;       ///< offered to no tool yet
-    base::Count in_flight;  ///< between rx and select
+    base::Count held;          ///< offered to no tool yet
+    base::Count in_flight;     ///< between rx and select
+    std::uint64_t missed = 0;  ///< packets that the device or the kernel dropped: never received
 
     base::Count dropped_total() const;
 };
@@ -98,7 +99,7 @@ struct Stats {
     std::uint64_t decision_overflows = 0;   ///< packets whose list of rules found no room
     std::uint64_t fragments_unmatched = 0;  ///< fragments that went on without their first one
 
-    /// Packets dropped for a reason of class loss, and copies shed.
+    /// Packets dropped for a reason of class loss, copies shed, and what devices missed.
     std::uint64_t lost() const;
     /// Every sum holds, and the rings hold what the counters say. Meaningful when quiet.
     bool balanced() const;

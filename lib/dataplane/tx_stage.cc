@@ -61,7 +61,7 @@ unsigned TxStage::paced_turn_of(std::size_t index, Pace& pace) {
     const bool late = is_late(now);
     unsigned handled = 0;
     for (std::size_t bursts = 0; bursts < tools_[index].inputs.size() && refill(index, pace); ++bursts) {
-        const std::span<rte_mbuf* const> waiting(&pace.waiting[pace.first], pace.count);
+        const std::span<rte_mbuf*> waiting(&pace.waiting[pace.first], pace.count);
         unsigned n = 0;
         while (n < waiting.size() && pace.bucket.take(rte_pktmbuf_pkt_len(waiting[n]))) ++n;
         if (n != 0) send(index, waiting.first(n));
@@ -95,10 +95,39 @@ bool TxStage::is_late(std::uint64_t now) {
     return now >= last_tick_;
 }
 
-void TxStage::send(std::size_t index, std::span<rte_mbuf* const> burst) {
+/// Frees and counts what the queue cannot send; the rest moves to the front.
+base::Count TxStage::shed_too_large(std::size_t index, std::span<rte_mbuf*> burst, std::uint32_t largest) {
+    const port::TxQueue& queue = *tools_[index].queue;
+    base::Count shed;
+    std::size_t kept = 0;
+    for (rte_mbuf* packet : burst) {
+        if (rte_pktmbuf_pkt_len(packet) > largest && queue.too_large(packet)) {
+            shed += {1, rte_pktmbuf_pkt_len(packet)};
+            rte_pktmbuf_free(packet);
+        } else {
+            burst[kept++] = packet;
+        }
+    }
+    counters_[index].shed[static_cast<std::size_t>(port::ShedReason::kTooLarge)].add(shed.packets,
+                                                                                     shed.bytes);
+    return shed;
+}
+
+void TxStage::send(std::size_t index, std::span<rte_mbuf*> burst) {
     // A queue may free what it sends at once: sizes are read before. What it does not take stays ours.
+    const std::uint32_t largest = tools_[index].queue->largest_frame();
     std::uint64_t bytes = 0;
-    for (const rte_mbuf* packet : burst) bytes += rte_pktmbuf_pkt_len(packet);
+    bool large = false;
+    for (const rte_mbuf* packet : burst) {
+        bytes += rte_pktmbuf_pkt_len(packet);
+        large |= rte_pktmbuf_pkt_len(packet) > largest;
+    }
+    if (large) [[unlikely]] {
+        const auto shed = shed_too_large(index, burst, largest);
+        bytes -= shed.bytes;
+        burst = burst.first(burst.size() - shed.packets);
+        if (burst.empty()) return;
+    }
     const unsigned sent = tools_[index].queue->send(burst);
     const auto rest = burst.subspan(sent);
     for (const rte_mbuf* packet : rest) bytes -= rte_pktmbuf_pkt_len(packet);

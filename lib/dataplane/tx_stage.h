@@ -62,7 +62,8 @@ class TxStage : public Stage {
         unsigned count = 0;
         std::size_t input = 0;  ///< whose turn it is
     };
-    void send(std::size_t index, std::span<rte_mbuf* const> burst);
+    void send(std::size_t index, std::span<rte_mbuf*> burst);
+    base::Count shed_too_large(std::size_t index, std::span<rte_mbuf*> burst, std::uint32_t largest);
     void shed(std::size_t index, std::span<rte_mbuf* const> packets, port::ShedReason reason);
     unsigned turn_of(std::size_t index);
     unsigned paced_turn_of(std::size_t index, Pace& pace);

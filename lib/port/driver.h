@@ -3,9 +3,11 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <limits>
 #include <span>
 
 #include "base/counter.h"
+#include "base/ids.h"
 #include "base/result.h"
 
 struct rte_mbuf;
@@ -26,6 +28,13 @@ class RxQueue {
 
     /// Nothing will ever come again (the end of a file). A live device never says so.
     virtual bool exhausted() const { return false; }
+
+    /// Packets of this port that came cut, in a way that their length does not tell, and that receive()
+    /// therefore kept back. Any thread.
+    virtual base::Count truncated(base::PortId) const { return {}; }
+    /// Packets of this port that the device or the kernel had no room for, where it tells: they never were
+    /// packets to yagura. Any thread.
+    virtual std::uint64_t missed(base::PortId) const { return 0; }
 };
 
 /// Why a tool port's copy of a packet was not sent. docs/counters.md says what each means.
@@ -35,6 +44,8 @@ enum class ShedReason : std::uint8_t {
     kWriteError,  ///< a capture file could not be written
     kNoBuffer,    ///< it was held, and there was no buffer to release it in (live only)
     kRate,        ///< the run ended while it waited for the tool's rate (live only)
+    kTooLarge,    ///< longer than the device or its interface's MTU allows
+    kToolDown,    ///< the link of the tool's device was down
     kCount
 };
 inline constexpr std::size_t kShedReasons = static_cast<std::size_t>(ShedReason::kCount);
@@ -51,9 +62,16 @@ class TxQueue {
     /// Why send() takes less than it is given.
     virtual ShedReason refusal() const { return ShedReason::kToolFull; }
 
-    /// Packets that send() took and that were lost after all, with a disk that failed. When the
-    /// thread that sends has stopped; exact after close().
+    /// Frames longer than this may not be sendable: too_large() is asked of them, and those of which it is
+    /// true are not given to send(). It may change at any time.
+    virtual std::uint32_t largest_frame() const { return std::numeric_limits<std::uint32_t>::max(); }
+    virtual bool too_large(const rte_mbuf*) const { return true; }
+
+    /// Packets that send() took and that were lost after all, with a disk that failed or a link that went
+    /// down. When the thread that sends has stopped; exact after close().
     virtual base::Count lost() const { return {}; }
+    /// What they count as.
+    virtual ShedReason loss() const { return ShedReason::kWriteError; }
 
     /// Sends what is buffered. Called when the thread is idle.
     virtual void flush() {}

@@ -5,8 +5,14 @@ namespace yagura::select {
 
 DropClass drop_class(DropReason reason) {
     if (reason >= DropReason::kMalformed) return DropClass::kMalformed;
-    const bool loss = reason == DropReason::kSelectRingFull || reason == DropReason::kHoldBudget;
-    return loss ? DropClass::kLoss : DropClass::kPolicy;
+    switch (reason) {
+        case DropReason::kHoldBudget:
+        case DropReason::kSelectRingFull:
+        case DropReason::kTruncated:
+            return DropClass::kLoss;
+        default:
+            return DropClass::kPolicy;
+    }
 }
 
 std::string_view drop_reason_name(DropReason reason) {
@@ -27,6 +33,8 @@ std::string_view drop_reason_name(DropReason reason) {
             return "hold_budget";
         case DropReason::kSelectRingFull:
             return "select_ring_full";
+        case DropReason::kTruncated:
+            return "truncated";
         default:
             return net::malformed_name(static_cast<net::Malformed>(
                 static_cast<int>(reason) - static_cast<int>(DropReason::kMalformed) + 1));

@@ -19,6 +19,7 @@ enum class DropReason : std::uint8_t {
     kHoldFull,        ///< policy: its flow is undecided, and has as much held as it may
     kHoldBudget,      ///< loss: it was held, and its flow had to let go for want of room
     kSelectRingFull,  ///< loss: the select lcore did not keep up (live only)
+    kTruncated,       ///< loss: the device cut it, and nobody could have told (live only)
     kMalformed,       ///< malformed: first of net::Malformed's reasons; no rule selected the packet
     kCount = kMalformed + static_cast<int>(net::Malformed::kCount) - 1,
 };

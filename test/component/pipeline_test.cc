@@ -106,6 +106,75 @@ TEST_CASE("a dead tool loses its own copies and nobody else's") {
     CHECK(stats.ports[0].forwarded.packets + stats.ports[1].forwarded.packets == frames.size());
 }
 
+/// Takes frames up to a length, and one longer one of which it knows that it can.
+class Narrow final : public port::TxQueue {
+  public:
+    Narrow(loop::LoopSink& sink, std::uint32_t largest, std::uint32_t exception)
+        : sink_(sink), largest_(largest), exception_(exception) {}
+    std::uint16_t send(std::span<rte_mbuf* const> burst) override { return sink_.send(burst); }
+    std::uint32_t largest_frame() const override { return largest_; }
+    bool too_large(const rte_mbuf* packet) const override { return packet->pkt_len != exception_; }
+
+  private:
+    loop::LoopSink& sink_;
+    std::uint32_t largest_;
+    std::uint32_t exception_;
+};
+
+TEST_CASE("a tool sheds what is too large for it, one by one, and nobody else's") {
+    auto frames = conversations(50);
+    const std::uint32_t exception = 1000;
+    for (std::size_t i = 0; i < frames.size(); i += 3)
+        frames[i].bytes.resize(i % 2 == 0 ? exception : 1500, 0);
+    const auto kept = [&](const loop::Frame& frame) {
+        return frame.bytes.size() <= 600 || frame.bytes.size() == exception;
+    };
+    test::PipelineRun run(R"([{"id": 1, "forward": ["all"]}])");
+    Narrow narrow(*run.sinks[1], 600, exception);
+    run.options.tools[1] = &narrow;
+    run.feed(frames);
+    const Stats stats = run.run();
+    CHECK(in_order(run.sinks[0]->frames()) == in_order(frames));
+    std::vector<loop::Frame> small;
+    std::ranges::copy_if(frames, std::back_inserter(small), kept);
+    CHECK(small.size() > frames.size() / 2);
+    CHECK(small.size() < frames.size());
+    CHECK(in_order(run.sinks[1]->frames()) == in_order(small));
+    const auto& shed = stats.tools[1].shed[static_cast<std::size_t>(port::ShedReason::kTooLarge)];
+    CHECK(shed == base::Count{frames.size() - small.size(), 1500 * (frames.size() - small.size())});
+    CHECK(stats.tools[1].shed_total() == shed);
+}
+
+/// Traffic of which a part came cut.
+class Cutting final : public port::RxQueue {
+  public:
+    explicit Cutting(loop::LoopSource& source) : source_(source) {}
+    std::uint16_t receive(std::span<rte_mbuf*> burst) override { return source_.receive(burst); }
+    bool can_wait() const override { return source_.can_wait(); }
+    bool exhausted() const override { return source_.exhausted(); }
+    base::Count truncated(base::PortId port) const override {
+        return port.index() == 1 ? base::Count{7, 7000} : base::Count{};
+    }
+    std::uint64_t missed(base::PortId port) const override { return port.index() == 0 ? 3 : 0; }
+
+  private:
+    loop::LoopSource& source_;
+};
+
+TEST_CASE("what a source kept back because it was cut is in the ledger of its port") {
+    const auto frames = conversations(50);
+    test::PipelineRun run(R"([{"id": 1, "forward": ["all"]}])");
+    run.feed(frames);
+    Cutting source(*run.sources[0]);
+    run.options.sources = {&source};
+    const Stats stats = run.run();
+    const auto truncated = static_cast<std::size_t>(DropReason::kTruncated);
+    CHECK(stats.ports[0].dropped_total() == base::Count{});
+    CHECK(stats.ports[1].dropped[truncated] == base::Count{7, 7000});
+    CHECK(stats.ports[1].received == stats.ports[1].forwarded + base::Count{7, 7000});
+    CHECK(stats.lost() == 10);
+}
+
 /// Traffic that does not wait to be polled.
 class Impatient final : public port::RxQueue {
   public:

@@ -41,11 +41,15 @@ TEST_CASE("a ledger balances when every sum holds, bytes and rings included") {
     CHECK_FALSE(stats.balanced());
 }
 
-TEST_CASE("lost are packets dropped for a reason of class loss, and copies shed") {
+TEST_CASE("lost are packets dropped for a reason of class loss, copies shed, and what devices missed") {
     Stats stats = balanced_stats();
     CHECK(stats.lost() == 1);
     stats.ports[0].dropped[static_cast<std::size_t>(DropReason::kSelectRingFull)] = {5, 500};
     CHECK(stats.lost() == 6);
+    stats.ports[0].dropped[static_cast<std::size_t>(DropReason::kTruncated)] = {2, 200};
+    CHECK(stats.lost() == 8);
+    stats.ports[0].missed = 3;
+    CHECK(stats.lost() == 11);
 }
 
 TEST_CASE("every drop reason has a name of its own and a class") {
