@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """The live command in its plainest form: in-memory ports and DPDK's virtual devices, and how it ends."""
 
-import re
 import signal
 import subprocess
 import time
@@ -10,26 +9,12 @@ import unittest
 import capture_files
 import yagura_e2e
 from packet_makers import tcp_frame, udp_frame
+from run_summary import Summary
 from yagura_e2e import LOSS, OK, USAGE, run_yagura
 
 COUNT, SIZE = 50_000, 128
 # With one lcore for all stages nothing can be lost between them, however busy the machine is.
 ONE_LCORE = ("--lcores", "rx=0;select=0;tx=0")
-
-
-class Summary:
-    """The table that a run prints."""
-
-    def __init__(self, text):
-        self.text = text
-        self.rows = {}
-        for line in text.splitlines():
-            row = re.match(r" *(?:shed: )?(\S+) +(\d+) +(\d+)(?: +(\d+))?", line)
-            if row:
-                self.rows[row[1]] = tuple(int(number) for number in row.groups()[1:] if number is not None)
-        self.balanced = "ledger: balanced" in text
-        lost = re.search(r"lost: (\d+)", text)
-        self.lost = int(lost[1]) if lost else None
 
 
 class RunTest(yagura_e2e.TestCase):
