@@ -10,12 +10,19 @@
 
 #include "base/clock.h"
 #include "port/packet.h"
+#include "port/packet_pool.h"
 
 namespace yagura::ethdev {
 namespace {
 
 constexpr std::uint16_t kDescriptors = 1024;
 constexpr std::uint16_t kNoPort = RTE_MAX_ETHPORTS;
+
+struct LandingPool {
+    unsigned packets;
+    unsigned cache;
+    std::uint32_t bytes;  ///< of frame in each
+};
 
 std::uint16_t find(const std::string& device) {
     rte_dev_iterator iterator;
@@ -33,7 +40,14 @@ std::uint16_t find(const std::string& device) {
 
 unsigned EthdevPort::memory_mib(const std::string& device) {
     // The landing pool, and the driver's lists of slots.
-    return DeviceString(device).kind() == DeviceKind::kAfPacket ? 12 : 0;
+    switch (DeviceString(device).kind()) {
+        case DeviceKind::kAfPacket:
+            return 12;
+        case DeviceKind::kAfXdp:
+            return 48;
+        default:
+            return 0;
+    }
 }
 
 base::Result<std::unique_ptr<EthdevPort>> EthdevPort::open(const std::string& text, rte_mempool* pool,
@@ -65,22 +79,35 @@ base::Result<std::unique_ptr<EthdevPort>> EthdevPort::open(const std::string& te
     return port;
 }
 
+/// A pool of its own for a driver that needs larger buffers than ours, or keeps some for good.
+int EthdevPort::make_landing(int socket) {
+    LandingPool size;
+    if (kind_ == DeviceKind::kAfPacket) {
+        // A burst, and what one lcore keeps.
+        size = {.packets = 127, .cache = 32, .bytes = ring_->sendable()};
+        snap_ = ring_->snap();
+    } else if (kind_ == DeviceKind::kAfXdp) {
+        // The kernel's rings of 2,048, which are not given back when the device is closed.
+        size = {.packets = 8191, .cache = 256, .bytes = port::kMbufDataSize};
+    } else {
+        return 0;
+    }
+    rte_mempool* pool =
+        rte_pktmbuf_pool_create(fmt::format("landing{}", port_).c_str(), size.packets, size.cache, 0,
+                                static_cast<std::uint16_t>(size.bytes + RTE_PKTMBUF_HEADROOM), socket);
+    if (pool == nullptr) return rte_errno;
+    landing_.reset(pool);
+    return 0;
+}
+
 base::Result<void> EthdevPort::start(const std::string& device) {
     const auto fail = [&](const char* step, int error) {
         return base::Error{fmt::format("device \"{}\": cannot {}: {}", device, step,
                                        rte_strerror(error < 0 ? -error : error))};
     };
     const int socket = rte_eth_dev_socket_id(port_);
-    rte_mempool* landing = pool_;
-    if (ring_) {
-        // One burst and one lcore's cache of them.
-        landing = rte_pktmbuf_pool_create(
-            fmt::format("landing{}", port_).c_str(), 127, 32, 0,
-            static_cast<std::uint16_t>(ring_->sendable() + RTE_PKTMBUF_HEADROOM), socket);
-        if (landing == nullptr) return fail("allocate its receive buffers", rte_errno);
-        landing_.reset(landing);
-        snap_ = ring_->snap();
-    }
+    if (const int e = make_landing(socket); e != 0) return fail("allocate its receive buffers", e);
+    rte_mempool* landing = landing_ ? landing_.get() : pool_;
     rte_eth_dev_info info{};
     if (const int e = rte_eth_dev_info_get(port_, &info); e != 0) return fail("ask what it can do", e);
     rte_eth_conf conf{};

@@ -68,6 +68,7 @@ class EthdevPort final : public port::RxQueue, public port::TxQueue {
     EthdevPort(std::uint16_t dpdk_port, rte_mempool* pool, base::PortId id, DeviceKind kind)
         : port_(dpdk_port), pool_(pool), id_(id), kind_(kind) {}
     base::Result<void> start(const std::string& device);
+    int make_landing(int socket);
     bool adopt(rte_mbuf*& packet);
     bool is_cut(rte_mbuf* packet) const;
     std::string look_at_interface();
@@ -83,8 +84,8 @@ class EthdevPort final : public port::RxQueue, public port::TxQueue {
     DeviceKind kind_;
     bool chains_ = false;                   ///< a frame may be a chain of mbufs
     std::optional<PacketSocketRing> ring_;  ///< of net_af_packet
-    /// Where a packet socket's frames land: mbufs as large as they, which the kernel's largest fill; what
-    /// came is copied into `pool_`'s at once, in as many as it needs.
+    /// Where a packet socket's frames land, in mbufs as large as its slots, and an XDP socket's, whose driver
+    /// keeps some for good. What came is copied into `pool_`'s at once, in as many as it needs.
     std::unique_ptr<rte_mempool, void (*)(rte_mempool*)> landing_{nullptr, &rte_mempool_free};
     std::uint32_t snap_ = std::numeric_limits<std::uint32_t>::max();  ///< shorter frames are whole
     base::PacketCounter truncated_;
@@ -96,6 +97,7 @@ class EthdevPort final : public port::RxQueue, public port::TxQueue {
     base::PacketCounter failed_;  ///< of which this is the part that it had taken
     InterfaceState interface_;    ///< at the last look
     std::string looked_;          ///< what it came to
+    unsigned looks_ = 0;
     std::uint64_t record_ = 0;
     std::uint64_t order_time_ = 0;
     bool started_ = false;

@@ -20,6 +20,9 @@ bool heeds_mtu(DeviceKind kind) {
     return kind == DeviceKind::kPci || kind == DeviceKind::kAfXdp || kind == DeviceKind::kTap;
 }
 
+/// net_virtio_user writes two lines to the log each time that it is asked while its other end is gone.
+constexpr unsigned kLooksBetween = 25;
+
 /// Its link is that of a cable, an interface or somebody at a socket; others have none.
 bool has_link(DeviceKind kind) {
     return kind != DeviceKind::kMemory && kind != DeviceKind::kOther;
@@ -59,6 +62,7 @@ std::string EthdevPort::look_at_interface() {
 }
 
 std::string EthdevPort::look_at_device() {
+    if (kind_ == DeviceKind::kVirtioUser && looks_++ % kLooksBetween != 0) return looked_;
     rte_eth_link link{};
     if (rte_eth_link_get_nowait(port_, &link) != 0) return "link unknown";
     down_.store(has_link(kind_) && link.link_status == RTE_ETH_LINK_DOWN, std::memory_order_relaxed);

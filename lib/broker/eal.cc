@@ -43,6 +43,7 @@ base::Result<void> start_eal(const EalOptions& options) {
                                        std::to_string(dataplane::kMaxLcores)};
     if (options.hugepages) {
         arguments.emplace_back("--in-memory");
+        if (options.one_segment) arguments.emplace_back("--single-file-segments");
     } else {
         arguments.insert(arguments.end(),
                          {"--no-huge", "--no-shconf", "-m", std::to_string(options.memory_mib)});

@@ -13,6 +13,7 @@ struct EalOptions {
     std::string lcores;            ///< --lcores
     unsigned memory_mib = 256;     ///< when there are no hugepages
     bool hugepages = false;        ///< use them
+    bool one_segment = false;      ///< memory in few files, as both ends of a vhost-user socket want it
     std::vector<std::string> pci;  ///< PCI addresses to open; no other PCI device is touched
 };
 

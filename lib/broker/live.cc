@@ -49,8 +49,9 @@ base::Result<LiveEnvironment> start_live(const rules::Config& config, const data
                    .hugepages = free_mib >= memory_mib,
                    .pci = {}};
     for (const rules::Port& port : config.ports) {
-        const bool pci = ethdev::DeviceString(port.device).kind() == ethdev::DeviceKind::kPci;
-        if (pci) eal.pci.push_back(port.device);
+        const ethdev::DeviceKind kind = ethdev::DeviceString(port.device).kind();
+        if (kind == ethdev::DeviceKind::kPci) eal.pci.push_back(port.device);
+        eal.one_segment |= kind == ethdev::DeviceKind::kVhost || kind == ethdev::DeviceKind::kVirtioUser;
     }
     if (!eal.hugepages) {
         fmt::print(stderr,

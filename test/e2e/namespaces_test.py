@@ -2,6 +2,7 @@
 """yagura run beside hosts that talk over real kernel TCP: what tools get, and that the hosts never notice."""
 
 import signal
+import socket
 import sys
 import time
 import unittest
@@ -234,6 +235,64 @@ class PacketSocketTest(NamespaceTest):
         summary = self.stop(yagura, LOSS)
         self.assertGreater(summary.rows["tool_down"][0], 5)
         self.assertEqual(summary.lost, summary.rows["tool_down"][0], yagura.describe())
+
+
+class OtherDevicesTest(NamespaceTest):
+    # A packet for each 1,448 bytes: not faster than a shared CPU keeps up with.
+    SLOW = {"request": 1 << 20, "pause": 0.02}
+
+    def check(self, yagura, tcpdump, capture=None):
+        web = self.talk(WEB, **self.SLOW)
+        self.talk(OTHER, **self.SLOW).finish()
+        web.finish()
+        if tcpdump:
+            frames = self.stop_tcpdump(tcpdump)
+        summary = self.stop(yagura)
+        if capture:
+            frames = tcp_sessions.read(capture_files.parse_capture(capture.read_bytes()).records)
+        self.assertEqual(summary.lost, 0, yagura.describe())
+        self.check_sessions(frames, [web])
+
+    def test_taps(self):
+        net = self.make()
+        yagura = self.start_yagura("net_tap0,iface=tapn", "net_tap1,iface=tapt")
+        # What the kernel sends into the one is a mirror of a port of the bridge; it receives from the other.
+        netns.mirror(net.box, "a", "tapn")
+        self.check(yagura, self.start_tcpdump(net.box, "tapt"))
+
+    def test_xdp_sockets(self):
+        af_xdp = 44
+        try:
+            socket.socket(af_xdp, socket.SOCK_RAW).close()
+        except OSError as error:
+            self.skipTest(f"this kernel has no XDP sockets: {error}")
+        net = self.make()
+        netns.connect(net.box, "m", net.tool, "mirror")
+        netns.mirror(net.box, "a", "m")
+        out = self.folder / "out.pcap"
+        yagura = self.start_yagura("net_af_xdp0,iface=mirror", f"pcap:{out}", space=net.tool)
+        self.check(yagura, None, out)
+
+    def test_a_tool_behind_a_vhost_user_socket(self):
+        needed = 1200
+        if netns.free_hugepages_mib() < needed:
+            self.skipTest(f"{needed} MiB of hugepages are not free: vhost-user shares memory between processes")
+        net = self.make()
+        path, out = self.folder / "vhost.sock", self.folder / "out.pcap"
+        yagura = self.start_yagura(tool=f"net_vhost0,iface={path}")
+        self.assertIn('port "ids": link down', yagura.stderr)
+        tool = self.start_yagura(f"net_virtio_user0,path={path},queue_size=1024", f"pcap:{out}", space=net.tool,
+                                 rules=[{"id": 1, "forward": ["ids"]}], name="tool.json")
+        yagura.wait_for('port "ids": link up')
+        web = self.talk(WEB, **self.SLOW)
+        self.talk(OTHER, **self.SLOW).finish()
+        web.finish()
+        time.sleep(0.5)
+        self.stop(tool)
+        yagura.wait_for('port "ids": link down')
+        summary = self.stop(yagura)
+        self.assertEqual(summary.lost, 0, yagura.describe())
+        self.check_sessions(tcp_sessions.read(capture_files.parse_capture(out.read_bytes()).records), [web])
 
 
 if __name__ == "__main__":

@@ -15,6 +15,7 @@ import sys
 import threading
 import time
 import unittest
+from pathlib import Path
 
 COMMAND_S = 30  # for what ought to take no time
 READY_S = 60    # until a program says that it is ready
@@ -83,6 +84,25 @@ def connect(near, name, far, far_name, mtu=1500):
     near.ip("link", "add", "name", name, "mtu", mtu, "type", "veth", "peer", "name", far_name, "mtu", mtu, "netns", far.name)
     near.ip("link", "set", "dev", name, "up")
     far.ip("link", "set", "dev", far_name, "up")
+
+
+def mirror(space, source, target):
+    """Everything that passes an interface, in both directions, goes to another one too; skips where tc cannot."""
+    try:
+        space.run("tc", "qdisc", "add", "dev", source, "clsact")
+        for direction in ("ingress", "egress"):
+            space.run("tc", "filter", "add", "dev", source, direction, "protocol", "all", "u32", "match", "u32", 0, 0,
+                      "action", "mirred", "egress", "mirror", "dev", target)
+    except RuntimeError as error:
+        raise unittest.SkipTest(f"this kernel cannot mirror an interface: {error}") from error
+
+
+def free_hugepages_mib():
+    total = 0
+    for size in Path("/sys/kernel/mm/hugepages").glob("hugepages-*kB"):
+        kib = int(re.fullmatch(r"hugepages-(\d+)kB", size.name)[1])
+        total += kib * int((size / "free_hugepages").read_text()) // 1024
+    return total
 
 
 class Net:
