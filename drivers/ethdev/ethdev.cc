@@ -7,6 +7,7 @@
 #include <rte_ethdev.h>
 
 #include <algorithm>
+#include <cerrno>
 
 #include "base/clock.h"
 #include "port/packet.h"
@@ -125,8 +126,15 @@ base::Result<void> EthdevPort::start(const std::string& device) {
     if (const int e = rte_eth_tx_queue_setup(port_, 0, tx, node, nullptr); e != 0) {
         return fail("set up its transmit queue", e);
     }
+    // DPDK sets an interface's flag to what it takes for ours when it starts: one that is set shall stay.
+    if (ring_ && interface_state(ring_->iface).promiscuous) rte_eth_promiscuous_enable(port_);
     if (const int e = rte_eth_dev_start(port_); e != 0) return fail("start it", e);
     started_ = true;
+    if (ring_) {
+        // The driver would set that flag, which outlives us.
+        if (!listen_to_all(socket_, ring_->iface)) return fail("make it promiscuous", errno);
+        return {};
+    }
     // Devices without the notion of an address filter refuse, and need it not.
     if (const int e = rte_eth_promiscuous_enable(port_); e != 0 && e != -ENOTSUP)
         return fail("make it promiscuous", e);

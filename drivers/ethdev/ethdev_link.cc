@@ -47,7 +47,8 @@ std::string EthdevPort::look_at_interface() {
     const InterfaceState state = interface_state(ring_->iface);
     const unsigned opened = interface_.index == 0 ? state.index : interface_.index;
     const bool lost = state.index == 0 || state.index != opened;
-    interface_ = {.index = opened, .up = state.up && !lost, .mtu = state.mtu};
+    interface_.index = opened;
+    interface_.up = state.up && !lost;
     // The kernel drops longer ones, with nothing but a tag beyond it, and tells nobody. Of a link that is
     // down every frame is lost for that alone.
     const std::uint32_t framed = std::min(ring_->sendable(), state.mtu + RTE_ETHER_HDR_LEN);

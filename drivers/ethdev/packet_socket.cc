@@ -112,6 +112,13 @@ int newest_packet_socket() {
     return newest;
 }
 
+bool listen_to_all(int fd, const std::string& iface) {
+    packet_mreq request{};
+    request.mr_ifindex = static_cast<int>(interface_state(iface).index);
+    request.mr_type = PACKET_MR_PROMISC;
+    return setsockopt(fd, SOL_PACKET, PACKET_ADD_MEMBERSHIP, &request, sizeof request) == 0;
+}
+
 std::uint64_t socket_drops(int fd) {
     tpacket_stats stats{};
     socklen_t size = sizeof stats;
@@ -127,6 +134,7 @@ InterfaceState interface_state(const std::string& name) {
     if (fd < 0) return state;
     if (ioctl(fd, SIOCGIFINDEX, &request) == 0) state.index = static_cast<unsigned>(request.ifr_ifindex);
     if (ioctl(fd, SIOCGIFFLAGS, &request) == 0) {
+        state.promiscuous = (request.ifr_flags & IFF_PROMISC) != 0;
         state.up = (request.ifr_flags & IFF_UP) != 0 && (request.ifr_flags & IFF_RUNNING) != 0;
     }
     if (ioctl(fd, SIOCGIFMTU, &request) == 0) state.mtu = static_cast<std::uint32_t>(request.ifr_mtu);

@@ -37,13 +37,16 @@ bool is_whole(base::Bytes frame);
 
 /// The packet socket of this process that was opened last: the driver gives its own to nobody. -1: none.
 int newest_packet_socket();
+/// The interface hears what is not for it, too, as long as the socket is open.
+bool listen_to_all(int fd, const std::string& iface);
 /// Frames that the kernel found no slot for since the last call; 0 also where the socket does not say.
 std::uint64_t socket_drops(int fd);
 
 /// An interface of the kernel, in this network namespace, as it is at the moment.
 struct InterfaceState {
-    unsigned index = 0;  ///< 0: there is none of this name
-    bool up = false;     ///< and running
+    unsigned index = 0;        ///< 0: there is none of this name
+    bool up = false;           ///< and running
+    bool promiscuous = false;  ///< by its own flag
     std::uint32_t mtu = 0;
 };
 InterfaceState interface_state(const std::string& name);
