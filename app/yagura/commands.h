@@ -14,6 +14,7 @@ namespace yagura::app {
 void add_replay(CLI::App& app, broker::ExitStatus& status);
 void add_run(CLI::App& app, broker::ExitStatus& status);
 void add_explain(CLI::App& app, broker::ExitStatus& status);
+void add_doctor(CLI::App& app, broker::ExitStatus& status);
 void add_check(CLI::App& app, broker::ExitStatus& status);
 
 }  // namespace yagura::app

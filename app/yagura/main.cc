@@ -31,6 +31,7 @@ int main(int argc, char** argv) {
     yagura::app::add_run(app, status);
     yagura::app::add_check(app, status);
     yagura::app::add_explain(app, status);
+    yagura::app::add_doctor(app, status);
     // CLI11 would only say that a subcommand is missing.
     const auto known = [&] {
         return !app.get_subcommands([&](const CLI::App* c) { return c->check_name(argv[1]); }).empty();
@@ -38,7 +39,8 @@ int main(int argc, char** argv) {
     if (argc < 2 || (argv[1][0] != '-' && !known())) {
         const std::string what =
             argc < 2 ? "a command is missing" : fmt::format("there is no command \"{}\"", argv[1]);
-        fmt::print(stderr, "yagura: {}; the commands are replay, run, check and explain (yagura --help)\n",
+        fmt::print(stderr,
+                   "yagura: {}; the commands are replay, run, check, explain and doctor (yagura --help)\n",
                    what);
         return static_cast<int>(yagura::broker::ExitStatus::kUsage);
     }

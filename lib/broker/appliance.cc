@@ -8,6 +8,8 @@
 #include <memory>
 #include <vector>
 
+#include "broker/capabilities.h"
+#include "broker/doctor/doctor.h"
 #include "broker/eal.h"
 #include "broker/interrupt.h"
 #include "broker/live.h"
@@ -31,6 +33,22 @@ std::uint64_t random_seed() {
 
 void report_links(Ports& ports) {
     for (const std::string& line : ports.look()) fmt::print(stderr, "yagura run: {}\n", line);
+}
+
+/// What opened the ports is not needed any more.
+void give_capabilities_away(const doctor::Task& task) {
+    const Capabilities had = own_capabilities();
+    Capabilities keep = 0;
+    for (const rules::Port& port : task.ports) {
+        const ethdev::DeviceString device(port.device);
+        keep |= to_run(device.kind(), doctor::pci_driver(doctor::Host(), device.name()));
+    }
+    if (had == 0) return;
+    if (auto kept = keep_capabilities(keep); !kept) {
+        fmt::print(stderr, "yagura run: warning: {}\n", kept.error().message);
+        return;
+    }
+    fmt::print(stderr, "yagura run: capabilities kept: {}\n", capability_names(keep & had));
 }
 
 void wait_for_end(const dataplane::Pipeline& pipeline, Ports& ports, const RunOptions& options) {
@@ -66,6 +84,10 @@ ExitStatus run(const RunOptions& options) {
     if (!planned) return fail(ExitStatus::kUsage, planned.error().message);
     const dataplane::LcorePlan& plan = *planned;
 
+    const doctor::Task task = live_task(loaded.config, plan, options.config);
+    if (const auto findings = doctor::obstacles(doctor::Host(), task); !findings.empty()) {
+        return fail(ExitStatus::kUsage, "the ports cannot be opened\n" + to_text(findings));
+    }
     auto environment = start_live(loaded.config, plan, cpus);
     if (!environment) return fail(ExitStatus::kUsage, environment.error().message);
     auto ports = std::make_unique<Ports>();
@@ -92,6 +114,7 @@ ExitStatus run(const RunOptions& options) {
         return fail(ExitStatus::kUsage, started.error().message);
     fmt::print(stderr, "yagura run: {} network ports, {} tool ports, lcores {}\n", ports->sources().size(),
                ports->tools().size(), plan.to_string());
+    give_capabilities_away(task);
     wait_for_end(**pipeline, *ports, options);
 
     (*pipeline)->stop_sources();

@@ -30,23 +30,38 @@ LoadedConfig load_live_config(const std::string& path) {
     return loaded;
 }
 
-base::Result<LiveEnvironment> start_live(const rules::Config& config, const dataplane::LcorePlan& plan,
-                                         const std::vector<unsigned>& cpus, const LiveExtra& extra) {
+LiveMemory live_memory(const rules::Config& config, std::size_t lcores, const LiveExtra& extra) {
     // What lcores and capture writers may keep must not be missing on the network ports.
     const auto writers = std::ranges::count_if(config.ports, [](const rules::Port& port) {
         return port.role == rules::PortRole::kTool && port.device.starts_with("pcap:");
     });
-    const std::uint32_t kept = static_cast<std::uint32_t>(plan.lcores.size()) * port::kPoolCachePerLcore +
+    const std::uint32_t kept = static_cast<std::uint32_t>(lcores) * port::kPoolCachePerLcore +
                                static_cast<std::uint32_t>(writers) * pcap::LiveFileOptions{}.capacity;
-    std::uint32_t packets = kPackets + kept + extra.packets;
-    for (const rules::Port* port : config.network_ports()) packets += packets_kept_by(port->device);
-    const std::uint32_t released = kReleased + kept;
-    unsigned memory_mib = port::pool_memory_mib(packets) + port::pool_memory_mib(released) + extra.memory_mib;
-    for (const rules::Port& port : config.ports) memory_mib += ethdev::EthdevPort::memory_mib(port.device);
+    LiveMemory memory{.packets = kPackets + kept + extra.packets, .released = kReleased + kept};
+    for (const rules::Port* port : config.network_ports()) memory.packets += packets_kept_by(port->device);
+    memory.mib =
+        port::pool_memory_mib(memory.packets) + port::pool_memory_mib(memory.released) + extra.memory_mib;
+    for (const rules::Port& port : config.ports) memory.mib += ethdev::EthdevPort::memory_mib(port.device);
+    return memory;
+}
+
+doctor::Task live_task(const rules::Config& config, const dataplane::LcorePlan& plan,
+                       const std::string& path) {
+    doctor::Task task{
+        .ports = config.ports, .memory_mib = live_memory(config, plan.lcores.size(), {}).mib, .config = path};
+    for (const auto& lcore : plan.lcores) task.cpus.push_back(lcore.cpu);
+    std::ranges::sort(task.cpus);
+    task.cpus.erase(std::ranges::unique(task.cpus).begin(), task.cpus.end());
+    return task;
+}
+
+base::Result<LiveEnvironment> start_live(const rules::Config& config, const dataplane::LcorePlan& plan,
+                                         const std::vector<unsigned>& cpus, const LiveExtra& extra) {
+    const LiveMemory memory = live_memory(config, plan.lcores.size(), extra);
     const unsigned free_mib = free_hugepages_mib();
     EalOptions eal{.lcores = plan.eal_lcores(cpus),
-                   .memory_mib = memory_mib,
-                   .hugepages = free_mib >= memory_mib,
+                   .memory_mib = memory.mib,
+                   .hugepages = free_mib >= memory.mib,
                    .pci = {}};
     for (const rules::Port& port : config.ports) {
         const ethdev::DeviceKind kind = ethdev::DeviceString(port.device).kind();
@@ -54,17 +69,21 @@ base::Result<LiveEnvironment> start_live(const rules::Config& config, const data
         eal.one_segment |= kind == ethdev::DeviceKind::kVhost || kind == ethdev::DeviceKind::kVirtioUser;
     }
     if (!eal.hugepages) {
-        fmt::print(stderr,
-                   "note: {} MiB of hugepages are free, {} are needed: running with ordinary memory, which "
-                   "costs speed\n",
-                   free_mib, memory_mib);
+        doctor::Findings findings;
+        doctor::Task task = live_task(config, plan, "");
+        task.memory_mib = memory.mib;
+        check_hugepages(doctor::Host(), task, findings);
+        for (const doctor::Finding& finding : findings) {
+            fmt::print(stderr, "note: hugepages, {}: {}; {}; to mend it: {}\n", finding.subject,
+                       finding.found, finding.means, finding.fix);
+        }
     }
     if (auto started = start_eal(eal); !started) return started.error();
     LiveEnvironment environment;
-    auto pool = port::PacketPool::create("packets", packets);
+    auto pool = port::PacketPool::create("packets", memory.packets);
     if (!pool) return pool.error();
     environment.pool = std::move(*pool);
-    auto release_pool = port::PacketPool::create("released", released);
+    auto release_pool = port::PacketPool::create("released", memory.released);
     if (!release_pool) return release_pool.error();
     environment.release_pool = std::move(*release_pool);
     return environment;

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "broker/doctor/checks.h"
 #include "broker/policy_loader.h"
 #include "dataplane/lcore_plan.h"
 #include "port/packet_pool.h"
@@ -29,6 +30,18 @@ struct LiveExtra {
     std::uint32_t packets = 0;  ///< in the pool of received packets
     unsigned memory_mib = 0;    ///< of the environment's, for the caller
 };
+
+/// What the pools of a run need.
+struct LiveMemory {
+    std::uint32_t packets = 0;   ///< mbufs to receive into
+    std::uint32_t released = 0;  ///< mbufs for what was held
+    unsigned mib = 0;            ///< of the environment's memory, all in all
+};
+LiveMemory live_memory(const rules::Config& config, std::size_t lcores, const LiveExtra& extra);
+
+/// What the doctor is to look at for such a run. `path`: of the configuration; may be empty.
+doctor::Task live_task(const rules::Config& config, const dataplane::LcorePlan& plan,
+                       const std::string& path);
 
 /// Starts DPDK's environment, once in a process, and makes the pools. In hugepages where enough are free;
 /// else it says so on stderr. Of PCI devices those that the configuration names are touched, and no other.

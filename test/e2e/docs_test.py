@@ -86,7 +86,7 @@ class Configuration(unittest.TestCase):
 
 class ManualPages(unittest.TestCase):
     def test_every_option(self):
-        for command in ('replay', 'run', 'check'):
+        for command in ('replay', 'run', 'check', 'doctor'):
             options = set(re.findall(r'add_(?:option|flag)\(\s*"(--[\w-]+)"', read(f'app/yagura/{command}_command.cc')))
             self.assertTrue(options, f'{command} was not understood')
             page = read(f'docs/yagura-{command}.md')

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """yagura run beside hosts that talk over real kernel TCP: what tools get, and that the hosts never notice."""
 
+import re
 import signal
 import socket
 import sys
@@ -41,6 +42,13 @@ def tcp_segment(payload, dport):
 
 def tagged(frame, tag):
     return frame[:12] + b"\x81\x00" + tag.to_bytes(2, "big") + frame[12:]
+
+
+def capabilities(program):
+    """Of all threads of a program, the sets that they have."""
+    tasks = Path(f"/proc/{program.process.pid}/task").iterdir()
+    words = (re.search(r"^CapPrm:\s*(\w+)", (task / "status").read_text(), re.MULTILINE)[1] for task in tasks)
+    return {int(word, 16) for word in words}
 
 
 def setUpModule():
@@ -124,6 +132,16 @@ class PacketSocketTest(NamespaceTest):
                 else:
                     self.assertLessEqual(frames.largest, 1514)
                 self.assertIn('port "lan": link up, MTU 1500', yagura.stderr)
+
+    def test_what_opened_a_socket_is_given_away(self):
+        self.make()
+        yagura = self.start_yagura()
+        yagura.wait_for("capabilities kept: none")
+        self.assertEqual(capabilities(yagura), {0})
+        promiscuous = 0x100
+        self.assertTrue(int(self.net.box.run("cat", "/sys/class/net/t/flags"), 16) & promiscuous)
+        yagura.kill()
+        self.assertFalse(int(self.net.box.run("cat", "/sys/class/net/t/flags"), 16) & promiscuous, "for good")
 
     def test_tags_are_put_back(self):
         for offloads in (True, False):
@@ -256,6 +274,8 @@ class OtherDevicesTest(NamespaceTest):
     def test_taps(self):
         net = self.make()
         yagura = self.start_yagura("net_tap0,iface=tapn", "net_tap1,iface=tapt")
+        yagura.wait_for("capabilities kept: cap_net_admin")
+        self.assertEqual(capabilities(yagura), {1 << 12})
         # What the kernel sends into the one is a mirror of a port of the bridge; it receives from the other.
         netns.mirror(net.box, "a", "tapn")
         self.check(yagura, self.start_tcpdump(net.box, "tapt"))
