@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <vector>
 
 #include "base/clock.h"
 #include "port/packet.h"
@@ -62,6 +63,7 @@ base::Result<std::unique_ptr<EthdevPort>> EthdevPort::open(const std::string& te
     }
     const std::string device = ring ? parts.to_string() : text;
     std::uint16_t dpdk_port = find(device);
+    const std::vector<int> sockets = packet_sockets();
     if (dpdk_port == kNoPort) {
         if (const int error = rte_dev_probe(device.c_str()); error != 0) {
             return base::Error{
@@ -75,7 +77,10 @@ base::Result<std::unique_ptr<EthdevPort>> EthdevPort::open(const std::string& te
     }
     std::unique_ptr<EthdevPort> port(new EthdevPort(dpdk_port, pool, id, parts.kind()));
     port->ring_ = std::move(ring);
-    if (port->ring_) port->socket_ = newest_packet_socket();
+    // Of several queues' the first one's: the driver makes them in turn, and we use no other.
+    for (const int fd : packet_sockets()) {
+        if (port->socket_ < 0 && std::ranges::find(sockets, fd) == sockets.end()) port->socket_ = fd;
+    }
     if (auto started = port->start(device); !started) return started.error();
     return port;
 }
@@ -133,12 +138,27 @@ base::Result<void> EthdevPort::start(const std::string& device) {
     if (ring_) {
         // The driver would set that flag, which outlives us.
         if (!listen_to_all(socket_, ring_->iface)) return fail("make it promiscuous", errno);
+        forget_other_interfaces();
         return {};
     }
     // Devices without the notion of an address filter refuse, and need it not.
     if (const int e = rte_eth_promiscuous_enable(port_); e != 0 && e != -ENOTSUP)
         return fail("make it promiscuous", e);
     return {};
+}
+
+/// The driver's socket hears every interface until it is bound to its own: what came by then, which cannot be
+/// told from what is ours, is not traffic of this port, nor is it missed.
+void EthdevPort::forget_other_interfaces() {
+    std::array<rte_mbuf*, 64> burst;
+    for (std::uint32_t frames = 0; frames < ring_->frame_count;) {
+        const std::uint16_t n =
+            rte_eth_rx_burst(port_, 0, burst.data(), static_cast<std::uint16_t>(burst.size()));
+        if (n == 0) break;
+        rte_pktmbuf_free_bulk(burst.data(), n);
+        frames += n;
+    }
+    (void)socket_drops(socket_);
 }
 
 EthdevPort::~EthdevPort() {

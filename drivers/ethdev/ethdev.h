@@ -69,6 +69,7 @@ class EthdevPort final : public port::RxQueue, public port::TxQueue {
         : port_(dpdk_port), pool_(pool), id_(id), kind_(kind) {}
     base::Result<void> start(const std::string& device);
     int make_landing(int socket);
+    void forget_other_interfaces();
     bool adopt(rte_mbuf*& packet);
     bool is_cut(rte_mbuf* packet) const;
     std::string look_at_interface();

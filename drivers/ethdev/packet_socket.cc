@@ -6,9 +6,9 @@
 #include <net/if.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <cstring>
 #include <filesystem>
@@ -93,23 +93,18 @@ bool is_whole(base::Bytes frame) {
     return ip.size() >= kIpv6Header && be16(4) != 0 && kIpv6Header + be16(4) <= ip.size();
 }
 
-int newest_packet_socket() {
-    int newest = -1;
-    ino_t inode = 0;
+std::vector<int> packet_sockets() {
+    std::vector<int> sockets;
     std::error_code none;
     for (const auto& entry : std::filesystem::directory_iterator("/proc/self/fd", none)) {
         const int fd = std::atoi(entry.path().filename().c_str());
         int domain = 0;
         socklen_t size = sizeof domain;
-        struct stat status {};
-        if (getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &size) != 0 || domain != AF_PACKET) continue;
-        // Numbers of descriptors are used again, those of sockets rise.
-        if (fstat(fd, &status) == 0 && status.st_ino >= inode) {
-            newest = fd;
-            inode = status.st_ino;
-        }
+        if (getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &size) == 0 && domain == AF_PACKET)
+            sockets.push_back(fd);
     }
-    return newest;
+    std::ranges::sort(sockets);
+    return sockets;
 }
 
 bool listen_to_all(int fd, const std::string& iface) {

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <string>
+#include <vector>
 
 #include "base/bytes.h"
 #include "base/result.h"
@@ -35,8 +36,8 @@ base::Result<PacketSocketRing> complete_packet_socket(DeviceString& device, std:
 /// and that is within the frame. What does not say so may have been cut.
 bool is_whole(base::Bytes frame);
 
-/// The packet socket of this process that was opened last: the driver gives its own to nobody. -1: none.
-int newest_packet_socket();
+/// The packet sockets of this process: the driver gives its own to nobody. Ascending.
+std::vector<int> packet_sockets();
 /// The interface hears what is not for it, too, as long as the socket is open.
 bool listen_to_all(int fd, const std::string& iface);
 /// Frames that the kernel found no slot for since the last call; 0 also where the socket does not say.

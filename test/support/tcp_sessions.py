@@ -23,6 +23,10 @@ class Direction:
             end = max(end, begin + len(data))
         return bytes(out)
 
+    def __str__(self):
+        ends = [begin + len(data) for begin, data in self.segments]
+        return f"{len(self.segments)} segments to {max(ends, default=0)}, without a hole to {len(self.data())}"
+
 
 @dataclass
 class Frames:
@@ -33,6 +37,13 @@ class Frames:
     cut: list = field(default_factory=list)    # lengths of frames that end before their IP packet
     others: int = 0
     largest: int = 0
+
+    def holds(self, data):
+        """Whether these bytes are just what one side sent."""
+        return any(direction.data() == data for direction in self.directions.values())
+
+    def __str__(self):
+        return "\n".join(f"{key}: {direction}" for key, direction in self.directions.items())
 
 
 def read(records):
