@@ -45,10 +45,10 @@ class StatsTest(yagura_e2e.TestCase):
             "balanced": True,
             "lost": 0,
             "ports": {
-                "lan": {"received": count(0, 1, 2, 3, 4, 5), "forwarded": count(0, 1, 2), "held": none,
+                "lan": {"received": count(0, 1, 2, 3, 4, 5), "missed": 0, "forwarded": count(0, 1, 2), "held": none,
                         "in_flight": none,
                         "dropped": {"no_rule": count(3), "drop_rule": count(4), "truncated_ip": count(5)}},
-                "wan": {"received": none, "forwarded": none, "dropped": {}, "held": none, "in_flight": none},
+                "wan": {"received": none, "missed": 0, "forwarded": none, "dropped": {}, "held": none, "in_flight": none},
             },
             "tools": {
                 "a": {"offered": count(0, 1), "sent": count(0, 1), "shed": {}, "flows": 1},

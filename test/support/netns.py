@@ -205,8 +205,9 @@ def wait_until(condition, seconds=READY_S, what=lambda: "it did not come true"):
 
 # Each side sends its bytes and reads the other's: random ones from a seed, so that both ends and the test know them.
 _TALK = """
-import hashlib, random, socket, sys, threading, time
+import hashlib, os, random, socket, sys, threading, time
 role, address, port, mine, theirs, seed, pause = sys.argv[1], sys.argv[2], *map(int, sys.argv[3:7]), float(sys.argv[7])
+gate = sys.argv[8]
 def made(role):
     return random.Random(f"{seed} {role}").randbytes(mine if role == sys.argv[1] else theirs)
 if role == "server":
@@ -220,6 +221,7 @@ talk.settimeout(60)
 def send():
     data = made(role)
     for at in range(0, len(data), 65536):
+        while gate and at >= len(data) // 2 and not os.path.exists(gate): time.sleep(0.02)
         talk.sendall(data[at:at + 65536])
         print("sent", at, flush=True)
         if pause: time.sleep(pause)
@@ -242,13 +244,14 @@ def bytes_of(role, size, seed):
 class Talk:
     """A TCP session between two hosts, each of which checks what it gets."""
 
-    def __init__(self, server, client, address, port, request=1 << 20, answer=1 << 16, pause=0.0):
+    def __init__(self, server, client, address, port, request=1 << 20, answer=1 << 16, pause=0.0, gate=""):
+        """`pause`: seconds after each 64 KiB of the request. `gate`: its second half waits for this file."""
         self.port, self.seed = port, next(_numbers)
         self.sizes = {"client": request, "server": answer}
-        self.server = server.start(sys.executable, "-c", _TALK, "server", address, port, answer, request, self.seed, 0)
+        self.server = server.start(sys.executable, "-c", _TALK, "server", address, port, answer, request, self.seed, 0, "")
         self.server.wait_for("ready")
         self.client = client.start(sys.executable, "-c", _TALK, "client", address, port, request, answer, self.seed,
-                                   pause)
+                                   pause, gate)
 
     def finish(self):
         """Both sides got all that was sent."""
