@@ -83,6 +83,7 @@ class DoctorTest(yagura_e2e.TestCase):
     def test_run_says_before_it_starts_what_is_missing_and_what_mends_it(self):
         self.refused("net_af_packet0,iface=nope7", words=['port "lan"', 'no interface "nope7"', "ip link"])
         self.refused("0000:ff:1f.7", words=['port "lan"', "no PCI device 0000:ff:1f.7", "lspci"])
+        self.refused("net_ring0", "net_ring0", words=['port "ids"', 'net_ring0 is the device of port "lan"'])
         self.refused("loop:", "net_vhost0,iface=/no/such/folder/s", words=['port "ids"', "mkdir -p /no/such/folder"])
 
     def test_run_names_the_capability_that_is_missing(self):

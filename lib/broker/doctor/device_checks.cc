@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include <fmt/format.h>
+#include <net/if.h>
 
 #include <algorithm>
 #include <array>
+#include <map>
 
 #include "broker/doctor/checks.h"
 
@@ -79,6 +81,41 @@ Finding pci_finding(const Host& host, const rules::Port& port, const std::string
     return finding;
 }
 
+/// A tap is made under a name that nobody has yet, unless it has been made for us.
+Finding tap_finding(const Host& host, const rules::Port& port, const std::string& iface) {
+    Finding finding{.check = "device", .subject = "port \"" + port.name + "\""};
+    finding.found = fmt::format("tap interface {}", iface);
+    constexpr std::size_t kLongest = IFNAMSIZ - 1;
+    const std::string folder = "/sys/class/net/" + iface;
+    const bool taken = host.exists(folder) && !host.exists(folder + "/tun_flags");
+    if (iface.size() <= kLongest && !taken) return finding;
+    finding.status = Status::kError;
+    finding.found = taken ? fmt::format("there is an interface {} already", iface)
+                          : fmt::format("\"{}\" is too long for an interface", iface);
+    finding.means = "the port cannot be opened";
+    finding.fix = taken ? fmt::format("write another name, or remove it: ip link del dev {}", iface)
+                        : fmt::format("write a name of at most {} characters", kLongest);
+    return finding;
+}
+
+/// Ports that name a device which an earlier one has.
+void check_shared(const Task& task, Findings& findings) {
+    std::map<std::string, std::string> owners;
+    for (const rules::Port& port : task.ports) {
+        if (port.device.starts_with("loop:") || port.device.starts_with("pcap:")) continue;
+        const DeviceString device(port.device);
+        const bool pci = device.kind() == DeviceKind::kPci;
+        const auto [owner, first] =
+            owners.emplace(pci ? full_pci_address(device.name()) : device.name(), port.name);
+        if (first) continue;
+        findings.push_back(
+            {"device", "port \"" + port.name + "\"", Status::kError,
+             fmt::format("{} is the device of port \"{}\"", device.name(), owner->second),
+             "the port cannot be opened",
+             pci ? "write another device" : "give each port a number of its own after the driver's name"});
+    }
+}
+
 bool has_vfio_device(const Host& host, const Task& task) {
     return std::ranges::any_of(task.ports, [&](const rules::Port& port) {
         const DeviceString device(port.device);
@@ -104,8 +141,11 @@ void check_devices(const Host& host, const Task& task, Findings& findings) {
             findings.push_back(interface_finding(host, port, std::string(iface.value_or(""))));
         } else if (device.kind() == DeviceKind::kPci) {
             findings.push_back(pci_finding(host, port, full_pci_address(device.name())));
+        } else if (device.kind() == DeviceKind::kTap && device.argument("iface")) {
+            findings.push_back(tap_finding(host, port, std::string(*device.argument("iface"))));
         }
     }
+    check_shared(task, findings);
 }
 
 void check_iommu(const Host& host, const Task& task, Findings& findings) {

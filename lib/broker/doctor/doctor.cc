@@ -35,7 +35,7 @@ Findings examine(const Host& host, const Task& task) {
 Findings obstacles(const Host& host, const Task& task) {
     Findings findings;
     for (const auto check :
-         {check_devices, check_iommu, check_capabilities, check_files, check_locked_memory})
+         {check_devices, check_iommu, check_hugepages, check_locked_memory, check_capabilities, check_files})
         check(host, task, findings);
     std::erase_if(findings, [](const Finding& finding) { return finding.status != Status::kError; });
     return findings;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <set>
 
@@ -54,12 +55,11 @@ std::set<std::string> nodes_of(const Host& host, const std::vector<unsigned>& cp
     return nodes;
 }
 
+/// net_virtio_user gives its memory to the other end of its socket, which only hugepages can do.
 bool needs_hugepages(const Task& task) {
-    for (const rules::Port& port : task.ports) {
-        const DeviceKind kind = DeviceString(port.device).kind();
-        if (kind == DeviceKind::kVhost || kind == DeviceKind::kVirtioUser) return true;
-    }
-    return false;
+    return std::ranges::any_of(task.ports, [](const rules::Port& port) {
+        return DeviceString(port.device).kind() == DeviceKind::kVirtioUser;
+    });
 }
 
 }  // namespace
@@ -83,7 +83,7 @@ void check_hugepages(const Host& host, const Task& task, Findings& findings) {
             const bool must = needs_hugepages(task);
             finding.status = must ? Status::kError : Status::kWarning;
             finding.means =
-                must ? "a vhost-user socket shares memory with its other end, which takes hugepages"
+                must ? "net_virtio_user shares its memory with the other end, which takes hugepages"
                      : "yagura runs with ordinary memory, which costs speed";
             const std::uint64_t page_kib = pages.page_kib == 0 ? 2048 : pages.page_kib;
             const std::uint64_t lacking =

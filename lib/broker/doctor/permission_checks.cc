@@ -38,6 +38,17 @@ void check_folder(const rules::Port& port, const std::string& path, Findings& fi
                         fmt::format("mkdir -p {0}, or chown it to who runs yagura", folder)});
 }
 
+/// net_virtio_user connects when it is opened, unless it is to wait for the other end.
+void check_peer(const Host& host, const rules::Port& port, const DeviceString& device, Findings& findings) {
+    const std::string path(device.argument("path").value_or(""));
+    const bool waits = device.number("server").value_or(0) != 0;
+    if (waits) check_folder(port, path, findings);
+    if (waits || (path.starts_with("/") && host.exists(path))) return;
+    findings.push_back({"device", "port \"" + port.name + "\"", Status::kError,
+                        fmt::format("nobody listens at \"{}\"", path), "the port cannot be opened",
+                        "write path= and where the other end listens, and start that first"});
+}
+
 }  // namespace
 
 void check_capabilities(const Host& host, const Task& task, Findings& findings) {
@@ -69,6 +80,8 @@ void check_files(const Host& host, const Task& task, Findings& findings) {
             check_device_file(host, port, "/dev/net/tun", "modprobe tun", findings);
         } else if (device.kind() == DeviceKind::kPci && pci_driver(host, device.name()) == "vfio-pci") {
             check_device_file(host, port, "/dev/vfio/vfio", "modprobe vfio-pci", findings);
+        } else if (device.kind() == DeviceKind::kVirtioUser) {
+            check_peer(host, port, device, findings);
         } else if (device.kind() == DeviceKind::kVhost && device.argument("iface")) {
             check_folder(port, std::string(*device.argument("iface")), findings);
         } else if (port.device.starts_with("pcap:")) {

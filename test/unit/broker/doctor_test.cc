@@ -124,11 +124,10 @@ TEST_CASE("the page size with the most memory free counts") {
     CHECK(finding.fix == "echo 3 >/sys/devices/system/node/node0/hugepages/hugepages-1048576kB/nr_hugepages");
 }
 
-TEST_CASE("vhost-user cannot do without hugepages") {
+TEST_CASE("net_virtio_user cannot do without hugepages") {
     Machine machine;
     machine.pages(0, 0, 0);
-    const auto device =
-        GENERATE(as<std::string>{}, "net_vhost0,iface=/tmp/s", "net_virtio_user0,path=/tmp/s");
+    const std::string device = "net_virtio_user0,path=/tmp/s";
     CHECK(look_once(check_hugepages, machine, {.ports = {tool(device)}, .memory_mib = 1}).status ==
           Status::kError);
     CHECK(look_once(check_hugepages, machine, {.ports = {tool("loop:")}, .memory_mib = 1}).status ==
@@ -167,6 +166,37 @@ TEST_CASE("an interface must be there, and should be up") {
     CHECK(none.subject == "port \"lan\"");
     CHECK_THAT(none.fix, Catch::Matchers::Contains("(eth0, eth1)"));
     CHECK(look(check_devices, machine, {.ports = {tool("net_tap0"), tool("pcap:f")}}).empty());
+}
+
+TEST_CASE("a tap needs a name that fits and that nobody has") {
+    Machine machine;
+    machine.interface("eth0");
+    const auto tap = [&](const char* device) {
+        return look_once(check_devices, machine, {.ports = {tool(device)}});
+    };
+    CHECK(tap("net_tap0,iface=exactly15letter").status == Status::kOk);
+    CHECK_THAT(tap("net_tap0,iface=exactly16letters").fix, Catch::Matchers::Contains("at most 15"));
+    machine.interface("made").file("/sys/class/net/made/tun_flags", "0x1002");
+    CHECK(tap("net_tap0,iface=made").status == Status::kOk);
+    CHECK_THAT(tap("net_tap0,iface=eth0").fix, Catch::Matchers::Contains("ip link del dev eth0"));
+    CHECK(look(check_devices, machine, {.ports = {tool("net_tap0")}}).empty());
+}
+
+TEST_CASE("a device belongs to one port") {
+    Machine machine;
+    machine.symlink("/sys/bus/pci/devices/0000:3b:00.1/driver", "../../drivers/vfio-pci");
+    const auto last = [&](const char* first, const char* second) {
+        const Findings findings = look(check_devices, machine, {.ports = {network(first), tool(second)}});
+        return findings.empty() ? Finding{} : findings.back();
+    };
+    CHECK(last("net_ring0", "net_ring1").status == Status::kOk);
+    CHECK(last("loop:", "loop:").status == Status::kOk);
+    CHECK(last("pcap:f", "pcap:f").status == Status::kOk);  // the file's own error says more
+    CHECK(last("3b:00.1", "0000:3b:00.1,x=1").found == "0000:3b:00.1 is the device of port \"lan\"");
+    const Finding shared = last("net_ring0", "net_ring0,x=1");
+    CHECK(shared.status == Status::kError);
+    CHECK(shared.subject == "port \"ids\"");
+    CHECK(shared.found == "net_ring0 is the device of port \"lan\"");
 }
 
 TEST_CASE("a PCI device must be there and bound to a driver that DPDK can use") {
@@ -335,6 +365,15 @@ TEST_CASE("files that ports and the configuration need") {
     CHECK_THAT(folder.fix, Catch::Matchers::StartsWith("mkdir -p /no/such/folder"));
     CHECK(look_once(check_files, machine, {.ports = {tool("net_vhost0,iface=/no/such/s")}}).status ==
           Status::kError);
+
+    machine.file("/run/s", "");
+    CHECK(look(check_files, machine,
+               {.ports = {network("net_virtio_user0,path=/run/s"),
+                          network("net_virtio_user1,path=/tmp/t,server=1")}})
+              .empty());
+    CHECK(look_once(check_files, machine, {.ports = {network("net_virtio_user0,path=/run/t")}}).found ==
+          "nobody listens at \"/run/t\"");
+    CHECK(look_once(check_files, machine, {.ports = {network("net_virtio_user0")}}).status == Status::kError);
 
     const std::string config = machine.path("/there/config").string();
     machine.file("/there/config", "{}");
