@@ -7,20 +7,19 @@
 
 namespace yagura::control {
 
-/// Who did what, on which object, with what outcome. No secrets: name what was asked for, never the values of
-/// keys, passwords or payloads.
+/// Something that somebody did, or wanted to do, through the control socket.
 struct AuditEvent {
     pid_t pid;
     uid_t uid;
     gid_t gid;
-    std::string program;  ///< what the peer runs, as far as known
-    std::string action;   ///< the method, or "connect" and the like
-    std::string object;   ///< what it was done to
+    std::string program;
+    std::string action;  ///< "connect", or a method
+    std::string object;  ///< what it was done to; may be empty
     bool allowed;
-    std::string outcome;
+    std::string outcome;  ///< "ok", or why not
 };
 
-/// Where events are recorded. Control thread only.
+/// Where audit events go. The control thread's.
 class AuditSink {
   public:
     virtual ~AuditSink() = default;

@@ -1,0 +1,429 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "control/control_server.h"
+
+#include <fmt/format.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <cstring>
+#include <utility>
+
+#include "rules/report.h"
+
+namespace yagura::control {
+namespace {
+
+using std::chrono::milliseconds;
+
+// What an epoll event is about; clients' ids begin behind.
+constexpr std::uint64_t kListener = 0;
+constexpr std::uint64_t kWake = 1;
+constexpr std::uint64_t kFirstClient = 2;
+
+constexpr std::size_t kEventsAtOnce = 64;
+constexpr unsigned kAcceptedAtOnce = 16;
+constexpr unsigned kServedAtOnce = 64;  ///< clients
+constexpr unsigned kLinesAtOnce = 8;    ///< of a client
+/// Connections that are kept for root, so that a crowd cannot lock him out.
+constexpr std::size_t kForRoot = 8;
+constexpr auto kNoDescriptorPause = milliseconds(200);
+constexpr std::size_t kShownMethod = 64;
+
+bool is_privileged(const RoleSet& roles) {
+    return roles.has(Role::kOperator) || roles.has(Role::kResponder);
+}
+
+bool watch(int epoll, int operation, int fd, std::uint32_t events, std::uint64_t id) {
+    epoll_event event{};
+    event.events = events;
+    event.data.u64 = id;
+    return epoll_ctl(epoll, operation, fd, &event) == 0;
+}
+
+std::string outcome_text(const Outcome& outcome) {
+    const auto* error = std::get_if<RpcError>(&outcome);
+    return error != nullptr ? fmt::format("error {}: {}", static_cast<int>(error->code), error->message)
+                            : "ok";
+}
+
+}  // namespace
+
+/// What a handler may do with the connection that called it.
+class ControlServer::CallOf : public Call {
+  public:
+    CallOf(ControlServer& server, Client& client, const Request& request, AuditEvent& event)
+        : server_(server), client_(client), request_(request), event_(event) {}
+
+    const Peer& peer() const override { return client_.peer(); }
+    std::optional<Ticket> defer() override {
+        if (client_.waiting >= server_.limits_.deferred_per_client) return std::nullopt;
+        ++client_.waiting;
+        const std::uint64_t ticket = server_.next_ticket_++;
+        server_.deferred_.emplace(ticket, Deferred{client_.id(), request_.id, event_});
+        return Ticket{ticket};
+    }
+    void subscribe(milliseconds interval) override {
+        client_.subscription = {.interval = interval, .due = Client::Clock::now() + interval};
+    }
+    bool unsubscribe() override { return std::exchange(client_.subscription, std::nullopt).has_value(); }
+
+  private:
+    ControlServer& server_;
+    Client& client_;
+    const Request& request_;
+    AuditEvent& event_;
+};
+
+base::Result<std::unique_ptr<ControlServer>> ControlServer::open(SocketFile socket, const CommandTable& table,
+                                                                 const Roles& roles, AuditSink& audit,
+                                                                 const ServerLimits& limits) {
+    std::unique_ptr<ControlServer> server(new ControlServer(std::move(socket), table, roles, audit, limits));
+    if (auto made = server->make_epoll(); !made) return made.error();
+    return server;
+}
+
+ControlServer::ControlServer(SocketFile socket, const CommandTable& table, const Roles& roles,
+                             AuditSink& audit, const ServerLimits& limits)
+    : socket_(std::move(socket)),
+      table_(table),
+      roles_(roles),
+      audit_(audit),
+      limits_(limits),
+      next_client_(kFirstClient) {}
+
+base::Result<void> ControlServer::make_epoll() {
+    epoll_ = epoll_create1(EPOLL_CLOEXEC);
+    wake_ = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (epoll_ < 0 || wake_ < 0 || !watch(epoll_, EPOLL_CTL_ADD, wake_, EPOLLIN, kWake) ||
+        !watch(epoll_, EPOLL_CTL_ADD, socket_.fd(), EPOLLIN, kListener)) {
+        return base::Error{fmt::format("control socket {}: {}", path(), std::strerror(errno))};
+    }
+    listening_ = true;
+    return {};
+}
+
+ControlServer::~ControlServer() {
+    clients_.clear();
+    if (epoll_ >= 0) ::close(epoll_);
+    if (wake_ >= 0) ::close(wake_);
+}
+
+void ControlServer::publish(std::string method, Publisher publisher) {
+    topic_ = std::move(method);
+    publisher_ = std::move(publisher);
+}
+
+void ControlServer::wake() {
+    const std::uint64_t one = 1;
+    // Full: then turn() will wake anyway.
+    [[maybe_unused]] const ssize_t written = write(wake_, &one, sizeof one);
+}
+
+bool ControlServer::all_sent() const {
+    return deferred_.empty() &&
+           std::ranges::all_of(clients_, [](const auto& entry) { return entry.second->unsent() == 0; });
+}
+
+milliseconds ControlServer::time_to_wait(milliseconds longest) const {
+    if (!queue_.empty()) return milliseconds(0);
+    const auto now = Client::Clock::now();
+    milliseconds wait = longest;
+    const auto until = [&](Client::Clock::time_point when) {
+        wait = std::clamp(std::chrono::ceil<milliseconds>(when - now), milliseconds(0), wait);
+    };
+    if (!listening_) until(listen_again_);
+    for (const auto& [id, client] : clients_) {
+        if (client->subscription) until(client->subscription->due);
+    }
+    return wait;
+}
+
+void ControlServer::turn(milliseconds wait) {
+    std::array<epoll_event, kEventsAtOnce> events;
+    const int n =
+        epoll_wait(epoll_, events.data(), kEventsAtOnce, static_cast<int>(time_to_wait(wait).count()));
+    for (int i = 0; i < n; ++i) {
+        const epoll_event& event = events[static_cast<std::size_t>(i)];
+        if (event.data.u64 == kListener) {
+            accept_some();
+        } else if (event.data.u64 == kWake) {
+            std::uint64_t count = 0;
+            [[maybe_unused]] const ssize_t got = ::read(wake_, &count, sizeof count);
+        } else {
+            handle(event.data.u64, event.events);
+        }
+    }
+    if (!listening_ && Client::Clock::now() >= listen_again_) listen_for_more(true);
+    serve_queue();
+    send_updates();
+}
+
+void ControlServer::listen_for_more(bool wanted) {
+    if (!watch(epoll_, EPOLL_CTL_MOD, socket_.fd(), wanted ? EPOLLIN : 0u, kListener)) return;
+    listening_ = wanted;
+    listen_again_ = Client::Clock::now() + kNoDescriptorPause;
+}
+
+void ControlServer::accept_some() {
+    for (unsigned i = 0; i < kAcceptedAtOnce; ++i) {
+        const int fd = accept4(socket_.fd(), nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC);
+        if (fd >= 0) {
+            admit(fd);
+            continue;
+        }
+        if (errno == EINTR || errno == ECONNABORTED) continue;
+        // Out of descriptors or memory: the connection stays where it is, and would wake us again at once.
+        if (errno != EAGAIN) listen_for_more(false);
+        return;
+    }
+}
+
+std::string ControlServer::refusal(const Peer& peer, const RoleSet& roles) const {
+    if (roles.empty()) {
+        return fmt::format(
+            "uid {} has no role here: \"control\": {{\"roles\": ...}} of the configuration gives "
+            "them{}",
+            peer.uid, roles_.root_alone() ? ", and root alone has one" : "");
+    }
+    const auto user = by_user_.find(peer.uid);
+    if (user != by_user_.end() && user->second >= limits_.connections_per_user) {
+        return fmt::format("uid {} has {} connections, as many as one user may have", peer.uid, user->second);
+    }
+    if (clients_.size() >=
+        limits_.connections - (peer.uid == 0 ? 0 : std::min(kForRoot, limits_.connections))) {
+        return fmt::format("there are {} connections, as many as may be", clients_.size());
+    }
+    return {};
+}
+
+void ControlServer::admit(int fd) {
+    auto peer = peer_of(fd);
+    if (!peer) {
+        ::close(fd);
+        return;
+    }
+    const RoleSet roles = roles_.of(*peer);
+    const std::string why_not = refusal(*peer, roles);
+    AuditEvent event = event_of(*peer, "connect");
+    event.object = path();
+    event.allowed = why_not.empty();
+    event.outcome = event.allowed ? "ok" : why_not;
+    audit_.record(event);
+    if (!event.allowed) {
+        ++counters_.refused;
+        const std::string line = error_line("null", {.code = RpcCode::kRefused, .message = why_not});
+        [[maybe_unused]] const ssize_t sent = send(fd, line.data(), line.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
+        ::close(fd);
+        return;
+    }
+    const std::uint64_t id = next_client_++;
+    auto client = std::make_unique<Client>(fd, id, std::move(*peer), roles,
+                                           is_privileged(roles) ? limits_.line : limits_.viewer_line);
+    client->interest = EPOLLIN;
+    if (!watch(epoll_, EPOLL_CTL_ADD, fd, client->interest, id)) return;
+    ++counters_.accepted;
+    ++by_user_[client->peer().uid];
+    clients_.emplace(id, std::move(client));
+}
+
+void ControlServer::handle(std::uint64_t id, std::uint32_t events) {
+    const auto found = clients_.find(id);
+    if (found == clients_.end()) return;
+    Client& client = *found->second;
+    if ((events & EPOLLERR) != 0) return close(client);
+    if ((events & EPOLLIN) != 0) {
+        if (!client.read()) return close(client);
+    } else if ((events & EPOLLHUP) != 0) {
+        // It listens no more. What it said before it went is still done.
+        if (!client.queued) close(client);
+        return;
+    }
+    settle(client);
+}
+
+void ControlServer::enqueue(Client& client) {
+    if (std::exchange(client.queued, true)) return;
+    queue_.push_back(client.id());
+}
+
+void ControlServer::serve_queue() {
+    for (std::size_t n = std::min<std::size_t>(queue_.size(), kServedAtOnce); n > 0; --n) {
+        const std::uint64_t id = queue_.front();
+        queue_.pop_front();
+        const auto found = clients_.find(id);
+        if (found == clients_.end()) continue;
+        found->second->queued = false;
+        serve(*found->second);
+    }
+}
+
+void ControlServer::serve(Client& client) {
+    for (unsigned i = 0; i < kLinesAtOnce && !client.closing && !client.is_slow(); ++i) {
+        if (client.lines().too_long()) {
+            client.say(error_line("null", {.code = RpcCode::kTooLarge,
+                                           .message = "the line is too long: the connection is closed"}));
+            client.closing = true;
+            break;
+        }
+        const auto line = client.lines().next();
+        if (!line) break;
+        serve_line(client, *line);
+    }
+    settle(client);
+}
+
+void ControlServer::serve_line(Client& client, std::string_view line) {
+    if (line.find_first_not_of(" \t\r") == std::string_view::npos) return;
+    ++counters_.requests;
+    const auto parsed = parse_request(line);
+    if (const auto* request = std::get_if<Request>(&parsed)) return call(client, *request);
+    const auto& malformed = std::get<Malformed>(parsed);
+    AuditEvent event = event_of(client.peer(), "request");
+    event.allowed = false;
+    event.outcome = outcome_text(malformed.error);
+    audit_.record(event);
+    reply(client, malformed.id, malformed.error);
+}
+
+void ControlServer::call(Client& client, const Request& request) {
+    AuditEvent event = event_of(client.peer(), request.method.substr(0, kShownMethod));
+    bool later = false;
+    const Outcome outcome = refuse_or_run(client, request, event, later);
+    if (later) return;
+    event.outcome = outcome_text(outcome);
+    audit_.record(event);
+    reply(client, request.id, outcome);
+}
+
+Outcome ControlServer::refuse_or_run(Client& client, const Request& request, AuditEvent& event, bool& later) {
+    event.allowed = false;
+    const CommandTable::Entry* entry = table_.find(request.method);
+    if (entry == nullptr) {
+        return RpcError{.code = RpcCode::kNoSuchMethod,
+                        .message = fmt::format("there is no method {}; {}", rules::in_quotes(request.method),
+                                               table_.suggestion(request.method)),
+                        .field = "method"};
+    }
+    const Command& command = entry->command;
+    event.object = object_of(command, request.params);
+    if (!client.roles().has(command.right)) {
+        return RpcError{
+            .code = RpcCode::kNotAllowed,
+            .message = fmt::format("{} needs the role {}; uid {} has {}", command.name,
+                                   role_name(command.right), client.peer().uid, client.roles().to_string()),
+            .field = "method"};
+    }
+    if (!entry->enabled) {
+        return RpcError{.code = RpcCode::kDisabled,
+                        .message = fmt::format("{} is switched off (disabled_features of the configuration); "
+                                               "to switch it on takes a restart",
+                                               command.name),
+                        .field = "method"};
+    }
+    event.allowed = true;
+    if (auto fault = check_parameters(command, request.params)) return *std::move(fault);
+    CallOf call(*this, client, request, event);
+    try {
+        Answer answer = command.handler(Arguments(request.params), call);
+        if (auto* json = std::get_if<Json>(&answer)) return std::move(*json);
+        if (auto* error = std::get_if<RpcError>(&answer)) return std::move(*error);
+        later = true;
+        return Json();
+    } catch (const std::exception& error) {
+        return RpcError{.code = RpcCode::kInternal, .message = fmt::format("not done: {}", error.what())};
+    }
+}
+
+void ControlServer::reply(Client& client, const std::optional<std::string>& id, const Outcome& outcome) {
+    const auto* error = std::get_if<RpcError>(&outcome);
+    if (error != nullptr) ++counters_.errors;
+    if (!id) return;
+    client.say(error != nullptr ? error_line(*id, *error) : result_line(*id, std::get<Json>(outcome)));
+}
+
+void ControlServer::answer(Ticket ticket, const Outcome& outcome) {
+    const auto found = deferred_.find(static_cast<std::uint64_t>(ticket));
+    if (found == deferred_.end()) return;
+    Deferred deferred = std::move(found->second);
+    deferred_.erase(found);
+    deferred.event.outcome = outcome_text(outcome);
+    audit_.record(deferred.event);
+    const auto client = clients_.find(deferred.client);
+    if (client == clients_.end()) return;
+    --client->second->waiting;
+    reply(*client->second, deferred.id, outcome);
+    settle(*client->second);
+}
+
+void ControlServer::send_updates() {
+    const auto now = Client::Clock::now();
+    std::string update;  // the same for all who get one now, but for what each has missed
+    for (auto next = clients_.begin(); next != clients_.end();) {
+        Client& client = *(next++)->second;
+        if (!client.subscription || client.subscription->due > now) continue;
+        Client::Subscription& subscription = *client.subscription;
+        // From now, not from when it was due: a control thread that was busy does not make up for it.
+        subscription.due = now + subscription.interval;
+        if (client.unsent() != 0) {
+            ++subscription.missed;
+            ++counters_.missed_updates;
+            continue;
+        }
+        if (update.empty()) update = text_of(publisher_());
+        client.say(fmt::format("{{\"jsonrpc\":\"2.0\",\"method\":\"{}\",\"params\":{{\"missed\":{},", topic_,
+                               subscription.missed));
+        client.say(std::string_view(update).substr(1));
+        client.say("}\n");
+        settle(client);
+    }
+}
+
+void ControlServer::settle(Client& client) {
+    if (!client.flush()) return close(client);
+    const bool may_read = !client.closing && !client.is_slow();
+    const bool has_line = client.lines().has_line() || client.lines().too_long();
+    if (may_read && has_line) enqueue(client);
+    const bool done =
+        client.closing || (client.ended() && !has_line && client.waiting == 0 && !client.subscription);
+    if (done && client.unsent() == 0) return close(client);
+
+    buffered_ = buffered_ - client.counted + client.buffered();
+    client.counted = client.buffered();
+    if (buffered_ > limits_.buffered && client.buffered() > Client::kReadAtOnce && !client.closing) {
+        client.say(error_line("null", {.code = RpcCode::kBusy,
+                                       .message = "too much is on its way here: the connection is closed"}));
+        client.closing = true;
+        client.subscription.reset();
+        return settle(client);
+    }
+    const std::uint32_t interest =
+        (may_read && !has_line && !client.ended() ? EPOLLIN : 0u) | (client.unsent() != 0 ? EPOLLOUT : 0u);
+    if (interest == client.interest) return;
+    client.interest = interest;
+    if (!watch(epoll_, EPOLL_CTL_MOD, client.fd(), interest, client.id())) close(client);
+}
+
+void ControlServer::close(Client& client) {
+    buffered_ -= client.counted;
+    const auto user = by_user_.find(client.peer().uid);
+    if (--user->second == 0) by_user_.erase(user);
+    clients_.erase(client.id());
+}
+
+AuditEvent ControlServer::event_of(const Peer& peer, std::string action) const {
+    return {.pid = peer.pid,
+            .uid = peer.uid,
+            .gid = peer.gid,
+            .program = peer.program,
+            .action = std::move(action),
+            .object = {},
+            .allowed = true,
+            .outcome = {}};
+}
+
+}  // namespace yagura::control

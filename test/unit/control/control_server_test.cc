@@ -1,0 +1,493 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "control/control_server.h"
+
+#include <fcntl.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <catch2/catch.hpp>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "folder.h"
+
+namespace yagura::control {
+namespace {
+
+using std::chrono::milliseconds;
+
+struct Recorder : AuditSink {
+    void record(const AuditEvent& event) override { events.push_back(event); }
+    std::vector<AuditEvent> events;
+};
+
+/// The other end. The server runs on the same thread, between its steps.
+class Connection {
+  public:
+    explicit Connection(const std::string& path) : fd_(socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0)) {
+        sockaddr_un address{};
+        address.sun_family = AF_UNIX;
+        path.copy(address.sun_path, path.size());
+        connected_ = connect(fd_, reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0;
+    }
+    ~Connection() { ::close(fd_); }
+    Connection(const Connection&) = delete;
+    Connection& operator=(const Connection&) = delete;
+
+    bool connected() const { return connected_; }
+    /// How many of the bytes went.
+    std::size_t say(std::string_view text) {
+        const ssize_t n = send(fd_, text.data(), text.size(), MSG_NOSIGNAL);
+        return n < 0 ? 0 : static_cast<std::size_t>(n);
+    }
+    void end() { shutdown(fd_, SHUT_WR); }
+    /// Takes what is there. False when the server has closed.
+    bool listen() {
+        char bytes[65536];
+        const ssize_t n = recv(fd_, bytes, sizeof bytes, 0);
+        if (n > 0) heard.append(bytes, static_cast<std::size_t>(n));
+        return n > 0 || (n < 0 && errno == EAGAIN);
+    }
+    std::vector<GivenJson> lines() const {
+        std::vector<GivenJson> lines;
+        for (std::size_t at = 0; at < heard.size();) {
+            const std::size_t end = heard.find('\n', at);
+            if (end == std::string::npos) break;
+            lines.push_back(GivenJson::parse(heard.substr(at, end - at)));
+            at = end + 1;
+        }
+        return lines;
+    }
+    std::string heard;
+
+  private:
+    int fd_;
+    bool connected_ = false;
+};
+
+struct Fixture {
+    Folder folder;
+    std::string path = folder.file("control.sock");
+    CommandTable table;
+    Roles roles;
+    Recorder audit;
+    ServerLimits limits;
+    std::unique_ptr<ControlServer> server;
+    std::vector<Ticket> tickets;
+
+    Fixture() {
+        roles.grant_user(Role::kAdmin, getuid());
+        const auto add = [&](const char* name, Role right,
+                             std::function<Answer(const Arguments&, Call&)> handler) {
+            table.add({.name = name,
+                       .help = "of the test",
+                       .right = right,
+                       .parameters = {{.name = "size", .type = ParameterType::kNumber, .help = "bytes"}},
+                       .handler = std::move(handler)});
+        };
+        add("test.echo", Role::kViewer, [](const Arguments& a, Call&) -> Answer {
+            return Json{{"text", std::string(a.number("size").value_or(1), 'x')}};
+        });
+        add("test.change", Role::kOperator, [](const Arguments&, Call&) -> Answer { return Json::object(); });
+        add("test.throw", Role::kViewer,
+            [](const Arguments&, Call&) -> Answer { throw std::runtime_error("broken"); });
+        add("test.later", Role::kViewer, [this](const Arguments&, Call& call) -> Answer {
+            const auto ticket = call.defer();
+            if (!ticket) return busy();
+            tickets.push_back(*ticket);
+            return Later{};
+        });
+        add("test.subscribe", Role::kViewer, [](const Arguments&, Call& call) -> Answer {
+            call.subscribe(milliseconds(1));
+            return Json::object();
+        });
+        add("test.unsubscribe", Role::kViewer, [](const Arguments&, Call& call) -> Answer {
+            return Json{{"was", call.unsubscribe()}};
+        });
+    }
+
+    void open() {
+        auto socket = SocketFile::listen(path, 0600);
+        REQUIRE(socket.ok());
+        auto opened = ControlServer::open(std::move(*socket), table, roles, audit, limits);
+        REQUIRE(opened.ok());
+        server = std::move(*opened);
+    }
+    void turns(unsigned n = 5) {
+        while (n-- > 0) server->turn(milliseconds(0));
+    }
+    /// Until so many lines have come.
+    std::vector<GivenJson> hear(Connection& connection, std::size_t lines) {
+        for (int i = 0; i < 2000 && connection.lines().size() < lines; ++i) {
+            server->turn(milliseconds(0));
+            if (!connection.listen()) break;
+        }
+        return connection.lines();
+    }
+    GivenJson ask(Connection& connection, const std::string& line) {
+        connection.heard.clear();
+        connection.say(line + "\n");
+        const auto lines = hear(connection, 1);
+        REQUIRE(lines.size() == 1);
+        return lines[0];
+    }
+    bool closed(Connection& connection) {
+        for (int i = 0; i < 200; ++i) {
+            server->turn(milliseconds(0));
+            if (!connection.listen()) return true;
+        }
+        return false;
+    }
+};
+
+std::string request(const std::string& method, const std::string& params = "{}",
+                    const std::string& id = "1") {
+    return R"({"jsonrpc": "2.0", "id": )" + id + R"(, "method": ")" + method + R"(", "params": )" + params +
+           "}";
+}
+
+TEST_CASE("requests are answered, and each is in the audit log") {
+    Fixture fixture;
+    fixture.open();
+    Connection client(fixture.path);
+    CHECK(fixture.ask(client, request("test.echo")) ==
+          GivenJson::parse(R"({"jsonrpc": "2.0", "id": 1, "result": {"text": "x"}})"));
+    CHECK(fixture.ask(client, request("test.throw"))["error"]["code"] == -32603);
+    CHECK(fixture.ask(client, request("test.echoes"))["error"]["code"] == -32601);
+    CHECK(fixture.ask(client, request("test.echo", R"({"size": "1"})"))["error"]["data"]["field"] ==
+          "params/size");
+    CHECK(fixture.ask(client, "nonsense")["error"]["code"] == -32700);
+    CHECK(fixture.ask(client, request("rpc.methods"))["result"]["methods"].size() == 7);
+
+    struct Row {
+        const char* action;
+        bool allowed;
+        const char* outcome;
+    };
+    const Row expected[] = {{"connect", true, "ok"},
+                            {"test.echo", true, "ok"},
+                            {"test.throw", true, "error -32603: not done: broken"},
+                            {"test.echoes", false, "error -32601"},
+                            {"test.echo", true, "error -32602"},
+                            {"request", false, "error -32700"},
+                            {"rpc.methods", true, "ok"}};
+    REQUIRE(fixture.audit.events.size() == std::size(expected));
+    for (std::size_t i = 0; i < std::size(expected); ++i) {
+        const AuditEvent& event = fixture.audit.events[i];
+        CAPTURE(i, event.outcome);
+        CHECK(event.action == expected[i].action);
+        CHECK(event.allowed == expected[i].allowed);
+        CHECK_THAT(event.outcome, Catch::StartsWith(expected[i].outcome));
+        CHECK(event.pid == getpid());
+        CHECK(event.uid == getuid());
+        CHECK(event.gid == getgid());
+        CHECK_THAT(event.program, Catch::Contains("control_test"));
+    }
+    CHECK(fixture.audit.events[0].object == fixture.path);
+    CHECK(fixture.audit.events[4].object == "size=\"1\"");
+}
+
+TEST_CASE("a notification is done and not answered") {
+    Fixture fixture;
+    fixture.open();
+    Connection client(fixture.path);
+    client.say("{\"jsonrpc\": \"2.0\", \"method\": \"test.echo\"}\n\n  \r\n");
+    CHECK(fixture.ask(client, request("test.change"))["id"] == 1);
+    CHECK(client.lines().size() == 1);
+    CHECK(fixture.audit.events[1].action == "test.echo");
+}
+
+TEST_CASE("a method that is switched off is refused to everybody") {
+    Fixture fixture;
+    REQUIRE(fixture.table.disable("test.change").ok());
+    fixture.open();
+    Connection client(fixture.path);
+    const GivenJson answer = fixture.ask(client, request("test.change"));
+    CHECK(answer["error"]["code"] == -32002);
+    CHECK_FALSE(fixture.audit.events.back().allowed);
+}
+
+TEST_CASE("a right that is missing is refused") {
+    // Root has every role, so this is seen as another user only.
+    if (getuid() == 0) {
+        REQUIRE(setegid(65534) == 0);
+        REQUIRE(seteuid(65534) == 0);
+    }
+    {
+        Fixture fixture;
+        fixture.roles = Roles();
+        SECTION("a viewer changes nothing") {
+            fixture.roles.grant_user(Role::kViewer, geteuid());
+            fixture.open();
+            Connection client(fixture.path);
+            CHECK(fixture.ask(client, request("test.echo"))["result"]["text"] == "x");
+            const GivenJson answer = fixture.ask(client, request("test.change"));
+            CHECK(answer["error"]["code"] == -32001);
+            CHECK_THAT(answer["error"]["message"].get<std::string>(),
+                       Catch::Contains("needs the role operator"));
+            CHECK_FALSE(fixture.audit.events.back().allowed);
+            CHECK(fixture.audit.events.back().action == "test.change");
+        }
+        SECTION("who has no role is told so and sent away") {
+            fixture.open();
+            Connection client(fixture.path);
+            CHECK(fixture.closed(client));
+            REQUIRE(client.lines().size() == 1);
+            CHECK(client.lines()[0]["error"]["code"] == -32007);
+            CHECK_THAT(client.lines()[0]["error"]["message"].get<std::string>(), Catch::Contains("no role"));
+            REQUIRE(fixture.audit.events.size() == 1);
+            CHECK(fixture.audit.events[0].action == "connect");
+            CHECK_FALSE(fixture.audit.events[0].allowed);
+            CHECK(fixture.server->counters().refused == 1);
+        }
+    }
+    if (getuid() == 0) {
+        REQUIRE(seteuid(0) == 0);
+        REQUIRE(setegid(getgid()) == 0);
+    }
+}
+
+TEST_CASE("a user has so many connections, and one that ends makes room") {
+    Fixture fixture;
+    fixture.limits.connections_per_user = 3;
+    fixture.open();
+    std::vector<std::unique_ptr<Connection>> clients;
+    for (int i = 0; i < 3; ++i) {
+        clients.push_back(std::make_unique<Connection>(fixture.path));
+        fixture.ask(*clients.back(), request("test.echo"));
+    }
+    Connection fourth(fixture.path);
+    CHECK(fixture.closed(fourth));
+    CHECK(fourth.lines().at(0)["error"]["code"] == -32007);
+    clients.pop_back();
+    fixture.turns();
+    Connection fifth(fixture.path);
+    CHECK(fixture.ask(fifth, request("test.echo")).contains("result"));
+    CHECK(fixture.server->connections() == 3);
+}
+
+TEST_CASE("a line that is too long ends the connection, and harms no other") {
+    Fixture fixture;
+    fixture.limits.line = 1000;
+    fixture.open();
+    Connection other(fixture.path);
+    Connection client(fixture.path);
+    client.say(std::string(1000, ' ') + "\n");
+    CHECK(fixture.ask(client, request("test.echo")).contains("result"));
+    client.heard.clear();
+    client.say(std::string(1001, 'x'));
+    CHECK(fixture.closed(client));
+    CHECK(client.lines().at(0)["error"]["code"] == -32006);
+    CHECK(fixture.ask(other, request("test.echo")).contains("result"));
+}
+
+TEST_CASE("who does not read is not heard any more, at bounded cost, and gets everything when he reads") {
+    Fixture fixture;
+    fixture.open();
+    Connection other(fixture.path);
+    Connection deaf(fixture.path);
+    const std::string line = request("test.echo", R"({"size": 10000})") + "\n";
+    std::size_t sent = 0;
+    for (int i = 0; i < 3000; ++i) {
+        if (deaf.say(line) == line.size()) ++sent;
+        fixture.turns(1);
+    }
+    fixture.turns(1000);
+    CHECK(sent < 3000);
+    CHECK(fixture.server->counters().requests < 200);
+    CHECK(fixture.ask(other, request("test.echo")).contains("result"));
+    // Whole lines only were sent, but for the last.
+    CHECK(fixture.hear(deaf, sent).size() >= sent);
+}
+
+TEST_CASE("a flood is served in turn with others") {
+    Fixture fixture;
+    fixture.open();
+    Connection flood(fixture.path);
+    Connection other(fixture.path);
+    std::string lines;
+    for (int i = 0; i < 1000; ++i) lines += request("test.echo") + "\n";
+    flood.say(lines);
+    fixture.turns(2);
+    const std::uint64_t before = fixture.server->counters().requests;
+    CHECK(fixture.ask(other, request("test.echo")).contains("result"));
+    CHECK(fixture.server->counters().requests - before < 100);
+    CHECK(fixture.hear(flood, 1000).size() == 1000);
+}
+
+TEST_CASE("who says no more is answered to the end, with a last line that has none") {
+    Fixture fixture;
+    fixture.open();
+    Connection client(fixture.path);
+    client.say(request("test.later") + "\n" + request("test.echo", "{}", "2"));
+    client.end();
+    CHECK(fixture.hear(client, 1).at(0)["id"] == 2);
+    fixture.turns();
+    CHECK(client.listen());
+    REQUIRE(fixture.tickets.size() == 1);
+    fixture.server->answer(fixture.tickets[0], Json{{"done", true}});
+    CHECK(fixture.hear(client, 2).at(1)["result"]["done"] == true);
+    CHECK(fixture.closed(client));
+    CHECK(fixture.server->connections() == 0);
+}
+
+TEST_CASE("who hangs up at once has still said what he said") {
+    Fixture fixture;
+    fixture.open();
+    {
+        Connection client(fixture.path);
+        client.say(request("test.change") + "\n");
+    }
+    fixture.turns();
+    CHECK(fixture.audit.events.size() == 2);
+    CHECK(fixture.server->connections() == 0);
+}
+
+TEST_CASE("answers that come later reach their client, or nobody") {
+    Fixture fixture;
+    fixture.open();
+    {
+        Connection client(fixture.path);
+        client.say(request("test.later", "{}", "1") + "\n" + request("test.later", "{}", "2") + "\n" +
+                   request("test.later", "{}", "3") + "\n");
+        const auto lines = fixture.hear(client, 1);
+        REQUIRE(lines.size() == 1);
+        CHECK(lines[0]["id"] == 3);
+        CHECK(lines[0]["error"]["code"] == -32003);
+        REQUIRE(fixture.tickets.size() == 2);
+        fixture.server->answer(
+            fixture.tickets[1],
+            RpcError{.code = RpcCode::kConflict, .message = "not now", .field = "params/x"});
+        const auto answered = fixture.hear(client, 2);
+        CHECK(answered.at(1)["id"] == 2);
+        CHECK(answered.at(1)["error"]["data"]["field"] == "params/x");
+        CHECK_FALSE(fixture.server->all_sent());
+    }
+    fixture.turns();
+    const std::size_t recorded = fixture.audit.events.size();
+    fixture.server->answer(fixture.tickets[0], Json::object());
+    fixture.server->answer(fixture.tickets[0], Json::object());
+    fixture.server->answer(Ticket{12345}, Json::object());
+    CHECK(fixture.audit.events.size() == recorded + 1);
+    CHECK(fixture.audit.events.back().outcome == "ok");
+    CHECK(fixture.server->all_sent());
+}
+
+TEST_CASE("subscribers get updates; who does not read loses them, counted") {
+    Fixture fixture;
+    fixture.open();
+    unsigned published = 0;
+    std::string body(20'000, 'x');
+    fixture.server->publish("test.update", [&] { return Json{{"n", ++published}, {"body", body}}; });
+    Connection client(fixture.path);
+    fixture.ask(client, request("test.subscribe"));
+    const auto lines = fixture.hear(client, 3);
+    REQUIRE(lines.size() >= 3);
+    CHECK(lines[1]["method"] == "test.update");
+    CHECK(lines[1]["params"]["missed"] == 0);
+    CHECK_FALSE(lines[1].contains("id"));
+    // It reads nothing until far more is due than any buffer holds.
+    const auto until = Client::Clock::now() + milliseconds(300);
+    while (Client::Clock::now() < until) fixture.server->turn(milliseconds(1));
+    CHECK(published < 100);
+    CHECK(fixture.server->counters().missed_updates > 0);
+    client.heard.clear();
+    std::uint64_t missed = 0;
+    for (int i = 0; i < 2000 && missed == 0; ++i) {
+        fixture.server->turn(milliseconds(1));
+        client.listen();
+        // The first line may have been cut by heard.clear().
+        const std::size_t at = client.heard.rfind("\"missed\":");
+        if (at != std::string::npos && at + 12 < client.heard.size()) {
+            missed = std::stoull(client.heard.substr(at + 9));
+        }
+    }
+    CHECK(missed > 0);
+}
+
+TEST_CASE("a subscription ends when it is asked to, and with its client") {
+    Fixture fixture;
+    fixture.open();
+    unsigned published = 0;
+    fixture.server->publish("test.update", [&] { return Json{{"n", ++published}}; });
+    {
+        Connection client(fixture.path);
+        fixture.ask(client, request("test.subscribe"));
+        fixture.hear(client, 2);
+        client.say(request("test.unsubscribe") + "\n");
+        for (int i = 0; i < 100 && client.heard.find("\"was\"") == std::string::npos; ++i) {
+            fixture.server->turn(milliseconds(1));
+            client.listen();
+        }
+        CHECK(client.heard.find("\"was\":true") != std::string::npos);
+        CHECK(fixture.ask(client, request("test.unsubscribe"))["result"]["was"] == false);
+        fixture.ask(client, request("test.subscribe"));
+    }
+    fixture.turns();
+    const unsigned before = published;
+    for (int i = 0; i < 20; ++i) fixture.server->turn(milliseconds(1));
+    CHECK(published == before);
+    CHECK(fixture.server->connections() == 0);
+}
+
+TEST_CASE("all together cannot have more memory than the bound") {
+    Fixture fixture;
+    fixture.limits.buffered = 1u << 20;
+    fixture.open();
+    std::vector<std::unique_ptr<Connection>> clients;
+    for (int i = 0; i < 8; ++i) clients.push_back(std::make_unique<Connection>(fixture.path));
+    const std::string piece(60'000, 'x');
+    for (int round = 0; round < 40; ++round) {
+        for (auto& client : clients) client->say(piece);
+        fixture.turns();
+    }
+    unsigned sent_away = 0;
+    for (auto& client : clients) sent_away += fixture.closed(*client) ? 1 : 0;
+    CHECK(sent_away > 0);
+    clients.clear();
+    fixture.turns(20);
+    CHECK(fixture.server->connections() == 0);
+    Connection client(fixture.path);
+    CHECK(fixture.ask(client, request("test.echo")).contains("result"));
+}
+
+TEST_CASE("without descriptors connections wait, and nobody else does") {
+    Fixture fixture;
+    fixture.open();
+    Connection served(fixture.path);
+    fixture.ask(served, request("test.echo"));
+    Connection waiting(fixture.path);
+    rlimit before{};
+    getrlimit(RLIMIT_NOFILE, &before);
+    const int lowest = open("/dev/null", O_RDONLY);
+    rlimit none = before;
+    none.rlim_cur = static_cast<rlim_t>(lowest);
+    ::close(lowest);
+    setrlimit(RLIMIT_NOFILE, &none);
+    CHECK(fixture.ask(served, request("test.echo")).contains("result"));
+    const auto begin = Client::Clock::now();
+    fixture.server->turn(milliseconds(20));
+    CHECK(Client::Clock::now() - begin >= milliseconds(15));  // it sleeps, although a connection waits
+    setrlimit(RLIMIT_NOFILE, &before);
+    waiting.say(request("test.echo") + "\n");
+    for (int i = 0; i < 500 && waiting.heard.empty(); ++i) {
+        fixture.server->turn(milliseconds(1));
+        waiting.listen();
+    }
+    CHECK(waiting.lines().size() == 1);
+}
+
+TEST_CASE("wake ends the waiting") {
+    Fixture fixture;
+    fixture.open();
+    fixture.server->wake();
+    const auto begin = Client::Clock::now();
+    fixture.server->turn(std::chrono::seconds(20));
+    CHECK(Client::Clock::now() - begin < std::chrono::seconds(10));
+}
+
+}  // namespace
+}  // namespace yagura::control
