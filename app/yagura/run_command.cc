@@ -26,6 +26,11 @@ void add_run(CLI::App& app, broker::ExitStatus& status) {
         ->add_option("--lcores", options->lcores,
                      "auto, or which stage runs on which lcores: 'rx=0;select=1,2;tx=0'")
         ->type_name("PLAN");
+    command
+        ->add_option("--control", options->control,
+                     "Serve a control socket at this path, whatever the configuration says")
+        ->type_name("PATH");
+    options->version = YAGURA_VERSION;
     command->callback([options, duration, &status] {
         if (!duration->empty()) options->duration = rules::parse_duration(*duration);
         status = broker::run(*options);

@@ -5,14 +5,18 @@
 #include <sys/random.h>
 #include <time.h>
 
+#include <chrono>
+#include <ctime>
 #include <memory>
 #include <vector>
 
 #include "broker/capabilities.h"
+#include "broker/control_plane.h"
 #include "broker/doctor/doctor.h"
 #include "broker/eal.h"
 #include "broker/interrupt.h"
 #include "broker/live.h"
+#include "broker/live_run.h"
 #include "broker/ports.h"
 #include "broker/report.h"
 #include "dataplane/pipeline.h"
@@ -51,20 +55,57 @@ void give_capabilities_away(const doctor::Task& task) {
     fmt::print(stderr, "yagura run: capabilities kept: {}\n", capability_names(keep & had));
 }
 
-void wait_for_end(const dataplane::Pipeline& pipeline, Ports& ports, const RunOptions& options) {
+/// What is refused goes to stderr, some lines a second: not more than a person reads, or a log should bear.
+class RefusalLog : public control::AuditSink {
+  public:
+    void record(const control::AuditEvent& event) override {
+        if (event.allowed) return;
+        const std::time_t now = std::time(nullptr);
+        if (now != second_) {
+            if (left_out_ != 0) fmt::print(stderr, "yagura run: control: {} more were refused\n", left_out_);
+            second_ = now;
+            told_ = left_out_ = 0;
+        }
+        if (told_ == kPerSecond) {
+            ++left_out_;
+            return;
+        }
+        ++told_;
+        fmt::print(stderr, "yagura run: control: uid {}, pid {} ({}): {} {}: {}\n", event.uid, event.pid,
+                   event.program, event.action, event.object, event.outcome);
+    }
+
+  private:
+    static constexpr unsigned kPerSecond = 5;
+    std::time_t second_ = 0;
+    unsigned told_ = 0;
+    unsigned left_out_ = 0;
+};
+
+void wait_for_end(LiveRun& run, ControlPlane& plane, Ports& ports, const RunOptions& options) {
     using Clock = std::chrono::steady_clock;
     const auto begin = Clock::now();
     auto looked = begin;
-    while (!interrupted() && !pipeline.drained()) {
+    while (!interrupted() && !run.stop_wanted && !run.pipeline->drained()) {
         const auto now = Clock::now();
         if (options.duration && now - begin >= *options.duration) break;
         if (now - looked >= std::chrono::milliseconds(200)) {
             report_links(ports);
+            run.pipeline->retire_policy();
             looked = now;
         }
-        const timespec pause{.tv_sec = 0, .tv_nsec = 5'000'000};
-        nanosleep(&pause, nullptr);
+        if (hangup_came()) plane.reload();
+        plane.serve(std::chrono::milliseconds(5));
     }
+}
+
+/// Lets what is inside reach its end. Whoever asks is answered meanwhile.
+void drain(LiveRun& run, ControlPlane& plane) {
+    run.draining = true;
+    run.pipeline->stop_sources();
+    while (!run.pipeline->drained()) plane.serve(std::chrono::milliseconds(1));
+    plane.stop();
+    run.pipeline->stop();
 }
 
 std::vector<std::uint64_t> rates_of(const rules::Config& config) {
@@ -77,26 +118,37 @@ std::vector<std::uint64_t> rates_of(const rules::Config& config) {
 }  // namespace
 
 ExitStatus run(const RunOptions& options) {
-    const LoadedConfig loaded = load_live_config(options.config);
+    const LoadedConfig loaded = compile_live_config(read_trusted_config(options.config));
     if (!loaded.ok()) return fail(ExitStatus::kUsage, error_report(options.config, loaded.errors));
     const std::vector<unsigned> cpus = dataplane::usable_cpus();
     const auto planned = plan_lcores(loaded.config.lcores, options.lcores, cpus);
     if (!planned) return fail(ExitStatus::kUsage, planned.error().message);
-    const dataplane::LcorePlan& plan = *planned;
 
-    const doctor::Task task = live_task(loaded.config, plan, options.config);
+    const doctor::Task task = live_task(loaded.config, *planned, options.config);
     if (const auto findings = doctor::obstacles(doctor::Host(), task); !findings.empty()) {
         return fail(ExitStatus::kUsage, "the ports cannot be opened\n" + to_text(findings));
     }
-    auto environment = start_live(loaded.config, plan, cpus);
-    if (!environment) return fail(ExitStatus::kUsage, environment.error().message);
+    // In the order in which they may go, the last first.
+    LiveEnvironment environment;
     auto ports = std::make_unique<Ports>();
-    if (auto opened = ports->open(loaded.config, environment->pool->get()); !opened) {
+    RefusalLog audit;
+    LiveRun run{.program_version = options.version,
+                .config_path = options.config,
+                .config = loaded.config,
+                .plan = *planned};
+    ControlPlane plane(run);
+    if (auto opened = plane.open(options.control, audit); !opened) {
+        return fail(ExitStatus::kUsage, opened.error().message);
+    }
+    auto started_environment = start_live(run.config, run.plan, cpus);
+    if (!started_environment) return fail(ExitStatus::kUsage, started_environment.error().message);
+    environment = std::move(*started_environment);
+    if (auto opened = ports->open(run.config, environment.pool->get()); !opened) {
         return fail(ExitStatus::kUsage, opened.error().message);
     }
     report_links(*ports);
     auto pipeline =
-        dataplane::Pipeline::create({.plan = plan,
+        dataplane::Pipeline::create({.plan = run.plan,
                                      .sources = ports->sources(),
                                      .tools = ports->tools(),
                                      .rates = rates_of(loaded.config),
@@ -106,32 +158,30 @@ ExitStatus run(const RunOptions& options) {
                                      .inspect = loaded.config.inspect,
                                      .hash_seed = random_seed(),
                                      .keep_details = false,
-                                     .release_pool = environment->release_pool->get()});
+                                     .release_pool = environment.release_pool->get()});
     if (!pipeline) return fail(ExitStatus::kUsage, pipeline.error().message);
+    run.pipeline = std::move(*pipeline);
+    if (auto started = plane.start(); !started) return fail(ExitStatus::kUsage, started.error().message);
 
     catch_interrupts();
-    if (auto started = (*pipeline)->start(); !started)
+    catch_hangups();
+    if (auto started = run.pipeline->start(); !started)
         return fail(ExitStatus::kUsage, started.error().message);
-    fmt::print(stderr, "yagura run: {} network ports, {} tool ports, lcores {}\n", ports->sources().size(),
-               ports->tools().size(), plan.to_string());
+    fmt::print(stderr, "yagura run: {} network ports, {} tool ports, lcores {}{}\n", ports->sources().size(),
+               ports->tools().size(), run.plan.to_string(), plane.describe());
     give_capabilities_away(task);
-    wait_for_end(**pipeline, *ports, options);
-
-    (*pipeline)->stop_sources();
-    while (!(*pipeline)->drained()) {
-        const timespec pause{.tv_sec = 0, .tv_nsec = 1'000'000};
-        nanosleep(&pause, nullptr);
-    }
-    (*pipeline)->stop();
+    wait_for_end(run, plane, *ports, options);
+    drain(run, plane);
     report_links(*ports);
+
     ExitStatus status = ExitStatus::kOk;
     if (auto closed = ports->close_tools(); !closed) status = fail(ExitStatus::kLoss, closed.error().message);
-    const dataplane::Stats stats = (*pipeline)->stats();
-    pipeline->reset();
+    const dataplane::Stats stats = run.pipeline->stats();
+    run.pipeline.reset();
     ports.reset();
-    const bool balanced = stats.balanced() && environment->pools_whole();
-    fmt::print("{}", summary(stats, loaded.config, balanced));
-    fmt::print(stderr, "{}", exhaustion_warnings(stats, loaded.config));
+    const bool balanced = stats.balanced() && environment.pools_whole();
+    fmt::print("{}", summary(stats, run.config, balanced));
+    fmt::print(stderr, "{}", exhaustion_warnings(stats, run.config));
     if (!balanced || stats.lost() != 0) status = ExitStatus::kLoss;
     return status;
 }

@@ -13,11 +13,14 @@ struct RunOptions {
     std::string config;                                ///< path
     std::string lcores;                                ///< of --lcores; empty: as the configuration says
     std::optional<std::chrono::nanoseconds> duration;  ///< none: until SIGINT or SIGTERM
+    std::string control;  ///< path of a control socket; empty: as the configuration says
+    std::string version;  ///< of the program, for those who ask
 };
 
 /// Opens the ports of the configuration and runs the pipeline on them: until the time is over, a signal
-/// comes, or all network ports have ended. Then drains, prints the summary to stdout, and ends with a
-/// balanced ledger. Once in a process.
+/// comes, somebody asks for it by the control socket, or all network ports have ended. SIGHUP brings the
+/// rules of the file into effect. Then drains, prints the summary to stdout, and ends with a balanced ledger.
+/// Once in a process.
 ExitStatus run(const RunOptions& options);
 
 }  // namespace yagura::broker

@@ -10,6 +10,7 @@ namespace {
 
 /// The handler may run on any thread.
 std::atomic<bool> came{false};
+std::atomic<bool> hangup{false};
 static_assert(std::atomic<bool>::is_always_lock_free);
 
 }  // namespace
@@ -21,6 +22,17 @@ void catch_interrupts() {
     action.sa_flags = SA_RESETHAND;
     sigaction(SIGINT, &action, nullptr);
     sigaction(SIGTERM, &action, nullptr);
+}
+
+void catch_hangups() {
+    struct sigaction action {};
+    action.sa_handler = [](int) { hangup.store(true, std::memory_order_relaxed); };
+    action.sa_flags = SA_RESTART;
+    sigaction(SIGHUP, &action, nullptr);
+}
+
+bool hangup_came() {
+    return hangup.exchange(false, std::memory_order_relaxed);
 }
 
 bool interrupted() {

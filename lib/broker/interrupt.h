@@ -8,4 +8,9 @@ void catch_interrupts();
 /// One of them has come.
 bool interrupted();
 
+/// From now on SIGHUP asks for something instead of ending the process.
+void catch_hangups();
+/// It has come since this was asked last.
+bool hangup_came();
+
 }  // namespace yagura::broker

@@ -4,6 +4,8 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <string_view>
+#include <utility>
 
 #include "broker/eal.h"
 #include "broker/repeated_captures.h"
@@ -20,14 +22,18 @@ constexpr std::uint32_t kReleased = 16383;
 
 }  // namespace
 
-LoadedConfig load_live_config(const std::string& path) {
-    LoadedConfig loaded = compile_config(read_config(path), net::LinkType::kEthernet);
+LoadedConfig compile_live_config(rules::ConfigOutcome outcome) {
+    LoadedConfig loaded = compile_config(std::move(outcome), net::LinkType::kEthernet);
     if (loaded.config.inspect.hold_bytes == rules::Inspect::kUnlimited) {
         loaded.errors.push_back({"/inspect/hold_bytes",
                                  "\"unlimited\" needs the disk, and is for yagura replay",
                                  "write how much of a flow memory may hold: \"64KiB\""});
     }
     return loaded;
+}
+
+LoadedConfig load_live_config(const std::string& path) {
+    return compile_live_config(read_config(path));
 }
 
 LiveMemory live_memory(const rules::Config& config, std::size_t lcores, const LiveExtra& extra) {

@@ -13,7 +13,9 @@
 
 namespace yagura::broker {
 
-/// Reads, checks and compiles a configuration for live traffic: what only a replay can do is an error, too.
+/// Compiles a configuration for live traffic: what only a replay can do is an error, too.
+LoadedConfig compile_live_config(rules::ConfigOutcome outcome);
+/// The same of a file.
 LoadedConfig load_live_config(const std::string& path);
 
 /// What live traffic needs before its ports can be opened.

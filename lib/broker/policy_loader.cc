@@ -2,6 +2,7 @@
 #include "broker/policy_loader.h"
 
 #include <fmt/format.h>
+#include <sys/stat.h>
 
 #include <cerrno>
 #include <cstdio>
@@ -11,8 +12,8 @@
 namespace yagura::broker {
 namespace {
 
-std::optional<std::string> read_file(const std::string& path) {
-    std::FILE* file = std::fopen(path.c_str(), "rb");
+/// Nothing: errno says why.
+std::optional<std::string> read_file(std::FILE* file) {
     if (file == nullptr) return std::nullopt;
     std::string text;
     char buffer[65536];
@@ -25,15 +26,35 @@ std::optional<std::string> read_file(const std::string& path) {
     return text;
 }
 
+rules::ConfigOutcome failed(std::string reason, std::string fix) {
+    rules::ConfigOutcome outcome;
+    outcome.errors.push_back({.pointer = "", .reason = std::move(reason), .fix = std::move(fix)});
+    return outcome;
+}
+
+/// Takes the file.
+rules::ConfigOutcome parse_file(std::FILE* file) {
+    const std::optional<std::string> text = read_file(file);
+    if (text) return rules::parse_config(*text);
+    return failed(fmt::format("cannot be read: {}", std::strerror(errno)), {});
+}
+
 }  // namespace
 
 rules::ConfigOutcome read_config(const std::string& path) {
-    const std::optional<std::string> text = read_file(path);
-    if (text) return rules::parse_config(*text);
-    rules::ConfigOutcome outcome;
-    outcome.errors.push_back(
-        {.pointer = "", .reason = fmt::format("cannot be read: {}", std::strerror(errno)), .fix = ""});
-    return outcome;
+    return parse_file(std::fopen(path.c_str(), "rb"));
+}
+
+rules::ConfigOutcome read_trusted_config(const std::string& path) {
+    std::FILE* file = std::fopen(path.c_str(), "rb");
+    struct stat status {};
+    // Of the file that is open: its name may mean another one by now.
+    if (file != nullptr && fstat(fileno(file), &status) == 0 && (status.st_mode & (S_IWGRP | S_IWOTH)) != 0) {
+        std::fclose(file);
+        return failed("its group or everybody can write this file, and so could say what yagura does",
+                      fmt::format("chmod go-w {}", path));
+    }
+    return parse_file(file);
 }
 
 LoadedConfig compile_config(rules::ConfigOutcome outcome, net::LinkType link_type) {

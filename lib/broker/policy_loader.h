@@ -23,6 +23,10 @@ struct LoadedConfig {
 /// Reads and checks the file. What cannot be read at all is an error at "".
 rules::ConfigOutcome read_config(const std::string& path);
 
+/// The same of a file that its owner alone can write: who can write it can do whatever it says. Any other is
+/// an error at "".
+rules::ConfigOutcome read_trusted_config(const std::string& path);
+
 /// Compiles the rules for frames of this link type; their errors join those of reading.
 LoadedConfig compile_config(rules::ConfigOutcome outcome, net::LinkType link_type);
 

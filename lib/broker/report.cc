@@ -61,6 +61,44 @@ Json to_json(const base::Count& count) {
     return {{"packets", count.packets}, {"bytes", count.bytes}};
 }
 
+Json port_json(const dataplane::PortStats& port) {
+    return {{"received", to_json(port.received)},
+            {"missed", port.missed},
+            {"forwarded", to_json(port.forwarded)},
+            {"dropped", drops_json(port)},
+            {"held", to_json(port.held)},
+            {"in_flight", to_json(port.in_flight)}};
+}
+
+Json tool_json(const dataplane::ToolStats& tool) {
+    return {{"offered", to_json(tool.offered)},
+            {"sent", to_json(tool.sent)},
+            {"shed", sheds_json(tool)},
+            {"flows", tool.flows}};
+}
+
+Json rule_json(const dataplane::RuleStats& rule) {
+    return {{"packets", rule.count.packets}, {"bytes", rule.count.bytes}, {"flows", rule.flows}};
+}
+
+Json streams_json(const dataplane::StreamStats& streams) {
+    return {{"scanned_bytes", streams.scanned_bytes}, {"depth_reached", streams.depth_reached},
+            {"out_of_order", streams.out_of_order},   {"retransmissions", streams.retransmissions},
+            {"overlaps", streams.overlaps},           {"gaps", streams.gaps},
+            {"gap_bytes", streams.gap_bytes},         {"before_start", streams.before_start},
+            {"after_end", streams.after_end},         {"out_of_window", streams.out_of_window}};
+}
+
+Json exhausted_json(const dataplane::Stats& stats) {
+    return {{"flow_table", stats.untracked},
+            {"evicted_flows", stats.evicted},
+            {"let_go", stats.let_go},
+            {"uninspected_flows", stats.uninspected},
+            {"hold_refused", stats.hold_refused},
+            {"decision_table", stats.decision_overflows},
+            {"fragments_unmatched", stats.fragments_unmatched}};
+}
+
 Json thread_json(const dataplane::ThreadStats& thread) {
     Json json{{"lcore", thread.lcore},
               {"busy_turns", thread.busy_turns},
@@ -85,42 +123,21 @@ Json stats_json(const dataplane::Stats& stats, const rules::Config& config, bool
     json["ports"] = Json::object();
     const auto ports = config.network_ports();
     for (std::size_t i = 0; i < ports.size(); ++i) {
-        const dataplane::PortStats& port = stats.ports[i];
-        json["ports"][ports[i]->name] = {
-            {"received", to_json(port.received)},   {"missed", port.missed},
-            {"forwarded", to_json(port.forwarded)}, {"dropped", drops_json(port)},
-            {"held", to_json(port.held)},           {"in_flight", to_json(port.in_flight)}};
+        json["ports"][ports[i]->name] = port_json(stats.ports[i]);
     }
     json["tools"] = Json::object();
     const auto tools = config.tool_ports();
     for (std::size_t i = 0; i < tools.size(); ++i) {
-        const dataplane::ToolStats& tool = stats.tools[i];
-        json["tools"][tools[i]->name] = {{"offered", to_json(tool.offered)},
-                                         {"sent", to_json(tool.sent)},
-                                         {"shed", sheds_json(tool)},
-                                         {"flows", tool.flows}};
+        json["tools"][tools[i]->name] = tool_json(stats.tools[i]);
     }
     json["rules"] = Json::object();
     for (std::size_t i = 0; i < config.rules.size(); ++i) {
-        const dataplane::RuleStats& rule = stats.rules[i];
-        json["rules"][std::to_string(config.rules[i].id)] = {
-            {"packets", rule.count.packets}, {"bytes", rule.count.bytes}, {"flows", rule.flows}};
+        json["rules"][std::to_string(config.rules[i].id)] = rule_json(stats.rules[i]);
     }
-    const dataplane::StreamStats& streams = stats.streams;
     json["incomplete_sessions"] = stats.incomplete;
-    json["streams"] = {{"scanned_bytes", streams.scanned_bytes}, {"depth_reached", streams.depth_reached},
-                       {"out_of_order", streams.out_of_order},   {"retransmissions", streams.retransmissions},
-                       {"overlaps", streams.overlaps},           {"gaps", streams.gaps},
-                       {"gap_bytes", streams.gap_bytes},         {"before_start", streams.before_start},
-                       {"after_end", streams.after_end},         {"out_of_window", streams.out_of_window}};
+    json["streams"] = streams_json(stats.streams);
     // What ran out, if anything: where one of these is not 0, the result may depend on the number of lcores.
-    json["exhausted"] = {{"flow_table", stats.untracked},
-                         {"evicted_flows", stats.evicted},
-                         {"let_go", stats.let_go},
-                         {"uninspected_flows", stats.uninspected},
-                         {"hold_refused", stats.hold_refused},
-                         {"decision_table", stats.decision_overflows},
-                         {"fragments_unmatched", stats.fragments_unmatched}};
+    json["exhausted"] = exhausted_json(stats);
     return json;
 }
 

@@ -19,6 +19,15 @@ std::string_view shed_reason_name(port::ShedReason reason);  ///< "ring_full", .
 /// {"packets": n, "bytes": n}
 Json to_json(const base::Count& count);
 
+/// A port's ledger; a tool's.
+Json port_json(const dataplane::PortStats& port);
+Json tool_json(const dataplane::ToolStats& tool);
+/// Packets, bytes and flows of a rule.
+Json rule_json(const dataplane::RuleStats& rule);
+/// What happened to streams, and what ran out.
+Json streams_json(const dataplane::StreamStats& streams);
+Json exhausted_json(const dataplane::Stats& stats);
+
 /// An element of run.threads in stats.json.
 Json thread_json(const dataplane::ThreadStats& thread);
 

@@ -51,6 +51,7 @@ class Call {
   public:
     virtual ~Call() = default;
     virtual const Peer& peer() const = 0;
+    virtual const RoleSet& roles() const = 0;
     /// The answer comes later; the handler returns Later. Nothing when the client waits for too much already:
     /// the handler answers that by busy().
     virtual std::optional<Ticket> defer() = 0;

@@ -60,6 +60,7 @@ class ControlServer::CallOf : public Call {
         : server_(server), client_(client), request_(request), event_(event) {}
 
     const Peer& peer() const override { return client_.peer(); }
+    const RoleSet& roles() const override { return client_.roles(); }
     std::optional<Ticket> defer() override {
         if (client_.waiting >= server_.limits_.deferred_per_client) return std::nullopt;
         ++client_.waiting;
@@ -127,6 +128,16 @@ void ControlServer::wake() {
 bool ControlServer::all_sent() const {
     return deferred_.empty() &&
            std::ranges::all_of(clients_, [](const auto& entry) { return entry.second->unsent() == 0; });
+}
+
+void ControlServer::end(const RpcError& error, milliseconds within) {
+    listen_for_more(false);
+    while (!deferred_.empty()) answer(Ticket{deferred_.begin()->first}, error);
+    const auto until = Client::Clock::now() + within;
+    while (!all_sent() && Client::Clock::now() < until) {
+        for (auto next = clients_.begin(); next != clients_.end();) settle(*(next++)->second);
+        usleep(1000);
+    }
 }
 
 milliseconds ControlServer::time_to_wait(milliseconds longest) const {

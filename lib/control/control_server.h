@@ -65,6 +65,9 @@ class ControlServer {
 
     std::size_t connections() const { return clients_.size(); }
     bool all_sent() const;  ///< nobody has something to take, or waits for an answer
+    /// Serves nobody any more: what was deferred is answered by this, and what was said is sent, as far as
+    /// that is taken within this time.
+    void end(const RpcError& error, std::chrono::milliseconds within);
     const ServerCounters& counters() const { return counters_; }
     const std::string& path() const { return socket_.path(); }
 

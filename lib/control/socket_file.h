@@ -9,8 +9,6 @@
 
 namespace yagura::control {
 
-inline constexpr const char* kDefaultSocket = "/run/yagura/control.sock";
-
 /// A listening Unix socket and its place in the file system. The place is given up with the object.
 class SocketFile {
   public:

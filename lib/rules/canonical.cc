@@ -238,6 +238,33 @@ void write_audit(Writer& out, const AuditSettings& audit) {
     out.close('}');
 }
 
+void write_roles(Writer& out, const Control& control) {
+    out.key("roles");
+    out.open('{');
+    for (std::size_t i = 0; i < kRoleKeys.size(); ++i) {
+        const RoleMembers& members = control.roles[i];
+        if (members == RoleMembers{}) continue;
+        out.key(kRoleKeys[i].name);
+        out.open('{');
+        if (!members.users.empty()) out.member("users", list_json(members.users, string_json));
+        if (!members.groups.empty()) out.member("groups", list_json(members.groups, string_json));
+        out.close('}');
+    }
+    out.close('}');
+}
+
+void write_control(Writer& out, const Control& control) {
+    const Control usual;
+    out.key("control");
+    out.open('{');
+    if (control.socket != usual.socket) out.member("socket", string_json(control.socket));
+    if (control.roles != usual.roles) write_roles(out, control);
+    if (control.max_connections_per_user != usual.max_connections_per_user) {
+        out.member("max_connections_per_user", std::to_string(control.max_connections_per_user));
+    }
+    out.close('}');
+}
+
 }  // namespace
 
 std::string canonical_json(const Config& config) {
@@ -249,6 +276,10 @@ std::string canonical_json(const Config& config) {
     if (!config.rules.empty()) write_rules(out, config);
     if (config.inspect != Inspect{}) write_inspect(out, config.inspect);
     if (config.audit != AuditSettings{}) write_audit(out, config.audit);
+    if (config.control) write_control(out, *config.control);
+    if (!config.disabled_features.empty()) {
+        out.member("disabled_features", list_json(config.disabled_features, string_json));
+    }
     out.close('}');
     return out.take();
 }

@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "rules/audit_reader.h"
+#include "rules/control_reader.h"
 #include "rules/fields.h"
 #include "rules/inspect_reader.h"
 #include "rules/json_document.h"
@@ -45,6 +46,13 @@ class ConfigReader {
         }
         if (const Json* audit = fields->find("audit")) {
             config_.audit = read_audit(*audit, fields->place("audit"), errors_);
+        }
+        if (const Json* control = fields->find("control")) {
+            config_.control = read_control(*control, fields->place("control"), errors_);
+        }
+        if (const auto* features = fields->array("disabled_features")) {
+            config_.disabled_features = read_names(*features, fields->place("disabled_features"), "a method",
+                                                   R"("rules.load")", errors_);
         }
         return std::move(config_);
     }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
+#include <array>
 #include <chrono>
 #include <cstdint>
 #include <optional>
@@ -10,6 +11,7 @@
 
 #include "base/ids.h"
 #include "rules/audit_settings.h"
+#include "rules/role.h"
 #include "rules/rule.h"
 
 namespace yagura::rules {
@@ -81,6 +83,21 @@ struct Inspect {
     bool operator==(const Inspect&) const = default;
 };
 
+/// Who has a role: names, or numbers as text.
+struct RoleMembers {
+    std::vector<std::string> users;
+    std::vector<std::string> groups;
+    bool operator==(const RoleMembers&) const = default;
+};
+
+/// The control socket of a live run.
+struct Control {
+    std::string socket = "/run/yagura/control.sock";
+    std::array<RoleMembers, kRoleCount> roles;  ///< by Role
+    unsigned max_connections_per_user = 64;
+    bool operator==(const Control&) const = default;
+};
+
 /// A configuration that is right as far as its own words go: names resolve, types and ranges hold. Whether
 /// filters and patterns compile is for lib/match to say.
 struct Config {
@@ -91,6 +108,8 @@ struct Config {
     std::vector<Rule> rules;  ///< in the order of the file: index = precedence
     Inspect inspect;
     AuditSettings audit;
+    std::optional<Control> control;              ///< none: there is no socket
+    std::vector<std::string> disabled_features;  ///< methods of the socket, or families of them
 
     std::vector<const Port*> network_ports() const;  ///< index = PortId
     std::vector<const Port*> tool_ports() const;     ///< index = ToolId

@@ -32,6 +32,9 @@ inline constexpr std::array kDocumentKeys{
     KeySpec{"rules", "an array of objects", R"([{"id": 10, "filter": "tcp port 80", "forward": ["ids"]}])"},
     KeySpec{"inspect", "an object", R"({"stream_depth": "1MiB", "hold_bytes": "64KiB", "flows": 1048576})"},
     KeySpec{"audit", "an object", kAuditExample},
+    KeySpec{"control", "an object",
+            R"({"socket": "/run/yagura/control.sock", "roles": {"operator": {"groups": ["netops"]}}})"},
+    KeySpec{"disabled_features", "an array of methods", R"(["rules.load"])"},
 };
 inline constexpr std::array kLcoreKeys{
     KeySpec{"rx", "an array of lcore numbers", "[1]", true},
@@ -97,6 +100,24 @@ inline constexpr std::array kAuditHeadKeys{
     KeySpec{"interval", "a duration", R"("60s")"},
 };
 
+inline constexpr std::array kControlKeys{
+    KeySpec{"socket", "a string", R"("/run/yagura/control.sock")"},
+    KeySpec{"roles", "an object", R"({"operator": {"users": ["alice"], "groups": ["netops"]}})"},
+    KeySpec{"max_connections_per_user", "a whole number", "64"},
+};
+/// By Role.
+inline constexpr std::array kRoleKeys{
+    KeySpec{"viewer", "an object", R"({"groups": ["staff"]})"},
+    KeySpec{"operator", "an object", R"({"users": ["alice"], "groups": ["netops"]})"},
+    KeySpec{"responder", "an object", R"({"groups": ["soc"]})"},
+    KeySpec{"admin", "an object", R"({"users": ["alice"]})"},
+};
+static_assert(kRoleKeys.size() == kRoleCount);
+inline constexpr std::array kRoleMemberKeys{
+    KeySpec{"users", "an array of users", R"(["alice"])"},
+    KeySpec{"groups", "an array of groups", R"(["netops"])"},
+};
+
 template <class Value>
 using Word = std::pair<std::string_view, Value>;
 
@@ -145,6 +166,8 @@ inline constexpr std::uint64_t kMinBudget = std::uint64_t{1} << 20;  ///< of hol
 inline constexpr std::uint64_t kMaxBudget = std::uint64_t{1} << 40;
 inline constexpr std::uint64_t kMaxReorderBytes = std::uint64_t{1} << 30;
 inline constexpr std::uint64_t kMaxPatternPlace = kMaxStreamDepth;  ///< of offset and depth
+inline constexpr std::size_t kMaxSocketPath = 107;                  ///< bytes: what sockaddr_un holds
+inline constexpr std::uint64_t kMaxConnections = 1024;
 inline constexpr std::chrono::nanoseconds kMinTimeout = std::chrono::milliseconds(1);
 inline constexpr std::chrono::nanoseconds kMaxTimeout = std::chrono::hours(24 * 365);
 inline constexpr std::uint64_t kMinAuditSize = std::uint64_t{64} << 10;  ///< of audit/max_size
@@ -153,7 +176,6 @@ inline constexpr std::uint64_t kMinAuditFiles = 2;  ///< the one that is written
 inline constexpr std::uint64_t kMaxAuditFiles = 10000;
 inline constexpr std::chrono::nanoseconds kMinHeadInterval = std::chrono::seconds(1);
 inline constexpr std::chrono::nanoseconds kMaxHeadInterval = std::chrono::hours(24);
-inline constexpr std::size_t kMaxSocketPath = 107;  ///< sockaddr_un has room for this and a zero
 // Budgets are products of these; none may overflow.
 static_assert(kMaxHoldBytes <= UINT64_MAX / kMaxFlows);
 static_assert(kMaxPatternPlace <= UINT64_MAX / 2);  // offset + depth

@@ -39,6 +39,9 @@ const ObjectRow kObjects[] = {
     {"/$defs/timeouts", kTimeoutKeys},
     {"/$defs/audit", kAuditKeys},
     {"/$defs/audit_head", kAuditHeadKeys},
+    {"/$defs/control", kControlKeys},
+    {"/$defs/roles", kRoleKeys},
+    {"/$defs/role", kRoleMemberKeys},
 };
 
 TEST_CASE("the schema has the reader's keys, in its order, and no others") {
@@ -139,6 +142,12 @@ TEST_CASE("the schema has the reader's words, bounds and defaults") {
     CHECK(at("/$defs/audit_head/properties/socket/maxLength") == Json(kMaxSocketPath));
     CHECK(parse_duration(at("/$defs/audit_head/properties/interval/default").get<std::string>()) ==
           audit.head.interval);
+    CHECK(at("/$defs/control/properties/socket/default") == Json(Control{}.socket));
+    CHECK(at("/$defs/control/properties/socket/maxLength") == Json(kMaxSocketPath));
+    CHECK(at("/$defs/member/maxLength") == Json(kMaxNameBytes));
+    const Json& connections = at("/$defs/control/properties/max_connections_per_user");
+    CHECK(connections["default"] == Json(Control{}.max_connections_per_user));
+    CHECK(connections["maximum"] == Json(kMaxConnections));
     CHECK(at("/$defs/duration/oneOf/0/maximum") == Json(kMaxTimeout / std::chrono::seconds(1)));
     CHECK_THAT(at("/$defs/name/pattern").get<std::string>(),
                Catch::Contains(std::to_string(kMaxNameBytes - 1)));

@@ -1,0 +1,156 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "broker/control_plane.h"
+
+#include <fmt/format.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdio>
+
+namespace yagura::broker {
+namespace {
+
+using std::chrono::milliseconds;
+
+constexpr milliseconds kLastWords{500};
+/// Descriptors besides those of connections.
+constexpr rlim_t kOtherDescriptors = 512;
+
+/// A thousand connections need more than the usual limit.
+void allow_descriptors(rlim_t wanted) {
+    rlimit limit{};
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= wanted) return;
+    limit.rlim_cur = std::min(limit.rlim_max, wanted);
+    // If it is not allowed, connections wait when descriptors are out.
+    setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+}  // namespace
+
+ControlPlane::ControlPlane(LiveRun& run) : run_(run) {
+    add_system_commands(table_, *this);
+    add_stats_commands(table_, *this);
+    add_rules_commands(table_, *this);
+    add_config_commands(table_, *this);
+}
+
+ControlPlane::~ControlPlane() = default;
+
+base::Result<void> ControlPlane::grant_roles(const rules::Control& control) {
+    for (std::size_t i = 0; i < rules::kRoleCount; ++i) {
+        const auto role = static_cast<control::Role>(i);
+        const rules::RoleMembers& members = control.roles[i];
+        const auto error_at = [&](const char* list, std::size_t place, const base::Error& error) {
+            return base::Error{fmt::format("{}: /control/roles/{}/{}/{}: {}", run_.config_path,
+                                           control::role_name(role), list, place, error.message)};
+        };
+        for (std::size_t n = 0; n < members.users.size(); ++n) {
+            const auto granted = roles_.grant_user(role, members.users[n]);
+            if (!granted) return error_at("users", n, granted.error());
+        }
+        for (std::size_t n = 0; n < members.groups.size(); ++n) {
+            const auto granted = roles_.grant_group(role, members.groups[n]);
+            if (!granted) return error_at("groups", n, granted.error());
+        }
+    }
+    return {};
+}
+
+base::Result<void> ControlPlane::disable_features() {
+    const std::vector<std::string>& features = run_.config.disabled_features;
+    for (std::size_t i = 0; i < features.size(); ++i) {
+        if (auto disabled = table_.disable(features[i]); !disabled) {
+            return base::Error{
+                fmt::format("{}: /disabled_features/{}: {}", run_.config_path, i, disabled.error().message)};
+        }
+    }
+    return {};
+}
+
+base::Result<void> ControlPlane::open(const std::string& path, control::AuditSink& audit) {
+    audit_ = &audit;
+    if (auto disabled = disable_features(); !disabled) return disabled;
+    if (!run_.config.control && path.empty()) return {};
+    const rules::Control wanted = run_.config.control.value_or(rules::Control{});
+    if (auto granted = grant_roles(wanted); !granted) return granted;
+    auto socket =
+        control::SocketFile::listen(path.empty() ? wanted.socket : path, roles_.root_alone() ? 0600 : 0666);
+    if (!socket) return socket.error();
+    const control::ServerLimits limits{.connections_per_user = wanted.max_connections_per_user};
+    allow_descriptors(limits.connections + kOtherDescriptors);
+    auto server = control::ControlServer::open(std::move(*socket), table_, roles_, audit, limits);
+    if (!server) return server.error();
+    server_ = std::move(*server);
+    server_->publish("stats", [this] { return live_stats(run_); });
+    return {};
+}
+
+std::string ControlPlane::describe() const {
+    return server_ ? fmt::format(", control socket {}", server_->path()) : std::string();
+}
+
+base::Result<void> ControlPlane::start() {
+    run_.started = std::chrono::system_clock::now();
+    run_.started_steady = std::chrono::steady_clock::now();
+    auto worker = Worker::start([this] {
+        if (server_) server_->wake();
+    });
+    if (!worker) return worker.error();
+    worker_ = std::move(*worker);
+    reloader_ = std::make_unique<Reloader>(run_, *worker_);
+    return {};
+}
+
+control::Answer ControlPlane::later(control::Call& call, const std::function<void(Reloader::Done)>& begin) {
+    if (!worker_->has_room()) return control::busy();
+    const auto ticket = call.defer();
+    if (!ticket) return control::busy();
+    begin([this, ticket = *ticket](const control::Outcome& outcome) { server_->answer(ticket, outcome); });
+    return control::Later{};
+}
+
+void ControlPlane::serve(milliseconds wait) {
+    if (server_) {
+        server_->turn(wait);
+    } else {
+        usleep(static_cast<useconds_t>(std::chrono::microseconds(wait).count()));
+    }
+    worker_->deliver();
+    const auto now = Health::Clock::now();
+    if (health_.due(now)) health_.look(run_.pipeline->stats(), now);
+}
+
+void ControlPlane::stop() {
+    worker_->end();
+    worker_->deliver();
+    if (!server_) return;
+    server_->end({.code = control::RpcCode::kConflict, .message = "yagura is ending"}, kLastWords);
+}
+
+void ControlPlane::reload() {
+    control::AuditEvent event{.pid = getpid(),
+                              .uid = getuid(),
+                              .gid = getgid(),
+                              .program = "yagura",
+                              .action = "rules.load",
+                              .object = "by SIGHUP",
+                              .allowed = table_.find("rules.load")->enabled,
+                              .outcome = {}};
+    const auto tell = [this, event](const std::string& outcome) {
+        control::AuditEvent told = event;
+        told.outcome = outcome;
+        audit_->record(told);
+        fmt::print(stderr, "yagura run: SIGHUP: {}\n", outcome);
+    };
+    if (!event.allowed) return tell("rules.load is switched off (disabled_features)");
+    if (!worker_->has_room()) return tell("too many changes wait");
+    reloader_->load(std::nullopt, [tell](const control::Outcome& outcome) {
+        if (const auto* error = std::get_if<control::RpcError>(&outcome)) return tell(error->message);
+        const auto& answer = std::get<control::Json>(outcome);
+        tell(fmt::format("version {} of the configuration is in effect, {} rules",
+                         answer["new_version"].get<std::uint64_t>(), answer["rules"].get<std::uint64_t>()));
+    });
+}
+
+}  // namespace yagura::broker

@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+#include <chrono>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+#include "broker/health.h"
+#include "broker/live_run.h"
+#include "broker/reload.h"
+#include "broker/worker.h"
+#include "control/audit.h"
+#include "control/command_table.h"
+#include "control/control_server.h"
+#include "control/roles.h"
+
+namespace yagura::broker {
+
+/// What is done besides moving packets: the control socket, if there is one, and reloading. The control
+/// thread's; a method of the socket is a line in one of the add_..._commands below.
+class ControlPlane {
+  public:
+    explicit ControlPlane(LiveRun& run);
+    ~ControlPlane();
+    ControlPlane(const ControlPlane&) = delete;
+    ControlPlane& operator=(const ControlPlane&) = delete;
+
+    /// Takes roles, features and socket as the run's configuration says; before DPDK's environment is there,
+    /// so that nothing has begun when they are wrong. Who connects waits until serve(). `socket`: its path,
+    /// whatever the configuration says; empty: as it says.
+    base::Result<void> open(const std::string& socket, control::AuditSink& audit);
+    /// ", control socket PATH", or nothing.
+    std::string describe() const;
+    /// Starts the worker; needs DPDK's environment. Then the run's pipeline must be there.
+    base::Result<void> start();
+    /// Serves the socket and does what was asked for, no longer than this if nothing is asked.
+    void serve(std::chrono::milliseconds wait);
+    /// Ends the worker: nothing changes the run any more. Says what is left to say, for a short time.
+    void stop();
+
+    /// Brings the rules of the run's own file into effect, and tells stderr of it. As by a signal.
+    void reload();
+
+    /// Answers a call when what begins here is done; or at once that too much waits. `begin` submits to the
+    /// worker, once.
+    control::Answer later(control::Call& call, const std::function<void(Reloader::Done)>& begin);
+
+    LiveRun& run() { return run_; }
+    const Health& health() const { return health_; }
+    Reloader& reloader() { return *reloader_; }
+    Worker& worker() { return *worker_; }
+    control::ControlServer* server() { return server_.get(); }  ///< null when there is none
+
+  private:
+    base::Result<void> grant_roles(const rules::Control& control);
+    base::Result<void> disable_features();
+
+    LiveRun& run_;
+    Health health_;
+    control::Roles roles_;
+    control::CommandTable table_;
+    std::unique_ptr<control::ControlServer> server_;
+    std::unique_ptr<Worker> worker_;  ///< it wakes the server: it goes first
+    std::unique_ptr<Reloader> reloader_;
+    control::AuditSink* audit_ = nullptr;
+};
+
+/// Methods, by family. The plane outlives the table.
+void add_system_commands(control::CommandTable& table, ControlPlane& plane);
+void add_stats_commands(control::CommandTable& table, ControlPlane& plane);
+void add_rules_commands(control::CommandTable& table, ControlPlane& plane);
+void add_config_commands(control::CommandTable& table, ControlPlane& plane);
+
+/// The update that subscribers of stats get, and stats.get answers.
+control::Json live_stats(const LiveRun& run);
+
+}  // namespace yagura::broker

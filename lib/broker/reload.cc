@@ -1,0 +1,135 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "broker/reload.h"
+
+#include <fmt/format.h>
+
+#include <chrono>
+#include <exception>
+#include <utility>
+
+#include "broker/live.h"
+
+namespace yagura::broker {
+namespace {
+
+using control::Json;
+using Clock = std::chrono::steady_clock;
+
+/// Errors that are told; the rest is counted.
+constexpr std::size_t kToldErrors = 100;
+
+double milliseconds_since(Clock::time_point begin) {
+    const auto micros = std::chrono::duration_cast<std::chrono::microseconds>(Clock::now() - begin).count();
+    return static_cast<double>(micros) / 1000;
+}
+
+/// A configuration that has been read and compiled, on the worker.
+struct Prepared {
+    LoadedConfig loaded;
+    std::shared_ptr<const select::PolicySnapshot> policy;  ///< null when there are errors
+    double compile_ms = 0;
+};
+
+Prepared prepare(const std::optional<std::string>& text, const std::string& path,
+                 const rules::Config& running) {
+    const auto begin = Clock::now();
+    Prepared prepared;
+    try {
+        prepared.loaded = compile_live_config(text ? rules::parse_config(*text) : read_trusted_config(path));
+        // What cannot be understood is not held against what runs: it would bring other errors with it.
+        if (prepared.loaded.ok()) prepared.loaded.errors = unchangeable(running, prepared.loaded.config);
+        if (prepared.loaded.ok()) {
+            prepared.policy = select::make_policy(prepared.loaded.config, prepared.loaded.compiled);
+        }
+    } catch (const std::exception& error) {
+        // No memory for it. What runs is not concerned.
+        prepared.loaded.errors = {{"", fmt::format("cannot be compiled: {}", error.what()), ""}};
+    }
+    prepared.compile_ms = milliseconds_since(begin);
+    return prepared;
+}
+
+control::RpcError wrong(const std::vector<rules::ConfigError>& errors, double compile_ms) {
+    Json list = Json::array();
+    for (const rules::ConfigError& error : errors) {
+        if (list.size() == kToldErrors) break;
+        Json entry{{"pointer", error.pointer}, {"reason", error.reason}};
+        if (!error.fix.empty()) entry["fix"] = error.fix;
+        list.push_back(std::move(entry));
+    }
+    return {
+        .code = control::RpcCode::kConfiguration,
+        .message = fmt::format("the configuration has {} error{}: {}", errors.size(),
+                               errors.size() == 1 ? "" : "s", errors.front().to_string()),
+        .field = "params/config",
+        .details = {{"errors", std::move(list)}, {"error_count", errors.size()}, {"compile_ms", compile_ms}}};
+}
+
+Json verdict(const Prepared& prepared) {
+    Json warnings = Json::array();
+    for (std::size_t i = 0; i < prepared.loaded.summaries.size() && warnings.size() < kToldErrors; ++i) {
+        for (const std::string& warning : prepared.loaded.summaries[i].warnings) {
+            warnings.push_back({{"pointer", fmt::format("/rules/{}", i)}, {"reason", warning}});
+        }
+    }
+    return {{"rules", prepared.loaded.config.rules.size()},
+            {"compile_ms", prepared.compile_ms},
+            {"warnings", std::move(warnings)}};
+}
+
+control::Outcome bring_into_effect(LiveRun& run, Prepared& prepared) {
+    Json answer{{"old_version", run.version}, {"new_version", run.version + 1}};
+    const auto begin = Clock::now();
+    run.pipeline->swap_policy(std::move(prepared.policy));
+    const double swap_ms = milliseconds_since(begin);
+    run.config = std::move(prepared.loaded.config);
+    ++run.version;
+    answer.update(verdict(prepared));
+    answer["rules"] = run.config.rules.size();
+    answer["swap_ms"] = swap_ms;
+    return answer;
+}
+
+}  // namespace
+
+std::vector<rules::ConfigError> unchangeable(const rules::Config& running, const rules::Config& wanted) {
+    std::vector<rules::ConfigError> errors;
+    const auto must_be = [&](bool same, const char* pointer) {
+        if (same) return;
+        errors.push_back(
+            {.pointer = pointer,
+             .reason = "differs from what runs, and cannot change in a run",
+             .fix = "leave it as it is, or start yagura anew; rules and tool_groups can change"});
+    };
+    must_be(running.lcores.rx == wanted.lcores.rx && running.lcores.select == wanted.lcores.select &&
+                running.lcores.tx == wanted.lcores.tx,
+            "/lcores");
+    must_be(running.ports == wanted.ports, "/ports");
+    must_be(running.inspect == wanted.inspect, "/inspect");
+    must_be(running.control == wanted.control, "/control");
+    must_be(running.disabled_features == wanted.disabled_features, "/disabled_features");
+    return errors;
+}
+
+void Reloader::check(std::string text, Done done) {
+    worker_.submit([text = std::move(text), running = run_.config, done = std::move(done)] {
+        auto prepared = std::make_shared<Prepared>(prepare(text, {}, running));
+        return [prepared, done] {
+            if (!prepared->loaded.ok()) return done(wrong(prepared->loaded.errors, prepared->compile_ms));
+            done(verdict(*prepared));
+        };
+    });
+}
+
+void Reloader::load(std::optional<std::string> text, Done done) {
+    worker_.submit([this, text = std::move(text), path = run_.config_path, running = run_.config,
+                    done = std::move(done)] {
+        auto prepared = std::make_shared<Prepared>(prepare(text, path, running));
+        return [this, prepared, done] {
+            if (!prepared->loaded.ok()) return done(wrong(prepared->loaded.errors, prepared->compile_ms));
+            done(bring_into_effect(run_, *prepared));
+        };
+    });
+}
+
+}  // namespace yagura::broker

@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "broker/live_run.h"
+#include "broker/worker.h"
+#include "control/json_rpc.h"
+
+namespace yagura::broker {
+
+/// Checks configurations and brings them into effect while the run goes on. Reading and compiling are the
+/// worker's; the lcores take the new rules over in the midst of traffic. The control thread's.
+class Reloader {
+  public:
+    /// Gets what came of it, on the control thread, as the answer of the control socket.
+    using Done = std::function<void(const control::Outcome&)>;
+
+    Reloader(LiveRun& run, Worker& worker) : run_(run), worker_(worker) {}
+
+    /// Says whether the text is a configuration, and whether load() would take it. The worker has room, here
+    /// and in load().
+    void check(std::string text, Done done);
+    /// Has the rules and tool groups of this text, or of the run's own file, replace those in effect. What
+    /// else is in it must be as it is.
+    void load(std::optional<std::string> text, Done done);
+
+  private:
+    LiveRun& run_;
+    Worker& worker_;
+};
+
+/// What differs between two configurations and cannot change in a run, at its place.
+std::vector<rules::ConfigError> unchangeable(const rules::Config& running, const rules::Config& wanted);
+
+}  // namespace yagura::broker

@@ -1,0 +1,139 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Methods of the control socket: counters, ports, tools.
+#include <algorithm>
+
+#include "broker/control_plane.h"
+#include "broker/paging.h"
+#include "broker/report.h"
+#include "rules/keys.h"
+
+namespace yagura::broker {
+namespace {
+
+using control::Answer;
+using control::Arguments;
+using control::Call;
+using control::Parameter;
+using control::ParameterType;
+using control::Role;
+
+constexpr std::uint64_t kMinInterval = 100;  // ms
+constexpr std::uint64_t kMaxInterval = 3'600'000;
+constexpr std::uint64_t kUsualInterval = 1000;
+
+std::string_view mode_name(rules::GroupMode mode) {
+    return rules::word_of(rules::kModes, mode);
+}
+
+Json port_entry(const rules::Port& port) {
+    return {{"name", port.name}, {"role", rules::word_of(rules::kRoles, port.role)}, {"device", port.device}};
+}
+
+/// The groups that a tool is in, but for its own.
+Json groups_of(const rules::Config& config, base::ToolId tool) {
+    Json groups = Json::array();
+    for (const rules::ToolGroup& group : config.tool_groups) {
+        if (group.implicit || std::ranges::find(group.members, tool) == group.members.end()) continue;
+        groups.push_back({{"name", group.name}, {"mode", mode_name(group.mode)}});
+    }
+    return groups;
+}
+
+Json ports_page(const LiveRun& run, const Arguments& arguments) {
+    const dataplane::Stats stats = run.pipeline->stats();
+    const Page page = page_of(arguments, run.config.ports.size());
+    std::size_t network = 0;
+    Json list = Json::array();
+    for (std::size_t i = 0; i < page.end; ++i) {
+        const rules::Port& port = run.config.ports[i];
+        const bool is_network = port.role == rules::PortRole::kNetwork;
+        if (i >= page.begin) {
+            Json entry = port_entry(port);
+            if (is_network) entry.update(port_json(stats.ports[network]));
+            list.push_back(std::move(entry));
+        }
+        if (is_network) ++network;
+    }
+    return {{"ports", std::move(list)}, {"next", page.next()}};
+}
+
+Json tools(const LiveRun& run) {
+    const dataplane::Stats stats = run.pipeline->stats();
+    const auto ports = run.config.tool_ports();
+    Json list = Json::array();
+    for (std::size_t i = 0; i < ports.size(); ++i) {
+        Json entry = port_entry(*ports[i]);
+        entry["groups"] = groups_of(run.config, base::ToolId{static_cast<std::uint8_t>(i)});
+        entry.update(tool_json(stats.tools[i]));
+        list.push_back(std::move(entry));
+    }
+    return {{"tools", std::move(list)}};
+}
+
+}  // namespace
+
+Json live_stats(const LiveRun& run) {
+    const dataplane::Stats stats = run.pipeline->stats();
+    Json json{{"uptime_ms", run.uptime().count()}, {"config_version", run.version}, {"lost", stats.lost()}};
+    json["ports"] = Json::object();
+    const auto ports = run.config.network_ports();
+    for (std::size_t i = 0; i < ports.size(); ++i) json["ports"][ports[i]->name] = port_json(stats.ports[i]);
+    json["tools"] = Json::object();
+    const auto tools = run.config.tool_ports();
+    for (std::size_t i = 0; i < tools.size(); ++i) json["tools"][tools[i]->name] = tool_json(stats.tools[i]);
+    json["threads"] = Json::array();
+    for (const dataplane::ThreadStats& thread : stats.threads) json["threads"].push_back(thread_json(thread));
+    json["flows"] = stats.flows;
+    json["inspected"] = stats.inspected;
+    json["held_bytes"] = stats.held_blocks * flow::BlockStore::kBlockSize;
+    json["incomplete_sessions"] = stats.incomplete;
+    json["streams"] = streams_json(stats.streams);
+    json["exhausted"] = exhausted_json(stats);
+    return json;
+}
+
+void add_stats_commands(control::CommandTable& table, ControlPlane& plane) {
+    table.add({.name = "stats.get",
+               .help = "All counters but those by rule (rules.list)",
+               .right = Role::kViewer,
+               .parameters = {},
+               .handler = [&plane](const Arguments&, Call&) -> Answer { return live_stats(plane.run()); }});
+    table.add(
+        {.name = "stats.subscribe",
+         .help =
+             "Sends what stats.get says at intervals, as notifications of the method stats. Whoever does not "
+             "read them in time loses some: `missed` counts them",
+         .right = Role::kViewer,
+         .parameters = {{.name = "interval_ms",
+                         .type = ParameterType::kNumber,
+                         .help = "milliseconds between two; 1000 when it is left out",
+                         .low = kMinInterval,
+                         .high = kMaxInterval}},
+         .handler = [](const Arguments& arguments, Call& call) -> Answer {
+             const std::uint64_t interval = arguments.number("interval_ms").value_or(kUsualInterval);
+             call.subscribe(std::chrono::milliseconds(interval));
+             return Json{{"interval_ms", interval}};
+         }});
+    table.add({.name = "stats.unsubscribe",
+               .help = "Ends the notifications of this connection",
+               .right = Role::kViewer,
+               .parameters = {},
+               .handler = [](const Arguments&, Call& call) -> Answer {
+                   return Json{{"was_subscribed", call.unsubscribe()}};
+               }});
+    table.add(
+        {.name = "ports.list",
+         .help = "Network and tool ports in the order of the configuration; of network ports their ledger",
+         .right = Role::kViewer,
+         .parameters = page_parameters(),
+         .handler = [&plane](const Arguments& arguments, Call&) -> Answer {
+             return ports_page(plane.run(), arguments);
+         }});
+    table.add({.name = "tools.list",
+               .help = "Tool ports, the groups they are in, and their ledger",
+               .right = Role::kViewer,
+               .parameters = {},
+               .handler = [&plane](const Arguments&, Call&) -> Answer { return tools(plane.run()); }});
+}
+
+}  // namespace yagura::broker

@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Methods of the control socket: what runs, whether it is well, its end.
+#include <fmt/chrono.h>
+#include <fmt/format.h>
+#include <rte_version.h>
+#include <unistd.h>
+
+#include "broker/control_plane.h"
+
+namespace yagura::broker {
+namespace {
+
+using control::Answer;
+using control::Arguments;
+using control::Call;
+using control::Json;
+using control::Role;
+
+Json info(ControlPlane& plane, const Call& call) {
+    const LiveRun& run = plane.run();
+    const auto seconds = std::chrono::floor<std::chrono::seconds>(run.started);
+    Json json{{"name", "yagura"},
+              {"version", run.program_version},
+              {"dpdk", rte_version()},
+              {"pid", getpid()},
+              {"started", fmt::format("{:%Y-%m-%dT%H:%M:%SZ}",
+                                      fmt::gmtime(std::chrono::system_clock::to_time_t(seconds)))},
+              {"uptime_ms", run.uptime().count()},
+              {"config_file", run.config_path},
+              {"config_version", run.version},
+              {"lcores", run.plan.to_string()},
+              {"hugepages", run.hugepages},
+              {"network_ports", run.config.network_ports().size()},
+              {"tool_ports", run.config.tool_ports().size()},
+              {"rules", run.config.rules.size()},
+              {"disabled_features", run.config.disabled_features}};
+    if (const control::ControlServer* server = plane.server()) {
+        const control::ServerCounters& counters = server->counters();
+        json["control"] = {{"socket", server->path()},
+                           {"connections", server->connections()},
+                           {"accepted", counters.accepted},
+                           {"refused", counters.refused},
+                           {"requests", counters.requests},
+                           {"errors", counters.errors},
+                           {"missed_updates", counters.missed_updates}};
+    }
+    json["caller"] = {{"uid", call.peer().uid}, {"roles", call.roles().to_string()}};
+    return json;
+}
+
+Json health(const ControlPlane& plane, const LiveRun& run) {
+    const dataplane::Stats stats = run.pipeline->stats();
+    const std::uint64_t lost_lately = plane.health().lost_lately(stats);
+    const std::vector<unsigned>& stalled = plane.health().stalled();
+    Json reasons = Json::array();
+    for (const unsigned lcore : stalled)
+        reasons.push_back(fmt::format("lcore {} has stopped turning", lcore));
+    if (lost_lately != 0) {
+        reasons.push_back(fmt::format("{} packets were lost in the last {} seconds; stats.get says where",
+                                      lost_lately, Health::kMemory.count()));
+    }
+    if (run.draining) reasons.push_back("it is ending: nothing is received any more");
+    return {{"status", !stalled.empty()   ? "stalled"
+                       : run.draining     ? "ending"
+                       : lost_lately != 0 ? "losing"
+                                          : "ok"},
+            {"reasons", std::move(reasons)},
+            {"uptime_ms", run.uptime().count()},
+            {"lost", stats.lost()},
+            {"lost_lately", lost_lately}};
+}
+
+}  // namespace
+
+void add_system_commands(control::CommandTable& table, ControlPlane& plane) {
+    table.add({.name = "system.info",
+               .help = "What runs: versions, configuration, lcores, the control socket, and who asks",
+               .right = Role::kViewer,
+               .parameters = {},
+               .handler = [&plane](const Arguments&, Call& call) -> Answer { return info(plane, call); }});
+    table.add(
+        {.name = "system.health",
+         .help = "Whether all is well: ok, losing, stalled or ending, and why",
+         .right = Role::kViewer,
+         .parameters = {},
+         .handler = [&plane](const Arguments&, Call&) -> Answer { return health(plane, plane.run()); }});
+    table.add({.name = "system.shutdown",
+               .help = "Ends the run as SIGTERM does: what is inside reaches its end first",
+               .right = Role::kAdmin,
+               .parameters = {},
+               .handler = [&plane](const Arguments&, Call&) -> Answer {
+                   plane.run().stop_wanted = true;
+                   return Json{{"ending", true}};
+               }});
+}
+
+}  // namespace yagura::broker
