@@ -26,7 +26,7 @@ constexpr std::uint64_t kWake = 1;
 constexpr std::uint64_t kFirstClient = 2;
 
 constexpr std::size_t kEventsAtOnce = 64;
-constexpr unsigned kAcceptedAtOnce = 16;
+constexpr unsigned kAcceptedAtOnce = 32;
 constexpr unsigned kServedAtOnce = 64;  ///< clients
 constexpr unsigned kLinesAtOnce = 8;    ///< of a client
 /// Connections that are kept for root, so that a crowd cannot lock him out.

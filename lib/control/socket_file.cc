@@ -17,7 +17,7 @@
 namespace yagura::control {
 namespace {
 
-constexpr int kBacklog = 256;
+constexpr int kBacklog = 1024;
 
 class Descriptor {
   public:

@@ -18,7 +18,7 @@ import unittest
 from pathlib import Path
 
 import yagura_e2e
-from yagura_e2e import LOSS, OK, USAGE, run_yagura
+from yagura_e2e import OK, USAGE, run_yagura
 
 ROOT = Path(__file__).resolve().parents[2]
 ONE_LCORE = ("--lcores", "rx=0;select=0;tx=0")
@@ -34,8 +34,12 @@ class Connection:
 
     def __init__(self, path):
         self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        try:
+            self.socket.connect(str(path))
+        except OSError:
+            self.socket.close()
+            raise
         self.socket.settimeout(DEADLINE_S)
-        self.socket.connect(str(path))
         self.file = self.socket.makefile("rb")
 
     def close(self):
@@ -336,6 +340,316 @@ class Lines(ControlTest):
             self.assertGreater(info["control"]["requests"], 5000)
             self.assertGreater(info["control"]["errors"], 1000)
         self.assertIsNone(self.process.poll(), self.log.read_text())
+        self.end_well()
+
+
+
+class Rights(ControlTest):
+    def as_nobody(self, *command):
+        """Runs it as another user, who can reach the socket; skips where that cannot be."""
+        if os.geteuid() != 0:
+            self.skipTest("only root can become another user")
+        yagura_e2e.require_tool("setpriv")
+        os.chmod(self.folder, 0o755)
+        return subprocess.run(["setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", *command], capture_output=True, text=True,
+                              timeout=DEADLINE_S)
+
+    def ask_as_nobody(self, method, *groups):
+        """As a user who can do nothing but connect: a client whose whole text is on its command line."""
+        # Who is refused may be so before he has said anything.
+        script = ("import contextlib, socket, sys\ns = socket.socket(socket.AF_UNIX)\ns.connect(sys.argv[1])\n"
+                  "with contextlib.suppress(OSError): s.sendall(sys.argv[2].encode() + b'\\n')\n"
+                  "print(s.makefile().readline(), end='')")
+        request = json.dumps({"jsonrpc": "2.0", "id": 1, "method": method})
+        python = shutil.which("python3", path="/usr/bin:/bin") or self.skipTest("no python3 that all may run")
+        process = self.as_nobody(f"--groups={','.join(groups)}" if groups else "--clear-groups", python, "-c", script,
+                                 str(self.folder / "control.sock"), request)
+        return json.loads(process.stdout) if process.stdout else process.stderr
+
+    def with_roles(self, **roles):
+        return self.configuration(control={"socket": str(self.folder / "control.sock"), "roles": roles})
+
+    def test_by_default_nobody_but_root_can_connect(self):
+        self.start(self.with_roles())
+        self.assertEqual((self.folder / "control.sock").stat().st_mode & 0o777, 0o600)
+        self.assertIn("PermissionError", self.ask_as_nobody("system.health"))
+
+    def test_a_user_without_a_role_is_refused_and_recorded(self):
+        self.start(self.with_roles(viewer={"users": ["4711"]}))
+        answer = self.ask_as_nobody("system.health")
+        self.assertEqual(answer["error"]["code"], REFUSED)
+        self.assertIn("uid 65534 has no role", answer["error"]["message"])
+        self.assertRegex(self.log.read_text(), r"control: uid 65534, pid \d+ \(.*python.*\): connect .*no role")
+
+    def test_a_viewer_looks_and_changes_nothing(self):
+        self.start(self.with_roles(viewer={"users": [str(NOBODY)]}))
+        self.assertEqual(self.ask_as_nobody("system.health")["result"]["status"], "ok")
+        for method in ("rules.load", "config.save", "system.shutdown"):
+            self.assertEqual(self.ask_as_nobody(method)["error"]["code"], NOT_ALLOWED, method)
+        self.assertRegex(self.log.read_text(), r"uid 65534, .*system.shutdown .*needs the role admin")
+        self.assertIsNone(self.process.poll())
+        self.assertEqual(self.connect().result("system.info")["config_version"], 1)
+
+    def test_a_supplementary_group_gives_a_role(self):
+        self.start(self.with_roles(operator={"groups": ["4712"]}))
+        self.assertEqual(self.ask_as_nobody("rules.load", "4712")["result"]["new_version"], 2)
+        self.assertEqual(self.ask_as_nobody("config.save", "4712")["error"]["code"], NOT_ALLOWED)
+        self.assertEqual(self.ask_as_nobody("rules.load", "4713")["error"]["code"], REFUSED)
+
+    def test_what_is_switched_off_stays_off(self):
+        config = self.configuration(disabled_features=["rules.load", "config"])
+        self.start(config)
+        client = self.connect()
+        enabled = {method["name"]: method["enabled"] for method in client.result("rpc.methods")["methods"]}
+        self.assertEqual([name for name, on in enabled.items() if not on], ["rules.load", "config.get", "config.save"])
+        for method in ("rules.load", "config.get", "config.save"):
+            self.assertEqual(client.error(method)["code"], DISABLED)
+        self.process.send_signal(signal.SIGHUP)
+        self.wait_for(lambda: "SIGHUP" in self.log.read_text(), "the signal")
+        self.assertIn("SIGHUP: rules.load is switched off", self.log.read_text())
+        self.assertEqual(client.result("system.info")["config_version"], 1)
+        self.end_well()
+
+    def test_features_cannot_be_switched_on_by_loading(self):
+        self.start(self.configuration(disabled_features=["config"]))
+        error = self.connect().error("rules.load", config=json.dumps(self.configuration()))
+        self.assertEqual(error["code"], CONFIGURATION)
+        self.assertEqual(error["data"]["errors"][0]["pointer"], "/disabled_features")
+
+
+class Start(ControlTest):
+    def refuse(self, config, *words, mode=None):
+        path = self.write_config(config, "wrong.json")
+        if mode is not None:
+            path.chmod(mode)
+        process = run_yagura("run", "--config", path, "--duration", "1s", *ONE_LCORE)
+        self.assertEqual(process.returncode, USAGE, process.stdout + process.stderr)
+        for word in words:
+            self.assertIn(word, process.stderr)
+
+    def test_a_configuration_that_others_can_write_is_refused(self):
+        for mode in (0o620, 0o602, 0o666):
+            self.refuse(self.configuration(), "can write this file", f"chmod go-w {self.folder}/wrong.json", mode=mode)
+
+    def test_roles_and_features_must_exist(self):
+        socket_path = str(self.folder / "control.sock")
+        self.refuse(self.configuration(control={"socket": socket_path, "roles": {"viewer": {"users": ["no-such-user"]}}}),
+                    '/control/roles/viewer/users/0: there is no user "no-such-user"')
+        self.refuse(self.configuration(control={"socket": socket_path, "roles": {"admin": {"groups": ["0", "no-such-group"]}}}),
+                    '/control/roles/admin/groups/1: there is no group "no-such-group"')
+        self.refuse(self.configuration(disabled_features=["rules", "rules.laod"]), "/disabled_features/1", 'did you mean "rules.load"?')
+        self.assertFalse((self.folder / "control.sock").exists())
+
+    def test_a_socket_that_is_served_is_refused_and_one_that_was_left_is_not(self):
+        self.start()
+        self.refuse(self.configuration(), "another yagura serves it")
+        self.process.kill()
+        self.process.wait()
+        self.assertTrue((self.folder / "control.sock").exists())
+        self.start()
+        self.assertEqual(self.connect().result("system.health")["status"], "ok")
+        self.end_well()
+
+    def test_two_run_side_by_side(self):
+        self.start()
+        other = self.configuration(control={"socket": str(self.folder / "other.sock"), "roles": {"admin": {"users": [str(os.getuid())]}}})
+        first = self.process
+        self.start(other)
+        with Connection(self.folder / "control.sock") as one, Connection(self.folder / "other.sock") as two:
+            self.assertEqual(one.result("system.info")["pid"], first.pid)
+            self.assertEqual(two.result("system.info")["pid"], self.process.pid)
+
+
+class Crowds(ControlTest):
+    def latencies(self, client, calls):
+        times = []
+        for _ in range(calls):
+            begin = time.monotonic()
+            client.result("system.health")
+            times.append(1000 * (time.monotonic() - begin))
+        return times
+
+    def test_a_thousand_clients_one_deaf_one_flooding_one_cut_off(self):
+        most = 1000
+        control = {"socket": str(self.folder / "control.sock"), "max_connections_per_user": most,
+                   "roles": {"admin": {"users": [str(os.getuid())]}}}
+        self.start(self.configuration(control=control))
+        client = self.connect()
+        deaf = self.connect()
+        deaf.result("stats.subscribe", interval_ms=100)
+        deaf.socket.setblocking(False)
+        many = b"".join(json.dumps({"jsonrpc": "2.0", "id": n, "method": "stats.get"}).encode() + b"\n" for n in range(2000))
+        try:
+            while True:
+                deaf.socket.send(many)
+        except BlockingIOError:
+            pass
+        half = self.connect()
+        half.send('{"jsonrpc": "2.0", "id": 1, "me')
+        crowd = [self.connect() for _ in range(most - 4)]
+        flood_end = threading.Event()
+
+        def flood():
+            request = b'{"jsonrpc": "2.0", "id": 1, "method": "rules.list"}\n' * 100
+            with Connection(self.folder / "control.sock") as connection:
+                connection.socket.settimeout(0.2)
+                while not flood_end.is_set():
+                    try:
+                        connection.socket.sendall(request)
+                        connection.socket.recv(1 << 20)
+                    except (TimeoutError, OSError):
+                        pass
+
+        flooding = threading.Thread(target=flood)
+        flooding.start()
+        try:
+            times = self.latencies(client, 100)
+            for number, connection in enumerate(crowd):
+                connection.request("system.health", number)
+            for number, connection in enumerate(crowd):
+                self.assertEqual(connection.line()["id"], number)
+            with self.connect() as one_too_many:
+                self.assertEqual(one_too_many.line()["error"]["code"], REFUSED)
+        finally:
+            flood_end.set()
+            flooding.join()
+        times.sort()
+        print(f"system.health with {most} clients, one deaf, one flooding: median {statistics.median(times):.1f} ms, "
+              f"99 % {times[98]:.1f} ms")
+        self.assertLess(statistics.median(times), 1000)
+        info = client.result("system.info")["control"]
+        self.assertEqual(info["refused"], 1)
+        self.assertGreater(info["missed_updates"], 0)
+        for connection in [*crowd, deaf, half]:
+            connection.close()
+        self.wait_for(lambda: client.result("system.info")["control"]["connections"] == 1, "the others to be gone")
+        self.end_well()
+
+    def test_it_leaks_neither_memory_nor_descriptors(self):
+        self.start()
+        client = self.connect()
+        config = self.config_path.read_text()
+
+        def resident_kib():
+            return int(re.search(r"VmRSS:\s+(\d+)", Path(f"/proc/{self.process.pid}/status").read_text())[1])
+
+        def round_of_use():
+            for _ in range(20):
+                with self.connect() as other:
+                    for _ in range(20):
+                        other.result("stats.get")
+                    other.result("rules.load", config=config)
+                    other.error("rules.load", config="x" * 1_000_000)
+
+        for _ in range(3):
+            round_of_use()
+        alone = lambda: client.result("system.info")["control"]["connections"] == 1
+        self.wait_for(alone, "the others to be gone")
+        descriptors, before = len(os.listdir(f"/proc/{self.process.pid}/fd")), resident_kib()
+        for _ in range(5):
+            round_of_use()
+        self.wait_for(alone, "the others to be gone")
+        self.assertEqual(len(os.listdir(f"/proc/{self.process.pid}/fd")), descriptors)
+        self.assertLess(resident_kib(), before + 8192)
+        self.end_well()
+
+    def test_a_subscriber_gets_updates_at_his_interval(self):
+        self.start()
+        client = self.connect()
+        client.result("stats.subscribe", interval_ms=200)
+        begin = time.monotonic()
+        updates = [client.line() for _ in range(5)]
+        self.assertGreater(time.monotonic() - begin, 0.7)
+        self.assertEqual({update["method"] for update in updates}, {"stats"})
+        received = [update["params"]["ports"]["in"]["received"]["packets"] for update in updates]
+        self.assertEqual(received, sorted(received))
+        self.assertEqual(updates[0]["params"]["missed"], 0)
+
+
+class Reloads(ControlTest):
+    def rules(self, tool):
+        return [{"id": 1, "filter": "tcp", "forward": [tool]}]
+
+    def test_rules_change_under_traffic_and_nothing_is_lost(self):
+        self.start(self.configuration(self.rules("t0")))
+        client = self.connect()
+        for version in range(2, 42):
+            tool = f"t{version % 2}"
+            answer = client.result("rules.load", config=json.dumps(self.configuration(self.rules(tool))))
+            self.assertEqual((answer["old_version"], answer["new_version"], answer["rules"]), (version - 1, version, 1))
+            before = client.result("stats.get")["tools"][tool]["sent"]["packets"]
+            self.wait_for(lambda: client.result("stats.get")["tools"][tool]["sent"]["packets"] > before, "packets for the tool")
+        self.assertEqual(client.result("system.health")["lost"], 0)
+        self.end_well()
+
+    def test_the_socket_answers_while_a_large_set_is_compiled(self):
+        self.start()
+        client = self.connect()
+        choose = random.Random(1)
+        words = ["".join(choose.choices("abcdefghijklmnop", k=12)) for _ in range(6000)]
+        rules = [{"id": number, "payload": [f"/{word}[0-9]+x/i"], "forward": ["t0"]} for number, word in enumerate(words, 1)]
+        begin = time.monotonic()
+        client.request("rules.load", number="load", config=json.dumps(self.configuration(rules)))
+        client.request("system.health", number="health")
+        self.assertEqual(client.line()["id"], "health")
+        answered = time.monotonic() - begin
+        self.assertEqual(client.line()["result"]["rules"], 6000)
+        self.assertLess(answered, time.monotonic() - begin)
+        # Long texts come in pieces, which are the whole together.
+        text, cursor = "", 0
+        while cursor is not None:
+            piece = client.result("config.get", cursor=cursor, version=2)
+            text, cursor = text + piece["config"], piece["next"]
+        self.assertEqual(len(json.loads(text)["rules"]), 6000)
+        self.end_well()
+
+    def test_a_configuration_that_is_wrong_changes_nothing(self):
+        self.start()
+        client = self.connect()
+        wrong = self.configuration([{"id": 1, "filter": "tcp prot 80", "forward": ["g"]}, {"id": 1, "forward": ["x"]}])
+        for method in ("rules.check", "rules.load"):
+            error = client.error(method, config=json.dumps(wrong))
+            self.assertEqual((error["code"], error["data"]["field"]), (CONFIGURATION, "params/config"))
+            self.assertEqual({fault["pointer"] for fault in error["data"]["errors"]}, {"/rules/0/filter", "/rules/1/id", "/rules/1/forward/0"})
+        changes = {"/ports": {"ports": {**self.configuration()["ports"], "t2": {"role": "tool", "device": "loop:"}}},
+                   "/inspect": {"inspect": {"flows": 1000}}, "/lcores": {"lcores": {"rx": [0], "select": [0], "tx": [0]}},
+                   "/control": {"control": {"socket": "/tmp/x"}}, "/disabled_features": {"disabled_features": ["config"]}}
+        for pointer, change in changes.items():
+            error = client.error("rules.load", config=json.dumps(self.configuration(**change)))
+            self.assertEqual([fault["pointer"] for fault in error["data"]["errors"]], [pointer])
+        self.assertEqual(client.result("system.info")["config_version"], 1)
+        self.end_well()
+
+    def test_a_hangup_reads_the_file_again(self):
+        self.start()
+        client = self.connect()
+        self.write_config(self.configuration(self.rules("t1") + [{"id": 2, "filter": "udp", "forward": ["t0"]}]), "control.json")
+        self.process.send_signal(signal.SIGHUP)
+        self.wait_for(lambda: client.result("system.info")["config_version"] == 2, "the new rules")
+        self.assertIn("SIGHUP: version 2 of the configuration is in effect, 2 rules", self.log.read_text())
+        self.write_config("{", "control.json")
+        self.process.send_signal(signal.SIGHUP)
+        self.wait_for(lambda: "1 error" in self.log.read_text(), "the error")
+        self.config_path.chmod(0o666)
+        self.process.send_signal(signal.SIGHUP)
+        self.wait_for(lambda: "chmod go-w" in self.log.read_text(), "the refusal")
+        self.assertEqual(client.result("system.info")["config_version"], 2)
+        self.end_well()
+
+    def test_what_is_saved_is_what_runs(self):
+        config = self.configuration(self.rules("t0"))
+        self.start(config)
+        self.config_path.chmod(0o640)
+        client = self.connect()
+        client.result("rules.load", config=json.dumps(self.configuration(self.rules("t1"))))
+        saved = client.result("config.save")
+        text = self.config_path.read_text()
+        self.assertEqual(saved, {"file": str(self.config_path), "config_version": 2, "bytes": len(text)})
+        self.assertEqual(text, client.result("config.get")["config"])
+        self.assertEqual(json.loads(text)["rules"][0]["forward"], ["t1"])
+        self.assertEqual(self.config_path.stat().st_mode & 0o777, 0o640)
+        self.assertEqual([path.name for path in self.folder.glob("control.json*")], ["control.json"])
+        self.assertEqual(run_yagura("check", "--config", self.config_path).returncode, OK)
         self.end_well()
 
 
