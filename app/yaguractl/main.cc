@@ -7,33 +7,69 @@
 #include <cstring>
 
 #include "app/yaguractl/audit_command.h"
+#include "app/yaguractl/commands.h"
+#include "rules/config.h"
 
 namespace {
 
-constexpr int kUsage = 2;
+using yagura::ctl::Failure;
+using yagura::ctl::Status;
+
+int status_of(Status status) {
+    return static_cast<int>(status);
+}
 
 }  // namespace
 
+void yagura::ctl::print_json(const Json& json) {
+    fmt::print("{}\n", json.dump(2, ' ', false, Json::error_handler_t::replace));
+}
+
 int main(int argc, char** argv) {
-    CLI::App app{"yaguractl: what operators need besides yagura itself.", "yaguractl"};
+    CLI::App app{"yaguractl: looks at a running yagura and changes it, by its control socket.", "yaguractl"};
     app.set_version_flag("--version", std::string("yaguractl ") + YAGURA_VERSION);
     app.require_subcommand(1);
     app.set_help_all_flag("--help-all", "Help for all commands");
-    bool json = false;
-    app.add_flag("--json", json, "Print JSON");
+    yagura::ctl::Options options{.socket = yagura::rules::Control{}.socket};
+    app.add_option("--socket", options.socket, "The control socket")
+        ->type_name("PATH")
+        ->envname("YAGURA_SOCKET")
+        ->capture_default_str();
+    app.add_flag("--json", options.json, "Print what yagura answers as JSON");
+    app.footer(
+        "Exit status: 0 all went well; 1 yagura answered with an error, or faults were found; 2 wrong usage;\n"
+        "3 no yagura answers there.");
+
+    // A subcommand is a line here, and a pair of files.
+    yagura::ctl::add_queries(app, options);
+    yagura::ctl::add_rules(app, options);
+    yagura::ctl::add_config(app, options);
+    yagura::ctl::add_call(app, options);
     int status = 0;
-    yagura::ctl::add_audit(app, json, status);
+    yagura::ctl::add_audit(app, options.json, status);
+    // CLI11 would only say that a subcommand is missing.
+    const auto known = [&](const char* word) {
+        return !app.get_subcommands([&](const CLI::App* c) { return c->check_name(word); }).empty();
+    };
+    if (argc < 2 || (argv[1][0] != '-' && !known(argv[1]))) {
+        fmt::print(stderr, "yaguractl: {}; yaguractl --help lists the commands\n",
+                   argc < 2 ? "a command is missing" : fmt::format("there is no command \"{}\"", argv[1]));
+        return status_of(Status::kUsage);
+    }
     try {
         app.parse(argc, argv);
     } catch (const CLI::ParseError& error) {
-        return app.exit(error) == 0 ? 0 : kUsage;
+        return app.exit(error) == 0 ? 0 : status_of(Status::kUsage);
+    } catch (const Failure& failure) {
+        fmt::print(stderr, "yaguractl: {}\n", failure.what());
+        return status_of(failure.status);
     } catch (const std::exception& error) {
-        fmt::print(stderr, "yaguractl: {}\n", error.what());
-        return kUsage;
+        fmt::print(stderr, "yaguractl: the answer is not understood: {}\n", error.what());
+        return status_of(Status::kUnreachable);
     }
     if (std::fflush(stdout) != 0 || std::ferror(stdout) != 0) {
         fmt::print(stderr, "yaguractl: the output cannot be written: {}\n", std::strerror(errno));
-        return kUsage;
+        return status_of(Status::kUnreachable);
     }
     return status;
 }

@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+#include <string>
+
+#include "app/yaguractl/session.h"
+
+namespace CLI {
+class App;
+}
+
+namespace yagura::ctl {
+
+/// What all commands have in common.
+struct Options {
+    std::string socket;
+    bool json = false;  ///< print what yagura answers, not what a person reads
+};
+
+/// Each adds subcommands that run when they are parsed, and throw Failure; `options` outlives `app`.
+void add_queries(CLI::App& app, const Options& options);
+void add_rules(CLI::App& app, const Options& options);
+void add_config(CLI::App& app, const Options& options);
+void add_call(CLI::App& app, const Options& options);
+
+/// Prints JSON for a program.
+void print_json(const Json& json);
+
+}  // namespace yagura::ctl

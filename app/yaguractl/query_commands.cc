@@ -1,0 +1,177 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// What runs, how it is, what it counts.
+#include <fmt/format.h>
+
+#include <CLI/CLI.hpp>
+#include <functional>
+
+#include "app/yaguractl/commands.h"
+#include "app/yaguractl/table.h"
+
+namespace yagura::ctl {
+namespace {
+
+using Align = Table::Align;
+
+std::uint64_t number(const Json& json) {
+    return json.is_number() ? json.get<std::uint64_t>() : 0;
+}
+
+std::string packets(const Json& count) {
+    return grouped(number(count.value("packets", Json())));
+}
+
+std::string bytes(const Json& count) {
+    return grouped(number(count.value("bytes", Json())));
+}
+
+/// "ring_full 12, no_buffer 3", or "-".
+std::string reasons(const Json& counts) {
+    std::string text;
+    for (const auto& [reason, count] : counts.items()) {
+        text += fmt::format("{}{} {}", text.empty() ? "" : ", ", reason, packets(count));
+    }
+    return text.empty() ? "-" : text;
+}
+
+std::string info_text(const Json& info) {
+    std::string text =
+        fmt::format("yagura {} ({}), process {}, up {}\n", info.value("version", ""), info.value("dpdk", ""),
+                    number(info["pid"]), duration(number(info["uptime_ms"])));
+    text +=
+        fmt::format("configuration  {} (version {}, {} rules)\n", printable(info.value("config_file", "")),
+                    number(info["config_version"]), number(info["rules"]));
+    text += fmt::format("ports          {} network, {} tool\n", number(info["network_ports"]),
+                        number(info["tool_ports"]));
+    text += fmt::format("lcores         {}{}\n", info.value("lcores", ""),
+                        info.value("hugepages", false) ? ", with hugepages" : ", without hugepages");
+    const Json control = info.value("control", Json::object());
+    text += fmt::format("control        {}: {} connections, {} requests, {} refused\n",
+                        printable(control.value("socket", "")), number(control["connections"]),
+                        number(control["requests"]), number(control["refused"]));
+    std::string off;
+    for (const Json& feature : info.value("disabled_features", Json::array())) {
+        off += fmt::format("{}{}", off.empty() ? "" : ", ", printable(feature.get<std::string>()));
+    }
+    if (!off.empty()) text += fmt::format("switched off   {}\n", off);
+    const Json caller = info.value("caller", Json::object());
+    return text +
+           fmt::format("you            uid {}: {}\n", number(caller["uid"]), caller.value("roles", ""));
+}
+
+std::string health_text(const Json& health) {
+    std::string text = fmt::format("{}: up {}, {} packets lost\n", health.value("status", ""),
+                                   duration(number(health["uptime_ms"])), grouped(number(health["lost"])));
+    for (const Json& reason : health.value("reasons", Json::array())) {
+        text += fmt::format("  {}\n", printable(reason.get<std::string>()));
+    }
+    return text;
+}
+
+std::string stats_text(const Json& stats) {
+    Table ports({{"network port"},
+                 {"received", Align::kRight},
+                 {"bytes", Align::kRight},
+                 {"forwarded", Align::kRight},
+                 {"held", Align::kRight},
+                 {"dropped"}});
+    for (const auto& [name, port] : stats["ports"].items()) {
+        ports.add({name, packets(port["received"]), bytes(port["received"]), packets(port["forwarded"]),
+                   packets(port["held"]), reasons(port["dropped"])});
+    }
+    Table tools({{"tool"},
+                 {"offered", Align::kRight},
+                 {"sent", Align::kRight},
+                 {"bytes", Align::kRight},
+                 {"flows", Align::kRight},
+                 {"shed"}});
+    for (const auto& [name, tool] : stats["tools"].items()) {
+        tools.add({name, packets(tool["offered"]), packets(tool["sent"]), bytes(tool["sent"]),
+                   grouped(number(tool["flows"])), reasons(tool["shed"])});
+    }
+    std::string text = ports.text() + "\n" + tools.text();
+    text += fmt::format("\nlost {}, flows {}, inspected {}, held {} bytes, up {}\n",
+                        grouped(number(stats["lost"])), grouped(number(stats["flows"])),
+                        grouped(number(stats["inspected"])), grouped(number(stats["held_bytes"])),
+                        duration(number(stats["uptime_ms"])));
+    return text;
+}
+
+std::string ports_text(const Json& ports) {
+    Table table({{"port"}, {"role"}, {"device"}, {"received", Align::kRight}, {"dropped"}});
+    for (const Json& port : ports) {
+        const bool network = port.contains("received");
+        table.add({port.value("name", ""), port.value("role", ""), port.value("device", ""),
+                   network ? packets(port["received"]) : "", network ? reasons(port["dropped"]) : ""});
+    }
+    return table.text();
+}
+
+std::string tools_text(const Json& tools) {
+    Table table(
+        {{"tool"}, {"device"}, {"groups"}, {"sent", Align::kRight}, {"flows", Align::kRight}, {"shed"}});
+    for (const Json& tool : tools) {
+        std::string groups;
+        for (const Json& group : tool.value("groups", Json::array())) {
+            groups += fmt::format("{}{} ({})", groups.empty() ? "" : ", ", group.value("name", ""),
+                                  group.value("mode", ""));
+        }
+        table.add({tool.value("name", ""), tool.value("device", ""), groups.empty() ? "-" : groups,
+                   packets(tool["sent"]), grouped(number(tool["flows"])), reasons(tool["shed"])});
+    }
+    return table.text();
+}
+
+std::string methods_text(const Json& methods) {
+    Table table({{"method"}, {"right"}, {"parameters"}, {""}});
+    for (const Json& method : methods) {
+        std::string parameters;
+        for (const Json& parameter : method.value("parameters", Json::array())) {
+            const std::string name = parameter.value("name", "");
+            parameters += parameters.empty() ? "" : " ";
+            parameters += parameter.value("required", false) ? name : "[" + name + "]";
+        }
+        table.add({method.value("name", ""),
+                   method.value("enabled", true) ? method.value("right", "") : "switched off", parameters,
+                   method.value("description", "")});
+    }
+    return table.text();
+}
+
+/// A command that asks and prints.
+void add_query(CLI::App& app, const Options& options, const char* name, const char* help,
+               const std::function<Json(Session&)>& ask, const std::function<std::string(Json)>& show) {
+    CLI::App* command = app.add_subcommand(name, help)->fallthrough();
+    command->callback([&options, ask, show] {
+        Session session(options.socket);
+        const Json answer = ask(session);
+        if (options.json) return print_json(answer);
+        fmt::print("{}", show(answer));
+    });
+}
+
+}  // namespace
+
+void add_queries(CLI::App& app, const Options& options) {
+    const auto calling = [](const char* method) {
+        return [method](Session& session) { return session.call(method); };
+    };
+    add_query(app, options, "info", "What runs, since when, with what configuration", calling("system.info"),
+              info_text);
+    add_query(app, options, "health", "Whether all is well, and why not", calling("system.health"),
+              health_text);
+    add_query(app, options, "stats", "Counters of ports and tools", calling("stats.get"), stats_text);
+    add_query(
+        app, options, "ports", "Network and tool ports",
+        [](Session& session) { return all_pages(session, "ports.list", "ports"); }, ports_text);
+    add_query(
+        app, options, "tools", "Tools, the groups they are in, what they got",
+        [](Session& session) { return session.call("tools.list")["tools"]; }, tools_text);
+    add_query(
+        app, options, "methods", "The methods of the control socket, and the right that each needs",
+        [](Session& session) { return session.call("rpc.methods")["methods"]; }, methods_text);
+    add_query(app, options, "shutdown", "End the run, as SIGTERM does", calling("system.shutdown"),
+              [](const Json&) { return std::string("yagura is ending\n"); });
+}
+
+}  // namespace yagura::ctl

@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include <fmt/format.h>
+
+#include <CLI/CLI.hpp>
+#include <cerrno>
+#include <cstdio>
+#include <cstring>
+#include <memory>
+#include <string>
+
+#include "app/yaguractl/commands.h"
+#include "app/yaguractl/table.h"
+
+namespace yagura::ctl {
+namespace {
+
+std::string read_file(const std::string& path) {
+    const bool standard_input = path == "-";
+    std::FILE* file = standard_input ? stdin : std::fopen(path.c_str(), "rb");
+    if (file == nullptr) throw Failure(Status::kUsage, fmt::format("{}: {}", path, std::strerror(errno)));
+    std::string text;
+    char buffer[65536];
+    while (const std::size_t n = std::fread(buffer, 1, sizeof buffer, file)) text.append(buffer, n);
+    const int error = std::ferror(file) != 0 ? errno : 0;
+    if (!standard_input) std::fclose(file);
+    if (error != 0) throw Failure(Status::kUsage, fmt::format("{}: {}", path, std::strerror(error)));
+    return text;
+}
+
+void list_rules(const Options& options) {
+    Session session(options.socket);
+    const Json rules = all_pages(session, "rules.list", "rules");
+    if (options.json) return print_json(rules);
+    Table table({{"rule", Table::Align::kRight},
+                 {"name"},
+                 {"packets", Table::Align::kRight},
+                 {"flows", Table::Align::kRight},
+                 {"scope"},
+                 {"does"},
+                 {"filter"}});
+    for (const Json& rule : rules) {
+        std::string does = "drop";
+        if (rule.contains("forward")) {
+            does = "forward to";
+            for (const Json& group : rule["forward"]) does += " " + group.get<std::string>();
+        }
+        std::string asks = rule.value("filter", "");
+        if (const std::uint64_t patterns = rule.value("patterns", std::uint64_t{0}); patterns != 0) {
+            asks +=
+                fmt::format("{}{} pattern{}", asks.empty() ? "" : ", ", patterns, patterns == 1 ? "" : "s");
+        }
+        table.add({std::to_string(rule.value("id", std::uint64_t{0})), rule.value("name", ""),
+                   grouped(rule.value("packets", std::uint64_t{0})),
+                   grouped(rule.value("flows", std::uint64_t{0})), rule.value("scope", ""), does, asks});
+    }
+    fmt::print("{}", table.text());
+}
+
+std::string warnings_text(const Json& answer) {
+    std::string text;
+    for (const Json& warning : answer.value("warnings", Json::array())) {
+        text += fmt::format("  warning: {}: {}\n", warning.value("pointer", ""),
+                            printable(warning.value("reason", "")));
+    }
+    return text;
+}
+
+void check_rules(const Options& options, const std::string& path) {
+    const std::string text = read_file(path);
+    Session session(options.socket);
+    const Json answer = session.call("rules.check", {{"config", text}});
+    if (options.json) return print_json(answer);
+    fmt::print("{} can be loaded: {} rules, compiled in {:.1f} ms\n{}", path,
+               answer.value("rules", std::uint64_t{0}), answer.value("compile_ms", 0.0),
+               warnings_text(answer));
+}
+
+void load_rules(const Options& options, const std::string& path) {
+    Json params = Json::object();
+    if (!path.empty()) params["config"] = read_file(path);
+    Session session(options.socket);
+    const Json answer = session.call("rules.load", params);
+    if (options.json) return print_json(answer);
+    fmt::print(
+        "version {} is in effect instead of {}: {} rules, compiled in {:.1f} ms, taken up in {:.1f} ms\n{}",
+        answer.value("new_version", std::uint64_t{0}), answer.value("old_version", std::uint64_t{0}),
+        answer.value("rules", std::uint64_t{0}), answer.value("compile_ms", 0.0),
+        answer.value("swap_ms", 0.0), warnings_text(answer));
+}
+
+}  // namespace
+
+void add_rules(CLI::App& app, const Options& options) {
+    CLI::App* rules = app.add_subcommand("rules", "The rules, and what each has selected; or load others");
+    rules->fallthrough()->require_subcommand(0, 1);
+    auto path = std::make_shared<std::string>();
+    CLI::App* load =
+        rules->add_subcommand("load", "Bring the rules and tool groups of a configuration into effect");
+    load->add_option("file", *path,
+                     "A configuration; - is standard input; left out: yagura's own file is read again")
+        ->type_name("FILE");
+    load->fallthrough()->callback([&options, path] { load_rules(options, *path); });
+    CLI::App* check = rules->add_subcommand("check", "Say whether a configuration could be loaded");
+    check->add_option("file", *path, "A configuration; - is standard input")->required()->type_name("FILE");
+    check->fallthrough()->callback([&options, path] { check_rules(options, *path); });
+    rules->callback([&options, rules] {
+        if (rules->get_subcommands().empty()) list_rules(options);
+    });
+}
+
+}  // namespace yagura::ctl

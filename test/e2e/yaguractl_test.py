@@ -1,0 +1,209 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-3-Clause
+"""yaguractl as a person and a script use it, against a live yagura."""
+
+import json
+import os
+import re
+import socket
+import statistics
+import subprocess
+import time
+import unittest
+from pathlib import Path
+
+import control_test
+import yagura_e2e
+from yagura_e2e import OK, USAGE
+
+ROOT = Path(__file__).resolve().parents[2]
+REFUSED, UNREACHABLE = 1, 3
+
+
+def ctl(*arguments, **options):
+    environment = {**os.environ, "YAGURA_SOCKET": ""}
+    del environment["YAGURA_SOCKET"]
+    return subprocess.run([os.environ["YAGURACTL"], *map(str, arguments)], capture_output=True, text=True,
+                          **{"env": environment, "timeout": 60, "stdin": subprocess.DEVNULL, **options})
+
+
+class YaguractlTest(control_test.ControlTest):
+    def ctl(self, *arguments, **options):
+        return ctl("--socket", self.folder / "control.sock", *arguments, **options)
+
+    def ctl_well(self, *arguments, **options):
+        process = self.ctl(*arguments, **options)
+        self.assertEqual((process.returncode, process.stderr), (OK, ""), process.stdout)
+        return process.stdout
+
+
+class Commands(YaguractlTest):
+    def test_what_a_person_sees(self):
+        rules = [{"id": 1, "name": "web", "filter": "tcp port 80", "payload": ["x", "y"], "forward": ["g", "t0"]},
+                 {"id": 2, "filter": "udp", "drop": True, "scope": "packet"}]
+        self.start(self.configuration(rules))
+        for command, words in {
+            ("info",): ["process " + str(self.process.pid), "version 1, 2 rules", "1 network, 2 tool", "uid " + str(os.getuid())],
+            ("health",): ["ok: up "],
+            ("stats",): ["network port", "received", "in ", "t0 ", "t1 ", "lost 0"],
+            ("ports",): ["network  loop:flows=100,size=128", "tool "],
+            ("tools",): ["t0 ", "g (balance)"],
+            ("rules",): ["forward to g t0", "tcp port 80, 2 patterns", "drop"],
+            ("methods",): ["rules.load ", "operator ", "[config]"],
+            ("config",): ['"filter": "tcp port 80"'],
+        }.items():
+            output = self.ctl_well(*command)
+            for word in words:
+                with self.subTest(command=command, word=word):
+                    self.assertIn(word, output)
+        self.end_well()
+
+    def test_json_is_what_yagura_says(self):
+        self.start()
+        client = self.connect()
+        self.assertEqual(json.loads(self.ctl_well("--json", "methods")), client.result("rpc.methods")["methods"])
+        self.assertEqual(json.loads(self.ctl_well("info", "--json"))["pid"], self.process.pid)
+        self.assertEqual(set(json.loads(self.ctl_well("--json", "stats"))), set(client.result("stats.get")))
+        self.assertEqual([port["name"] for port in json.loads(self.ctl_well("--json", "ports"))], ["in", "t0", "t1"])
+        self.assertEqual([tool["name"] for tool in json.loads(self.ctl_well("--json", "tools"))], ["t0", "t1"])
+        self.assertEqual([rule["id"] for rule in json.loads(self.ctl_well("rules", "--json"))], [1])
+        self.assertEqual(json.loads(self.ctl_well("config", "--json"))["config"], client.result("config.get")["config"])
+        self.assertEqual(json.loads(self.ctl_well("call", "ports.list", '{"limit": 1}'))["next"], 1)
+        self.end_well()
+
+    def test_lists_come_whole(self):
+        self.start(self.configuration([{"id": number, "filter": f"tcp port {number}", "forward": ["g"]} for number in range(1, 2501)]))
+        self.assertEqual([rule["id"] for rule in json.loads(self.ctl_well("--json", "rules"))], list(range(1, 2501)))
+        self.assertEqual(len(self.ctl_well("rules").splitlines()), 2501)
+        self.assertEqual(json.loads(self.ctl_well("config"))["rules"][2499]["id"], 2500)
+
+    def test_rules_are_checked_and_loaded(self):
+        self.start()
+        new = self.write_config(self.configuration([{"id": 5, "filter": "tcp", "forward": ["t1"]}]), "new.json")
+        self.assertIn("can be loaded: 1 rules", self.ctl_well("rules", "check", new))
+        self.assertIn("version 2 is in effect instead of 1", self.ctl_well("rules", "load", new))
+        self.assertEqual(json.loads(self.ctl_well("rules", "--json"))[0]["id"], 5)
+        # Without a file it is yagura's own.
+        self.assertEqual(json.loads(self.ctl_well("rules", "load", "--json"))["new_version"], 3)
+        self.assertEqual(json.loads(self.ctl_well("rules", "--json"))[0]["id"], 1)
+        with new.open() as file:
+            self.assertEqual(json.loads(self.ctl_well("rules", "load", "-", "--json", stdin=file))["new_version"], 4)
+        self.assertIn("version 4 is saved", self.ctl_well("config", "save"))
+        self.assertEqual(json.loads(self.config_path.read_text())["rules"][0]["id"], 5)
+        self.end_well()
+
+    def test_errors_have_their_places(self):
+        self.start()
+        wrong = self.write_config(self.configuration([{"id": 1, "filter": "x y", "forward": ["g"]}, {"id": 2}]), "wrong.json")
+        for command in ("check", "load"):
+            process = self.ctl("rules", command, wrong)
+            self.assertEqual(process.returncode, REFUSED)
+            for word in ("the configuration has 2 errors", "\n  /rules/0/filter: ", "\n  /rules/1: "):
+                self.assertIn(word, process.stderr)
+        process = self.ctl("call", "ports.list", '{"limit": 0}')
+        self.assertEqual(process.returncode, REFUSED)
+        self.assertEqual(json.loads(process.stdout)["data"]["field"], "params/limit")
+        self.assertIn("from 1 to 1000", process.stderr)
+
+    def test_shutdown(self):
+        self.start()
+        self.assertIn("ending", self.ctl_well("shutdown"))
+        stdout, _ = self.process.communicate(timeout=60)
+        self.assertIn("ledger: balanced", stdout)
+
+
+class Unreachable(YaguractlTest):
+    def test_no_daemon(self):
+        process = self.ctl("info")
+        self.assertEqual(process.returncode, UNREACHABLE)
+        self.assertIn("Is `yagura run` running", process.stderr)
+
+    def test_a_daemon_that_is_gone(self):
+        self.start()
+        self.process.kill()
+        self.process.wait()
+        process = self.ctl("info")
+        self.assertEqual(process.returncode, UNREACHABLE)
+        self.assertIn("left behind", process.stderr)
+
+    def test_no_right(self):
+        if os.geteuid() != 0:
+            self.skipTest("only root can become another user")
+        yagura_e2e.require_tool("setpriv")
+        os.chmod(self.folder, 0o755)
+
+        # It may lie in a folder of root's: the new user is only told which file to run, which is open already.
+        def as_nobody(*words):
+            with open(os.environ["YAGURACTL"], "rb") as program:
+                return subprocess.run(["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", f"/proc/self/fd/{program.fileno()}",
+                                       "--socket", str(self.folder / "control.sock"), *words], pass_fds=[program.fileno()],
+                                      capture_output=True, text=True, timeout=60)
+        self.start(self.configuration(control={"socket": str(self.folder / "control.sock")}))
+        process = as_nobody("info")
+        self.assertEqual((process.returncode, "permission denied" in process.stderr), (UNREACHABLE, True), process.stderr)
+        self.end_well()
+        for roles, words, status, said in [({"admin": {"users": ["4711"]}}, ["info"], REFUSED, "uid 65534 has no role here"),
+                                           ({"viewer": {"users": ["65534"]}}, ["shutdown"], REFUSED, "needs the role admin"),
+                                           ({"viewer": {"users": ["65534"]}}, ["health"], OK, "")]:
+            self.start(self.configuration(control={"socket": str(self.folder / "control.sock"), "roles": roles}))
+            process = as_nobody(*words)
+            self.assertEqual(process.returncode, status, process.stderr)
+            self.assertIn(said, process.stderr)
+            self.end_well()
+
+    def test_something_else_at_the_socket(self):
+        path = self.folder / "control.sock"
+        with socket.socket(socket.AF_UNIX) as listener:
+            listener.bind(str(path))
+            listener.listen()
+            for said, words in [(b"", "has ended the connection"), (b"hello\n", "is this a yagura?"), (b"{}\n[]\n", "is this a yagura?"),
+                                (b'{"id": 1}\n', "not understood")]:
+                with subprocess.Popen([os.environ["YAGURACTL"], "--socket", path, "info"], stderr=subprocess.PIPE, text=True) as process:
+                    connection, _ = listener.accept()
+                    connection.recv(65536)
+                    connection.sendall(said)
+                    connection.close()
+                    self.assertIn(words, process.stderr.read())
+                self.assertEqual(process.returncode, UNREACHABLE)
+
+
+class Usage(YaguractlTest):
+    def test_wrong_usage(self):
+        for arguments, words in [((), "a command is missing"), (("nonsense",), 'no command "nonsense"'), (("info", "--nonsense"), "--nonsense"),
+                                 (("rules", "check"), "file is required"), (("rules", "load", "/nonexistent"), "No such file"),
+                                 (("call", "x", "["), "an object"), (("call", "x", "[]"), "an object"),
+                                 (("--socket", "x" * 200, "info"), "1 to 107 bytes")]:
+            with self.subTest(arguments=arguments):
+                process = ctl(*arguments)
+                self.assertEqual(process.returncode, USAGE, process.stderr)
+                self.assertIn(words, process.stderr)
+
+    def test_the_socket_by_the_environment(self):
+        self.start()
+        environment = {**os.environ, "YAGURA_SOCKET": str(self.folder / "control.sock")}
+        self.assertEqual(ctl("health", env=environment).returncode, OK)
+
+    def test_no_dpdk_and_a_start_in_milliseconds(self):
+        libraries = subprocess.run(["ldd", os.environ["YAGURACTL"]], capture_output=True, text=True).stdout
+        self.assertNotRegex(libraries, r"librte_|libpcap|libhs")
+        times = []
+        for _ in range(20):
+            begin = time.monotonic()
+            self.assertEqual(ctl("--version").returncode, OK)
+            times.append(1000 * (time.monotonic() - begin))
+        print(f"yaguractl --version: median {statistics.median(times):.1f} ms")
+        self.assertLess(min(times), 50)
+
+    def test_the_page_has_every_command(self):
+        page = (ROOT / "docs/yaguractl.md").read_text()
+        described = {re.sub(r"\*\*| ?\[?\*[A-Z]+\*\]?", "", line).strip() for line in re.findall(r"^\*\*[a-z].*$", page, re.MULTILINE)}
+        commands = set()
+        for command in re.findall(r"^  ([a-z]+) ", ctl("--help").stdout.split("Subcommands:")[1], re.MULTILINE):
+            commands.add(command)
+            parts = ctl(command, "--help").stdout.split("Subcommands:")
+            commands |= {f"{command} {word}" for word in re.findall(r"^  ([a-z]+) ", parts[1], re.MULTILINE)} if len(parts) > 1 else set()
+        self.assertEqual(described, commands)
+
+
+if __name__ == "__main__":
+    unittest.main()
