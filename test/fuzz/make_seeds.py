@@ -161,9 +161,18 @@ def audit_seeds():
             'torn': file(head, *records)[:-30]}
 
 
+def control_seeds():
+    """A byte for the size of the pieces, a byte for the longest line, then lines."""
+    request = b'{"jsonrpc": "2.0", "id": 1, "method": "x.y", "params": {"text": "a", "number": 7, "flag": true}}'
+    lines = {'request': request, 'notification': request.replace(b'"id": 1, ', b''), 'no_parameters': request.replace(b'"number"', b'"numbr"'),
+             'batch': b'[' + request + b']', 'text_id': request.replace(b'1', b'"\\u00e9\\n"'), 'deep': b'[' * 20, 'broken': request[:-9],
+             'several': request + b'\n\n \r\n' + request}
+    return {name: b'\x0f\x20' + line + b'\n' for name, line in lines.items()}
+
+
 def main():
-    targets = {'audit_fuzz': audit_seeds, 'parser_fuzz': parser_seeds, 'config_fuzz': config_seeds, 'capture_fuzz': capture_seeds,
-               'filter_fuzz': filter_seeds, 'stream_fuzz': stream_seeds}
+    targets = {'parser_fuzz': parser_seeds, 'config_fuzz': config_seeds, 'capture_fuzz': capture_seeds,
+               'filter_fuzz': filter_seeds, 'stream_fuzz': stream_seeds, 'control_fuzz': control_seeds, 'audit_fuzz': audit_seeds}
     for target, seeds in targets.items():
         folder = os.path.join(HERE, 'corpus', target)
         os.makedirs(folder, exist_ok=True)
