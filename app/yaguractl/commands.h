@@ -21,6 +21,7 @@ struct Options {
 void add_queries(CLI::App& app, const Options& options);
 void add_rules(CLI::App& app, const Options& options);
 void add_config(CLI::App& app, const Options& options);
+void add_top(CLI::App& app, const Options& options);
 void add_call(CLI::App& app, const Options& options);
 
 /// Prints JSON for a program.

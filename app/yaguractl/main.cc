@@ -44,6 +44,7 @@ int main(int argc, char** argv) {
     yagura::ctl::add_queries(app, options);
     yagura::ctl::add_rules(app, options);
     yagura::ctl::add_config(app, options);
+    yagura::ctl::add_top(app, options);
     yagura::ctl::add_call(app, options);
     int status = 0;
     yagura::ctl::add_audit(app, options.json, status);

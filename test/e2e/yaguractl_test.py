@@ -2,12 +2,16 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """yaguractl as a person and a script use it, against a live yagura."""
 
+import fcntl
 import json
 import os
+import pty
 import re
+import signal
 import socket
 import statistics
 import subprocess
+import termios
 import time
 import unittest
 from pathlib import Path
@@ -112,6 +116,39 @@ class Commands(YaguractlTest):
         self.assertIn("ledger: balanced", stdout)
 
 
+class Top(YaguractlTest):
+    def test_on_no_terminal(self):
+        self.start()
+        output = self.ctl_well("top", "--interval", "100", "--count", "3")
+        self.assertNotIn("\x1b", output)
+        for word in ("network port", "tool ", "lcore "):
+            self.assertEqual(output.count(word), 3)
+        self.assertRegex(output, r"\nin +[1-9][0-9.]* [kM]")
+        updates = [json.loads(line) for line in self.ctl_well("top", "--json", "--interval", "100", "--count", "2").splitlines()]
+        self.assertLess(updates[0]["uptime_ms"], updates[1]["uptime_ms"])
+
+    def test_on_a_terminal(self):
+        self.start()
+        for end in (b"q", b"\x03", None):
+            leader, follower = pty.openpty()
+            process = subprocess.Popen([os.environ["YAGURACTL"], "--socket", self.folder / "control.sock", "top", "--interval", "100"],
+                                       stdin=follower, stdout=follower, stderr=follower, start_new_session=True,
+                                       preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0))
+            output = b""
+            while output.count(b"network port") < 3:
+                output += os.read(leader, 65536)
+            if end:
+                os.write(leader, end)
+            else:
+                self.process.send_signal(signal.SIGTERM)
+            while b"\x1b[?1049l" not in output:
+                output += os.read(leader, 65536)
+            self.assertEqual(process.wait(60), OK if end else UNREACHABLE)
+            self.assertNotEqual(termios.tcgetattr(follower)[3] & termios.ICANON, 0)
+            os.close(leader)
+            os.close(follower)
+
+
 class Unreachable(YaguractlTest):
     def test_no_daemon(self):
         process = self.ctl("info")
@@ -196,7 +233,7 @@ class Usage(YaguractlTest):
 
     def test_the_page_has_every_command(self):
         page = (ROOT / "docs/yaguractl.md").read_text()
-        described = {re.sub(r"\*\*| ?\[?\*[A-Z]+\*\]?", "", line).strip() for line in re.findall(r"^\*\*[a-z].*$", page, re.MULTILINE)}
+        described = {re.sub(r"\*\*| ?\[?(--[a-z]+ )?\*[A-Z]+\*\]?", "", line).strip() for line in re.findall(r"^\*\*[a-z].*$", page, re.MULTILINE)}
         commands = set()
         for command in re.findall(r"^  ([a-z]+) ", ctl("--help").stdout.split("Subcommands:")[1], re.MULTILINE):
             commands.add(command)

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Whatever comes over the control socket, in whatever pieces: lines come out whole and bounded, a request is understood
-// or refused with words, and the answer is one line of JSON that carries the id it was asked with.
+// Whatever comes over the control socket, in whatever pieces: lines come out whole and bounded, a request is
+// understood or refused with words, and the answer is one line of JSON that carries the id it was asked with.
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>
