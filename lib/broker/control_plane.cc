@@ -28,9 +28,10 @@ void allow_descriptors(rlim_t wanted) {
 
 }  // namespace
 
-ControlPlane::ControlPlane(LiveRun& run) : run_(run) {
+ControlPlane::ControlPlane(LiveRun& run) : run_(run), flows_(run) {
     add_system_commands(table_, *this);
     add_stats_commands(table_, *this);
+    add_flows_commands(table_, *this);
     add_rules_commands(table_, *this);
     add_config_commands(table_, *this);
 }
@@ -111,12 +112,15 @@ control::Answer ControlPlane::later(control::Call& call, const std::function<voi
 }
 
 void ControlPlane::serve(milliseconds wait) {
+    // The lcores answer without waking anybody.
+    if (flows_.busy()) wait = std::min(wait, milliseconds(1));
     if (server_) {
         server_->turn(wait);
     } else {
         usleep(static_cast<useconds_t>(std::chrono::microseconds(wait).count()));
     }
     worker_->deliver();
+    flows_.go_on();
     const auto now = Health::Clock::now();
     if (health_.due(now)) health_.look(run_.pipeline->stats(), now);
 }

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "broker/flow_lister.h"
 #include "broker/health.h"
 #include "broker/live_run.h"
 #include "broker/reload.h"
@@ -52,6 +53,7 @@ class ControlPlane {
     const Health& health() const { return health_; }
     Reloader& reloader() { return *reloader_; }
     Worker& worker() { return *worker_; }
+    FlowLister& flows() { return flows_; }
     control::ControlServer* server() { return server_.get(); }  ///< null when there is none
 
   private:
@@ -60,6 +62,7 @@ class ControlPlane {
 
     LiveRun& run_;
     Health health_;
+    FlowLister flows_;
     control::Roles roles_;
     control::CommandTable table_;
     std::unique_ptr<control::ControlServer> server_;
@@ -71,6 +74,7 @@ class ControlPlane {
 /// Methods, by family. The plane outlives the table.
 void add_system_commands(control::CommandTable& table, ControlPlane& plane);
 void add_stats_commands(control::CommandTable& table, ControlPlane& plane);
+void add_flows_commands(control::CommandTable& table, ControlPlane& plane);
 void add_rules_commands(control::CommandTable& table, ControlPlane& plane);
 void add_config_commands(control::CommandTable& table, ControlPlane& plane);
 

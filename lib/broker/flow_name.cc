@@ -36,16 +36,6 @@ std::optional<Number> number(std::string_view text) {
     return value;
 }
 
-std::optional<std::uint8_t> protocol(std::string_view word) {
-    if (const auto value = number<std::uint8_t>(word)) return value;
-    if (word == "icmp6" || word == "ipv6-icmp") return net::ip_proto::kIcmpv6;
-    for (unsigned proto = 0; proto < 256; ++proto) {
-        if (net::protocol_name(static_cast<std::uint8_t>(proto)) == word)
-            return static_cast<std::uint8_t>(proto);
-    }
-    return std::nullopt;
-}
-
 struct End {
     net::IpAddress address{};
     std::uint8_t ip_version = 0;
@@ -97,7 +87,7 @@ base::Result<select::FlowTrace::Wanted> parse(std::string_view text) {
     select::FlowTrace::Wanted wanted{.any_protocol = true};
     if (const std::size_t blank = left.find_first_of(" \t"); blank != std::string_view::npos) {
         const std::string_view word = left.substr(0, blank);
-        const auto proto = protocol(word);
+        const auto proto = protocol_number(word);
         if (!proto) {
             return base::Error{fmt::format(
                 "\"{}\" is not a protocol; it is tcp, udp, sctp, icmp, icmpv6, ..., or its number", word)};
@@ -130,6 +120,16 @@ base::Result<select::FlowTrace::Wanted> parse(std::string_view text) {
 }
 
 }  // namespace
+
+std::optional<std::uint8_t> protocol_number(std::string_view word) {
+    if (const auto value = number<std::uint8_t>(word)) return value;
+    if (word == "icmp6" || word == "ipv6-icmp") return net::ip_proto::kIcmpv6;
+    for (unsigned proto = 0; proto < 256; ++proto) {
+        if (net::protocol_name(static_cast<std::uint8_t>(proto)) == word)
+            return static_cast<std::uint8_t>(proto);
+    }
+    return std::nullopt;
+}
 
 base::Result<select::FlowTrace::Wanted> parse_flow_name(std::string_view text) {
     auto wanted = parse(trimmed(text));

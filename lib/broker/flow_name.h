@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
+#include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -12,6 +14,9 @@ namespace yagura::broker {
 /// Reads "tcp 10.0.0.1:1234 > 10.0.0.2:80", "[2001:db8::1]:1234 -> [2001:db8::2]:80" (any protocol that has
 /// ports), "icmp 10.0.0.1 > 10.0.0.2". The error names the text, the reason and a right example.
 base::Result<select::FlowTrace::Wanted> parse_flow_name(std::string_view text);
+
+/// "tcp", "icmp6", "47": an IP protocol's number.
+std::optional<std::uint8_t> protocol_number(std::string_view word);
 
 /// "tcp 10.0.0.1:1234 > 10.0.0.2:80", which parse_flow_name() reads. Without a protocol when that means
 /// nothing.

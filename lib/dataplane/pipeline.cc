@@ -269,6 +269,23 @@ void Pipeline::bury(std::vector<std::unique_ptr<select::Selector>>& selectors) {
     selectors.clear();
 }
 
+bool Pipeline::ask_flows(std::size_t select, FlowPage& page) {
+    const unsigned lcore = options_.plan.select[select];
+    const auto thread = std::ranges::find_if(threads_, [&](const auto& t) { return t->lcore() == lcore; });
+    page.stage = select_[select].get();
+    page.message = {.run =
+                        [](void* argument) noexcept {
+                            auto& asked = *static_cast<FlowPage*>(argument);
+                            asked.stage->copy_flows(asked);
+                            asked.done.store(true, std::memory_order_release);
+                        },
+                    .argument = &page};
+    page.done.store(false, std::memory_order_relaxed);
+    if ((*thread)->post(page.message)) return true;
+    page.done.store(true, std::memory_order_relaxed);
+    return false;
+}
+
 Stats Pipeline::stats() const {
     Stats stats = gone_;
     stats.tools.resize(options_.tools.size());

@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "dataplane/flow_page.h"
 #include "dataplane/lcore_plan.h"
 #include "dataplane/poll_thread.h"
 #include "dataplane/rx_stage.h"
@@ -66,6 +67,12 @@ class Pipeline {
     bool retire_policy();
 
     Stats stats() const;
+
+    std::size_t select_stages() const { return select_.size(); }
+    /// Has a select stage fill the page, and set `done` of it. False when its thread is not ready to be
+    /// asked; then the page is as it was. The page must stay until it is done, or the threads have stopped.
+    /// While they run.
+    [[nodiscard]] bool ask_flows(std::size_t select, FlowPage& page);
 
   private:
     explicit Pipeline(PipelineOptions options) : options_(std::move(options)) {}

@@ -8,6 +8,7 @@
 
 #include "base/counter.h"
 #include "dataplane/flow_log.h"
+#include "dataplane/flow_page.h"
 #include "dataplane/rx_stage.h"
 #include "dataplane/stage.h"
 #include "dataplane/tool_outlet.h"
@@ -73,6 +74,9 @@ class SelectStage : public Stage {
     const FlowCounters& flow_counters() const { return flow_counters_; }
     const flow::BlockStore& store() const { return store_; }
     const flow::FlowTable& flows() const { return flows_; }
+
+    /// Fills the page, but for `done`. Its own thread, between two turns.
+    void copy_flows(FlowPage& page) const noexcept;
 
   private:
     bool adopt_policy();

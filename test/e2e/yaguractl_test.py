@@ -52,6 +52,7 @@ class Commands(YaguractlTest):
             ("stats",): ["network port", "received", "in ", "t0 ", "t1 ", "lost 0"],
             ("ports",): ["network  loop:flows=100,size=128", "tool "],
             ("tools",): ["t0 ", "g (balance)"],
+            ("flows",): ["tcp ", ":80", "established", "t0"],
             ("rules",): ["forward to g t0", "tcp port 80, 2 patterns", "drop"],
             ("methods",): ["rules.load ", "operator ", "[config]"],
             ("config",): ['"filter": "tcp port 80"'],

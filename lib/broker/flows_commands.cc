@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Methods of the control socket: flows.
+#include <arpa/inet.h>
+
+#include "broker/control_plane.h"
+#include "broker/flow_name.h"
+#include "broker/paging.h"
+
+namespace yagura::broker {
+namespace {
+
+using control::Answer;
+using control::Arguments;
+using control::Call;
+using control::ParameterType;
+using control::Role;
+using control::RpcCode;
+using control::RpcError;
+
+constexpr std::uint64_t kMaxWord = 64;
+
+std::optional<dataplane::FlowFilter::Host> host_of(const std::string& text) {
+    dataplane::FlowFilter::Host host{};
+    if (inet_pton(AF_INET, text.c_str(), host.address.data()) == 1) {
+        host.ip_version = 4;
+        return host;
+    }
+    host.address = {};
+    if (inet_pton(AF_INET6, text.c_str(), host.address.data()) == 1) {
+        host.ip_version = 6;
+        return host;
+    }
+    return std::nullopt;
+}
+
+Answer list_flows(ControlPlane& plane, const Arguments& arguments, Call& call) {
+    FlowLister::Question question{.limit = arguments.number("limit").value_or(kUsualPage)};
+    question.cursor = arguments.number("cursor").value_or(0);
+    if (const std::string* text = arguments.text("host")) {
+        question.filter.host = host_of(*text);
+        if (!question.filter.host) {
+            return RpcError{.code = RpcCode::kInvalidParams,
+                            .message = "host is an address: 10.0.0.1, 2001:db8::1",
+                            .field = "params/host"};
+        }
+    }
+    if (const std::string* text = arguments.text("protocol")) {
+        question.filter.protocol = protocol_number(*text);
+        if (!question.filter.protocol) {
+            return RpcError{.code = RpcCode::kInvalidParams,
+                            .message = "protocol is a name or a number: tcp, udp, icmp, 47",
+                            .field = "params/protocol"};
+        }
+    }
+    if (const auto port = arguments.number("port")) question.filter.port = static_cast<std::uint16_t>(*port);
+    if (!plane.flows().has_room()) return control::busy();
+    const auto ticket = call.defer();
+    if (!ticket) return control::busy();
+    question.done = [&plane, ticket = *ticket](const control::Outcome& outcome) {
+        plane.server()->answer(ticket, outcome);
+    };
+    plane.flows().ask(std::move(question));
+    return control::Later{};
+}
+
+}  // namespace
+
+void add_flows_commands(control::CommandTable& table, ControlPlane& plane) {
+    std::vector<control::Parameter> parameters = page_parameters();
+    parameters.push_back({.name = "host",
+                          .type = ParameterType::kText,
+                          .help = "only flows of which one end has this address",
+                          .high = kMaxWord});
+    parameters.push_back({.name = "port",
+                          .type = ParameterType::kNumber,
+                          .help = "only flows of which one end has this port",
+                          .high = UINT16_MAX});
+    parameters.push_back({.name = "protocol",
+                          .type = ParameterType::kText,
+                          .help = "only flows of this protocol: tcp, udp, or its number",
+                          .high = kMaxWord});
+    table.add({.name = "flows.list",
+               .help = "The flows in the tables, their state, and the tools that get them",
+               .right = Role::kViewer,
+               .parameters = std::move(parameters),
+               .handler = [&plane](const Arguments& arguments, Call& call) -> Answer {
+                   return list_flows(plane, arguments, call);
+               }});
+}
+
+}  // namespace yagura::broker

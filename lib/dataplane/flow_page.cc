@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "dataplane/flow_page.h"
+
+#include <algorithm>
+
+#include "dataplane/select_stage.h"
+
+namespace yagura::dataplane {
+
+bool FlowFilter::matches(const net::FlowKey& key) const noexcept {
+    if (protocol && key.proto != *protocol) return false;
+    if (port && key.sport != *port && key.dport != *port) return false;
+    return !host ||
+           (key.ip_version == host->ip_version && (key.src == host->address || key.dst == host->address));
+}
+
+void SelectStage::copy_flows(FlowPage& page) const noexcept {
+    const std::uint32_t indices = flows_.indices();
+    const std::uint32_t end =
+        std::min(indices, page.begin + std::min(FlowPage::kLooks, UINT32_MAX - page.begin));
+    std::uint32_t index = page.begin;
+    page.count = 0;
+    for (; index < end && page.count < page.wanted; ++index) {
+        const flow::FlowEntry& entry = flows_.entry(index);
+        if (!entry.used || !page.filter.matches(entry.key)) continue;
+        const bool current = entry.epoch == selector_->epoch();
+        page.samples[page.count++] = {.key = entry.key,
+                                      .tools = current ? selector_->flow_tools(entry) : 0,
+                                      .state = static_cast<flow::TcpState>(entry.tcp_state),
+                                      .answered = entry.answered != 0,
+                                      .decided = current && entry.decided != 0,
+                                      .current = current};
+    }
+    page.next = index;
+    page.at_end = index >= indices;
+}
+
+}  // namespace yagura::dataplane
