@@ -132,10 +132,11 @@ ExitStatus run(const RunOptions& options) {
     LiveEnvironment environment;
     auto ports = std::make_unique<Ports>();
     RefusalLog audit;
-    LiveRun run{.program_version = options.version,
-                .config_path = options.config,
-                .config = loaded.config,
-                .plan = *planned};
+    LiveRun run;
+    run.program_version = options.version;
+    run.config_path = options.config;
+    run.config = loaded.config;
+    run.plan = *planned;
     ControlPlane plane(run);
     if (auto opened = plane.open(options.control, audit); !opened) {
         return fail(ExitStatus::kUsage, opened.error().message);

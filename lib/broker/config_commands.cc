@@ -31,14 +31,14 @@ bool continues_character(char c) {
     return (static_cast<unsigned char>(c) & 0xc0) == 0x80;
 }
 
-Answer config_piece(const LiveRun& run, const Arguments& arguments) {
+Answer config_piece(LiveRun& run, const Arguments& arguments) {
     const auto version = arguments.number("version");
     if (version && *version != run.version) {
         return RpcError{.code = RpcCode::kConflict,
                         .message = fmt::format("version {} is in effect by now: begin anew", run.version),
                         .field = "params/version"};
     }
-    const std::string text = rules::canonical_json(run.config);
+    const std::string& text = run.canonical();
     const std::size_t begin = std::min<std::size_t>(arguments.number("cursor").value_or(0), text.size());
     if (begin < text.size() && continues_character(text[begin])) {
         return RpcError{.code = RpcCode::kInvalidParams,
@@ -117,11 +117,11 @@ void add_config_commands(control::CommandTable& table, ControlPlane& plane) {
                .parameters = {},
                .handler = [&plane](const Arguments&, Call& call) -> Answer {
                    return plane.later(call, [&plane](const Reloader::Done& done) {
-                       const LiveRun& run = plane.run();
-                       plane.worker().submit([done, file = run.config_path, version = run.version,
-                                              text = rules::canonical_json(run.config)] {
-                           return [done, outcome = save(file, version, text)] { done(outcome); };
-                       });
+                       LiveRun& run = plane.run();
+                       plane.worker().submit(
+                           [done, file = run.config_path, version = run.version, text = run.canonical()] {
+                               return [done, outcome = save(file, version, text)] { done(outcome); };
+                           });
                    });
                }});
 }

@@ -122,7 +122,7 @@ void ControlPlane::serve(milliseconds wait) {
     worker_->deliver();
     flows_.go_on();
     const auto now = Health::Clock::now();
-    if (health_.due(now)) health_.look(run_.pipeline->stats(), now);
+    if (health_.due(now)) health_.look(run_.stats(), now);
 }
 
 void ControlPlane::stop() {

@@ -79,6 +79,6 @@ void add_rules_commands(control::CommandTable& table, ControlPlane& plane);
 void add_config_commands(control::CommandTable& table, ControlPlane& plane);
 
 /// The update that subscribers of stats get, and stats.get answers.
-control::Json live_stats(const LiveRun& run);
+control::Json live_stats(LiveRun& run);
 
 }  // namespace yagura::broker

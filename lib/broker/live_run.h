@@ -14,7 +14,8 @@
 namespace yagura::broker {
 
 /// What a live run is and does, for those who look at it and change it. The control thread's.
-struct LiveRun {
+class LiveRun {
+  public:
     std::string program_version;
     std::string config_path;
     rules::Config config;       ///< in effect
@@ -27,10 +28,22 @@ struct LiveRun {
     bool stop_wanted = false;                       ///< somebody asked for the end
     bool draining = false;
 
+    /// The counters, as of some milliseconds ago at most: however many ask, they are summed up now and then.
+    const dataplane::Stats& stats();
+    /// The canonical form of the configuration in effect; made once for each version.
+    const std::string& canonical();
+
     std::chrono::milliseconds uptime() const {
         return std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::steady_clock::now() -
                                                                      started_steady);
     }
+
+  private:
+    dataplane::Stats stats_;
+    std::uint64_t stats_version_ = 0;
+    std::chrono::steady_clock::time_point stats_time_;
+    std::string canonical_;
+    std::uint64_t canonical_version_ = 0;
 };
 
 }  // namespace yagura::broker

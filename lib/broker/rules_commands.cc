@@ -34,8 +34,8 @@ Json rule_entry(const rules::Rule& rule, const rules::Config& config) {
     return entry;
 }
 
-Json rules_page(const LiveRun& run, const Arguments& arguments) {
-    const dataplane::Stats stats = run.pipeline->stats();
+Json rules_page(LiveRun& run, const Arguments& arguments) {
+    const dataplane::Stats& stats = run.stats();
     const Page page = page_of(arguments, run.config.rules.size());
     Json list = Json::array();
     for (std::size_t i = page.begin; i < page.end; ++i) {

@@ -39,8 +39,8 @@ Json groups_of(const rules::Config& config, base::ToolId tool) {
     return groups;
 }
 
-Json ports_page(const LiveRun& run, const Arguments& arguments) {
-    const dataplane::Stats stats = run.pipeline->stats();
+Json ports_page(LiveRun& run, const Arguments& arguments) {
+    const dataplane::Stats& stats = run.stats();
     const Page page = page_of(arguments, run.config.ports.size());
     std::size_t network = 0;
     Json list = Json::array();
@@ -57,8 +57,8 @@ Json ports_page(const LiveRun& run, const Arguments& arguments) {
     return {{"ports", std::move(list)}, {"next", page.next()}};
 }
 
-Json tools(const LiveRun& run) {
-    const dataplane::Stats stats = run.pipeline->stats();
+Json tools(LiveRun& run) {
+    const dataplane::Stats& stats = run.stats();
     const auto ports = run.config.tool_ports();
     Json list = Json::array();
     for (std::size_t i = 0; i < ports.size(); ++i) {
@@ -72,8 +72,8 @@ Json tools(const LiveRun& run) {
 
 }  // namespace
 
-Json live_stats(const LiveRun& run) {
-    const dataplane::Stats stats = run.pipeline->stats();
+Json live_stats(LiveRun& run) {
+    const dataplane::Stats& stats = run.stats();
     Json json{{"uptime_ms", run.uptime().count()}, {"config_version", run.version}, {"lost", stats.lost()}};
     json["ports"] = Json::object();
     const auto ports = run.config.network_ports();

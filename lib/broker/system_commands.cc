@@ -48,8 +48,8 @@ Json info(ControlPlane& plane, const Call& call) {
     return json;
 }
 
-Json health(const ControlPlane& plane, const LiveRun& run) {
-    const dataplane::Stats stats = run.pipeline->stats();
+Json health(const ControlPlane& plane, LiveRun& run) {
+    const dataplane::Stats& stats = run.stats();
     const std::uint64_t lost_lately = plane.health().lost_lately(stats);
     const std::vector<unsigned>& stalled = plane.health().stalled();
     Json reasons = Json::array();

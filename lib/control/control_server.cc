@@ -29,6 +29,9 @@ constexpr std::size_t kEventsAtOnce = 64;
 constexpr unsigned kAcceptedAtOnce = 32;
 constexpr unsigned kServedAtOnce = 64;  ///< clients
 constexpr unsigned kLinesAtOnce = 8;    ///< of a client
+/// After so long the sockets are looked at again, and others come first.
+constexpr auto kServedFor = milliseconds(4);
+constexpr auto kLinesFor = std::chrono::microseconds(500);  ///< of a client
 /// Connections that are kept for root, so that a crowd cannot lock him out.
 constexpr std::size_t kForRoot = 8;
 constexpr auto kNoDescriptorPause = milliseconds(200);
@@ -263,6 +266,7 @@ void ControlServer::enqueue(Client& client) {
 }
 
 void ControlServer::serve_queue() {
+    const auto until = Client::Clock::now() + kServedFor;
     for (std::size_t n = std::min<std::size_t>(queue_.size(), kServedAtOnce); n > 0; --n) {
         const std::uint64_t id = queue_.front();
         queue_.pop_front();
@@ -270,10 +274,12 @@ void ControlServer::serve_queue() {
         if (found == clients_.end()) continue;
         found->second->queued = false;
         serve(*found->second);
+        if (Client::Clock::now() >= until) return;
     }
 }
 
 void ControlServer::serve(Client& client) {
+    const auto until = Client::Clock::now() + kLinesFor;
     for (unsigned i = 0; i < kLinesAtOnce && !client.closing && !client.is_slow(); ++i) {
         if (client.lines().too_long()) {
             client.say(error_line("null", {.code = RpcCode::kTooLarge,
@@ -284,6 +290,7 @@ void ControlServer::serve(Client& client) {
         const auto line = client.lines().next();
         if (!line) break;
         serve_line(client, *line);
+        if (Client::Clock::now() >= until) break;
     }
     settle(client);
 }
@@ -339,6 +346,7 @@ Outcome ControlServer::refuse_or_run(Client& client, const Request& request, Aud
     event.allowed = true;
     if (auto fault = check_parameters(command, request.params)) return *std::move(fault);
     CallOf call(*this, client, request, event);
+    const std::uint64_t first_ticket = next_ticket_;
     try {
         Answer answer = command.handler(Arguments(request.params), call);
         if (auto* json = std::get_if<Json>(&answer)) return std::move(*json);
@@ -346,6 +354,10 @@ Outcome ControlServer::refuse_or_run(Client& client, const Request& request, Aud
         later = true;
         return Json();
     } catch (const std::exception& error) {
+        // What was deferred is answered by this.
+        for (std::uint64_t ticket = first_ticket; ticket < next_ticket_; ++ticket) {
+            client.waiting -= static_cast<unsigned>(deferred_.erase(ticket));
+        }
         return RpcError{.code = RpcCode::kInternal, .message = fmt::format("not done: {}", error.what())};
     }
 }

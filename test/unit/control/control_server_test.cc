@@ -100,6 +100,10 @@ struct Fixture {
             tickets.push_back(*ticket);
             return Later{};
         });
+        add("test.later_not", Role::kViewer, [](const Arguments&, Call& call) -> Answer {
+            call.defer();
+            throw std::runtime_error("broken");
+        });
         add("test.subscribe", Role::kViewer, [](const Arguments&, Call& call) -> Answer {
             call.subscribe(milliseconds(1));
             return Json::object();
@@ -160,7 +164,7 @@ TEST_CASE("requests are answered, and each is in the audit log") {
     CHECK(fixture.ask(client, request("test.echo", R"({"size": "1"})"))["error"]["data"]["field"] ==
           "params/size");
     CHECK(fixture.ask(client, "nonsense")["error"]["code"] == -32700);
-    CHECK(fixture.ask(client, request("rpc.methods"))["result"]["methods"].size() == 7);
+    CHECK(fixture.ask(client, request("rpc.methods"))["result"]["methods"].size() == 8);
 
     struct Row {
         const char* action;
@@ -373,6 +377,16 @@ TEST_CASE("answers that come later reach their client, or nobody") {
     fixture.server->answer(Ticket{12345}, Json::object());
     CHECK(fixture.audit.events.size() == recorded + 1);
     CHECK(fixture.audit.events.back().outcome == "ok");
+    CHECK(fixture.server->all_sent());
+}
+
+TEST_CASE("a call that fails after it was deferred is answered once, and leaves nothing") {
+    Fixture fixture;
+    fixture.open();
+    Connection client(fixture.path);
+    for (int i = 0; i < 5; ++i) {
+        CHECK(fixture.ask(client, request("test.later_not"))["error"]["code"] == -32603);
+    }
     CHECK(fixture.server->all_sent());
 }
 
