@@ -37,7 +37,8 @@ int main(int argc, char** argv) {
         ->capture_default_str();
     app.add_flag("--json", options.json, "Print what yagura answers as JSON");
     app.footer(
-        "Exit status: 0 all went well; 1 yagura answered with an error, or faults were found; 2 wrong usage;\n"
+        "Exit status: 0 all went well; 1 yagura answered with an error, or faults were found; 2 wrong "
+        "usage;\n"
         "3 no yagura answers there.");
 
     // A subcommand is a line here, and a pair of files.

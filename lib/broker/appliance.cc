@@ -6,7 +6,6 @@
 #include <time.h>
 
 #include <chrono>
-#include <ctime>
 #include <memory>
 #include <vector>
 
@@ -54,33 +53,6 @@ void give_capabilities_away(const doctor::Task& task) {
     }
     fmt::print(stderr, "yagura run: capabilities kept: {}\n", capability_names(keep & had));
 }
-
-/// What is refused goes to stderr, some lines a second: not more than a person reads, or a log should bear.
-class RefusalLog : public control::AuditSink {
-  public:
-    void record(const control::AuditEvent& event) override {
-        if (event.allowed) return;
-        const std::time_t now = std::time(nullptr);
-        if (now != second_) {
-            if (left_out_ != 0) fmt::print(stderr, "yagura run: control: {} more were refused\n", left_out_);
-            second_ = now;
-            told_ = left_out_ = 0;
-        }
-        if (told_ == kPerSecond) {
-            ++left_out_;
-            return;
-        }
-        ++told_;
-        fmt::print(stderr, "yagura run: control: uid {}, pid {} ({}): {} {}: {}\n", event.uid, event.pid,
-                   event.program, event.action, event.object, event.outcome);
-    }
-
-  private:
-    static constexpr unsigned kPerSecond = 5;
-    std::time_t second_ = 0;
-    unsigned told_ = 0;
-    unsigned left_out_ = 0;
-};
 
 void wait_for_end(LiveRun& run, ControlPlane& plane, Ports& ports, const RunOptions& options) {
     using Clock = std::chrono::steady_clock;
@@ -131,14 +103,13 @@ ExitStatus run(const RunOptions& options) {
     // In the order in which they may go, the last first.
     LiveEnvironment environment;
     auto ports = std::make_unique<Ports>();
-    RefusalLog audit;
     LiveRun run;
     run.program_version = options.version;
     run.config_path = options.config;
     run.config = loaded.config;
     run.plan = *planned;
     ControlPlane plane(run);
-    if (auto opened = plane.open(options.control, audit); !opened) {
+    if (auto opened = plane.open(options.control); !opened) {
         return fail(ExitStatus::kUsage, opened.error().message);
     }
     auto started_environment = start_live(run.config, run.plan, cpus);

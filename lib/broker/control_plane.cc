@@ -34,6 +34,7 @@ ControlPlane::ControlPlane(LiveRun& run) : run_(run), flows_(run) {
     add_flows_commands(table_, *this);
     add_rules_commands(table_, *this);
     add_config_commands(table_, *this);
+    add_audit_commands(table_, *this);
 }
 
 ControlPlane::~ControlPlane() = default;
@@ -69,8 +70,7 @@ base::Result<void> ControlPlane::disable_features() {
     return {};
 }
 
-base::Result<void> ControlPlane::open(const std::string& path, control::AuditSink& audit) {
-    audit_ = &audit;
+base::Result<void> ControlPlane::open(const std::string& path) {
     if (auto disabled = disable_features(); !disabled) return disabled;
     if (!run_.config.control && path.empty()) return {};
     const rules::Control wanted = run_.config.control.value_or(rules::Control{});
@@ -80,8 +80,9 @@ base::Result<void> ControlPlane::open(const std::string& path, control::AuditSin
     if (!socket) return socket.error();
     const control::ServerLimits limits{.connections_per_user = wanted.max_connections_per_user};
     allow_descriptors(limits.connections + kOtherDescriptors);
-    auto server = control::ControlServer::open(std::move(*socket), table_, roles_, audit, limits);
+    auto server = control::ControlServer::open(std::move(*socket), table_, roles_, audit_, limits);
     if (!server) return server.error();
+    if (auto opened = audit_.open(run_.config.audit); !opened) return opened;
     server_ = std::move(*server);
     server_->publish("stats", [this] { return live_stats(run_); });
     return {};
@@ -122,7 +123,10 @@ void ControlPlane::serve(milliseconds wait) {
     worker_->deliver();
     flows_.go_on();
     const auto now = Health::Clock::now();
-    if (health_.due(now)) health_.look(run_.stats(), now);
+    if (health_.due(now)) {
+        health_.look(run_.stats(), now);
+        audit_.tick();
+    }
 }
 
 void ControlPlane::stop() {
@@ -144,10 +148,11 @@ void ControlPlane::reload() {
     const auto tell = [this, event](const std::string& outcome) {
         control::AuditEvent told = event;
         told.outcome = outcome;
-        audit_->record(told);
+        audit_.record(told);
         fmt::print(stderr, "yagura run: SIGHUP: {}\n", outcome);
     };
     if (!event.allowed) return tell("rules.load is switched off (disabled_features)");
+    if (!audit_.may_act()) return tell("nothing is changed while the audit log cannot be written");
     if (!worker_->has_room()) return tell("too many changes wait");
     reloader_->load(std::nullopt, [tell](const control::Outcome& outcome) {
         if (const auto* error = std::get_if<control::RpcError>(&outcome)) return tell(error->message);

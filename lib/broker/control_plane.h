@@ -8,12 +8,12 @@
 #include <vector>
 
 #include "base/result.h"
+#include "broker/audit_trail.h"
 #include "broker/flow_lister.h"
 #include "broker/health.h"
 #include "broker/live_run.h"
 #include "broker/reload.h"
 #include "broker/worker.h"
-#include "control/audit.h"
 #include "control/command_table.h"
 #include "control/control_server.h"
 #include "control/roles.h"
@@ -31,8 +31,9 @@ class ControlPlane {
 
     /// Takes roles, features and socket as the run's configuration says; before DPDK's environment is there,
     /// so that nothing has begun when they are wrong. Who connects waits until serve(). `socket`: its path,
-    /// whatever the configuration says; empty: as it says.
-    base::Result<void> open(const std::string& socket, control::AuditSink& audit);
+    /// whatever the configuration says; empty: as it says. With a socket there is an audit log, unless the
+    /// configuration does without.
+    base::Result<void> open(const std::string& socket);
     /// ", control socket PATH", or nothing.
     std::string describe() const;
     /// Starts the worker; needs DPDK's environment. Then the run's pipeline must be there.
@@ -54,6 +55,7 @@ class ControlPlane {
     Reloader& reloader() { return *reloader_; }
     Worker& worker() { return *worker_; }
     FlowLister& flows() { return flows_; }
+    const AuditTrail& audit() const { return audit_; }
     control::ControlServer* server() { return server_.get(); }  ///< null when there is none
 
   private:
@@ -63,12 +65,12 @@ class ControlPlane {
     LiveRun& run_;
     Health health_;
     FlowLister flows_;
+    AuditTrail audit_;
     control::Roles roles_;
     control::CommandTable table_;
     std::unique_ptr<control::ControlServer> server_;
     std::unique_ptr<Worker> worker_;  ///< it wakes the server: it goes first
     std::unique_ptr<Reloader> reloader_;
-    control::AuditSink* audit_ = nullptr;
 };
 
 /// Methods, by family. The plane outlives the table.
@@ -77,6 +79,7 @@ void add_stats_commands(control::CommandTable& table, ControlPlane& plane);
 void add_flows_commands(control::CommandTable& table, ControlPlane& plane);
 void add_rules_commands(control::CommandTable& table, ControlPlane& plane);
 void add_config_commands(control::CommandTable& table, ControlPlane& plane);
+void add_audit_commands(control::CommandTable& table, ControlPlane& plane);
 
 /// The update that subscribers of stats get, and stats.get answers.
 control::Json live_stats(LiveRun& run);

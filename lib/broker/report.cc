@@ -62,12 +62,9 @@ Json to_json(const base::Count& count) {
 }
 
 Json port_json(const dataplane::PortStats& port) {
-    return {{"received", to_json(port.received)},
-            {"missed", port.missed},
-            {"forwarded", to_json(port.forwarded)},
-            {"dropped", drops_json(port)},
-            {"held", to_json(port.held)},
-            {"in_flight", to_json(port.in_flight)}};
+    return {{"received", to_json(port.received)},   {"missed", port.missed},
+            {"forwarded", to_json(port.forwarded)}, {"dropped", drops_json(port)},
+            {"held", to_json(port.held)},           {"in_flight", to_json(port.in_flight)}};
 }
 
 Json tool_json(const dataplane::ToolStats& tool) {

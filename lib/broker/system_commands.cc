@@ -60,14 +60,32 @@ Json health(const ControlPlane& plane, LiveRun& run) {
                                       lost_lately, Health::kMemory.count()));
     }
     if (run.draining) reasons.push_back("it is ending: nothing is received any more");
+    Json audit;
+    bool audit_fails = false;
+    if (const control::AuditLog* log = plane.audit().log()) {
+        const control::AuditHealth of_log = log->health();
+        audit_fails = of_log.failing || of_log.lost != 0;
+        if (audit_fails) {
+            reasons.push_back(
+                fmt::format("the audit log has lost {} records: {}", of_log.lost, of_log.failure));
+        }
+        audit = {{"records", of_log.records},
+                 {"lost", of_log.lost},
+                 {"heads", of_log.heads},
+                 {"heads_failed", of_log.heads_failed},
+                 {"heads_unsent", of_log.heads_unsent},
+                 {"first_key_here", of_log.first_key_here}};
+    }
     return {{"status", !stalled.empty()   ? "stalled"
                        : run.draining     ? "ending"
                        : lost_lately != 0 ? "losing"
+                       : audit_fails      ? "unaudited"
                                           : "ok"},
             {"reasons", std::move(reasons)},
             {"uptime_ms", run.uptime().count()},
             {"lost", stats.lost()},
-            {"lost_lately", lost_lately}};
+            {"lost_lately", lost_lately},
+            {"audit", std::move(audit)}};
 }
 
 }  // namespace
@@ -80,7 +98,7 @@ void add_system_commands(control::CommandTable& table, ControlPlane& plane) {
                .handler = [&plane](const Arguments&, Call& call) -> Answer { return info(plane, call); }});
     table.add(
         {.name = "system.health",
-         .help = "Whether all is well: ok, losing, stalled or ending, and why",
+         .help = "Whether all is well: ok, losing, unaudited, stalled or ending, and why",
          .right = Role::kViewer,
          .parameters = {},
          .handler = [&plane](const Arguments&, Call&) -> Answer { return health(plane, plane.run()); }});

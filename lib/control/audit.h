@@ -24,6 +24,8 @@ class AuditSink {
   public:
     virtual ~AuditSink() = default;
     virtual void record(const AuditEvent& event) = 0;
+    /// To be asked before anything is changed: false when that could not be recorded, and must be refused.
+    virtual bool may_act() { return true; }
 };
 
 }  // namespace yagura::control

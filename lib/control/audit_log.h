@@ -51,9 +51,8 @@ class AuditLog final : public AuditSink {
 
     /// What cannot be written is counted, and said in the log as soon as it can be written again.
     void record(const AuditEvent& event) override;
-    /// To be asked before anything is changed: false if it must be refused, because its record could not be
-    /// written. Always true where the configuration says "go_on".
-    bool may_act();
+    /// Always true where the configuration says "go_on".
+    bool may_act() override;
     /// Writes a head when one is due; to be called about once a second.
     void tick();
 

@@ -343,6 +343,13 @@ Outcome ControlServer::refuse_or_run(Client& client, const Request& request, Aud
                                                command.name),
                         .field = "method"};
     }
+    if (command.right != Role::kViewer && !audit_.may_act()) {
+        return RpcError{.code = RpcCode::kConflict,
+                        .message =
+                            "nothing is changed while the audit log cannot be written "
+                            "(audit.on_failure of the configuration); system.health says why",
+                        .field = "method"};
+    }
     event.allowed = true;
     if (auto fault = check_parameters(command, request.params)) return *std::move(fault);
     CallOf call(*this, client, request, event);

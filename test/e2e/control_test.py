@@ -92,9 +92,14 @@ class ControlTest(yagura_e2e.TestCase):
                  "t0": {"role": "tool", "device": "loop:"}, "t1": {"role": "tool", "device": "loop:"}}
         value = {"ports": ports, "tool_groups": {"g": {"members": ["t0", "t1"], "mode": "balance"}},
                  "rules": rules or [{"id": 1, "filter": "tcp", "forward": ["g"]}],
-                 "control": {"socket": str(self.folder / "control.sock"), "roles": {"admin": {"users": [str(os.getuid())]}}}}
+                 "control": {"socket": str(self.folder / "control.sock"), "roles": {"admin": {"users": [str(os.getuid())]}}},
+                 "audit": self.audit_settings("audit")}
         value.update(more)
         return value
+
+    def audit_settings(self, name):
+        return {"file": str(self.folder / f"{name}.jsonl"), "key": str(self.folder / f"{name}.key"),
+                "head": {"file": str(self.folder / f"{name}.head")}}
 
     def start(self, config=None, *options, plan=ONE_LCORE):
         """Starts yagura on it and waits until it runs. stderr goes to a file."""
@@ -507,7 +512,8 @@ class Start(ControlTest):
 
     def test_two_run_side_by_side(self):
         self.start()
-        other = self.configuration(control={"socket": str(self.folder / "other.sock"), "roles": {"admin": {"users": [str(os.getuid())]}}})
+        other = self.configuration(control={"socket": str(self.folder / "other.sock"), "roles": {"admin": {"users": [str(os.getuid())]}}},
+                                   audit=self.audit_settings("other"))
         first = self.process
         self.start(other)
         with Connection(self.folder / "control.sock") as one, Connection(self.folder / "other.sock") as two:

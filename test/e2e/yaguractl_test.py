@@ -41,6 +41,48 @@ class YaguractlTest(control_test.ControlTest):
         return process.stdout
 
 
+class Audit(YaguractlTest):
+    def test_what_was_done_is_in_the_audit_log(self):
+        self.start()
+        audit = self.configuration()["audit"]
+        log, key, head = Path(audit["file"]), Path(audit["key"] + ".first"), Path(audit["head"]["file"])
+        self.ctl_well("rules", "load", self.config_path)
+        self.assertEqual(self.ctl("call", "no.such").returncode, REFUSED)
+        client = self.connect()
+        page = client.result("audit.tail", count=3)
+        self.assertEqual(len(page["records"]), 3)
+        older = client.result("audit.tail", count=100, before=page["before"])
+        records = older["records"][::-1] + page["records"][::-1]
+        self.assertIsNone(older["before"])
+        self.assertEqual([record["seq"] for record in records], list(range(1, len(records) + 1)))
+        done = [(record["action"], record["allowed"], record["outcome"]) for record in records]
+        self.assertEqual(done[0][0], "audit.start")
+        self.assertIn(("rules.load", True, "ok"), done)
+        self.assertTrue(any(action == "no.such" and not allowed for action, allowed, _ in done), done)
+        self.assertEqual({record["uid"] for record in records}, {os.getuid()})
+        health = client.result("system.health")["audit"]
+        self.assertEqual((health["lost"], health["heads_failed"], health["first_key_here"]), (0, 0, True))
+        self.end_well()
+        sound = ctl("audit", "verify", "--key", key, "--head", head, log)
+        self.assertEqual(sound.returncode, OK, sound.stdout + sound.stderr)
+        lines = log.read_bytes()
+        at = lines.index(b'"rules.load"') + 3
+        log.write_bytes(lines[:at] + bytes([lines[at] ^ 1]) + lines[at + 1:])
+        broken = ctl("audit", "verify", "--key", key, "--head", head, log)
+        self.assertEqual(broken.returncode, 1, broken.stdout + broken.stderr)
+        self.assertIn("audit.jsonl:", broken.stdout + broken.stderr)
+
+    def test_without_a_log_or_with_none_that_can_be_written(self):
+        self.start(self.configuration(audit={"enabled": False}))
+        self.assertIn("no audit log", self.connect().error("audit.tail")["message"])
+        self.assertIsNone(self.connect().result("system.health")["audit"])
+        self.end_well()
+        config = self.write_config(self.configuration(audit={"file": "/proc/no/audit.jsonl"}), "wrong.json")
+        process = yagura_e2e.run_yagura("run", "--config", config, *control_test.ONE_LCORE)
+        self.assertEqual(process.returncode, USAGE, process.stderr)
+        self.assertIn('"audit": {"enabled": false}', process.stderr)
+
+
 class Commands(YaguractlTest):
     def test_what_a_person_sees(self):
         rules = [{"id": 1, "name": "web", "filter": "tcp port 80", "payload": ["x", "y"], "forward": ["g", "t0"]},
