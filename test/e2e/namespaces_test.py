@@ -88,10 +88,18 @@ class NamespaceTest(yagura_e2e.TestCase):
         return tcpdump
 
     def stop_tcpdump(self, tcpdump):
-        """What it captured, when nothing more has come for a while."""
-        size = -1
-        while size != (size := self.captured.stat().st_size):
-            time.sleep(1.5)  # tcpdump looks once a second, or when its buffer fills
+        """What it captured, when it has written all that its kernel has for it."""
+        counts = re.compile(r"(\d+) packets? captured, (\d+) packets? received by filter, (\d+) packets? dropped")
+
+        def settled():
+            asked = len(counts.findall(tcpdump.stderr))
+            tcpdump.send(signal.SIGUSR1)
+            netns.wait_until(lambda: len(counts.findall(tcpdump.stderr)) > asked, what=tcpdump.describe)
+            *_, before, now = [None, *counts.findall(tcpdump.stderr)]
+            time.sleep(0.2)
+            return before == now and now[0] == now[1]
+
+        netns.wait_until(settled, what=tcpdump.describe)
         tcpdump.stop(signal.SIGINT)
         self.assertIn("\n0 packets dropped by kernel", tcpdump.stderr)
         return tcp_sessions.read(capture_files.parse_capture(self.captured.read_bytes()).records)
@@ -243,23 +251,23 @@ class PacketSocketTest(NamespaceTest):
         yagura.wait_for('port "ids": link down')
         self.talk(WEB).finish()
         net.box.ip("link", "set", "dev", "t", "up", "mtu", "65535")
-        yagura.wait_for('port "ids": link up, MTU 65535')
+        yagura.wait_for('port "ids": link up, MTU 65535', times=2)
         tcpdump = self.start_tcpdump()
         second = self.talk(WEB).finish()
         net.box.ip("link", "set", "dev", "a", "down")
         yagura.wait_for('port "lan": link down')
         net.box.ip("link", "set", "dev", "a", "up")
-        yagura.wait_for('port "lan": link up', 10)
+        yagura.wait_for('port "lan": link up', times=2)
         third = self.talk(WEB).finish()
         frames = self.stop_tcpdump(tcpdump)
-        self.assertTrue(frames.holds(second.data("client")), frames)
-        self.assertTrue(frames.holds(third.data("client")), frames)
         net.box.ip("link", "del", "dev", "t")
         yagura.wait_for('port "ids": the interface t that it was opened on is gone')
         self.talk(OTHER).finish()
         summary = self.stop(yagura, LOSS)
         self.assertGreater(summary.rows["tool_down"][0], 5)
         self.assertEqual(summary.lost, summary.rows["tool_down"][0], yagura.describe())
+        self.assertTrue(frames.holds(second.data("client")), f"{frames}\n{yagura.describe()}")
+        self.assertTrue(frames.holds(third.data("client")), f"{frames}\n{yagura.describe()}")
 
 
 class OtherDevicesTest(NamespaceTest):

@@ -158,13 +158,16 @@ class Program:
     def describe(self):
         return f"{' '.join(self.command)}\nstatus {self.process.poll()}\nstdout:\n{self.stdout}\nstderr:\n{self.stderr}"
 
-    def wait_for(self, text, seconds=READY_S):
-        """Until it has printed this."""
-        wait_until(lambda: text in self.stdout + self.stderr or self.process.poll() is not None, seconds,
+    def wait_for(self, text, seconds=READY_S, times=1):
+        """Until it has printed this so many times."""
+        def said():
+            return (self.stdout + self.stderr).count(text) >= times
+
+        wait_until(lambda: said() or self.process.poll() is not None, seconds,
                    lambda: f"never said {text!r}: {self.describe()}")
         if self.process.poll() is not None:
             self._finish()
-        if text not in self.stdout + self.stderr:
+        if not said():
             raise AssertionError(f"ended without saying {text!r}: {self.describe()}")
 
     def _finish(self):
