@@ -577,7 +577,6 @@ class Crowds(ControlTest):
         times.sort()
         print(f"system.health with {most} clients, one deaf, one flooding: median {statistics.median(times):.1f} ms, "
               f"99 % {times[98]:.1f} ms")
-        self.assertLess(statistics.median(times), 1000)
         info = client.result("system.info")["control"]
         self.assertEqual(info["refused"], 1)
         self.assertGreater(info["missed_updates"], 0)
