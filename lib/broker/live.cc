@@ -9,6 +9,7 @@
 
 #include "broker/eal.h"
 #include "broker/repeated_captures.h"
+#include "dataplane/pipeline.h"
 #include "drivers/ethdev/device_string.h"
 #include "drivers/ethdev/ethdev.h"
 #include "drivers/pcap/live_file.h"
@@ -43,7 +44,14 @@ LiveMemory live_memory(const rules::Config& config, std::size_t lcores, const Li
     });
     const std::uint32_t kept = static_cast<std::uint32_t>(lcores) * port::kPoolCachePerLcore +
                                static_cast<std::uint32_t>(writers) * pcap::LiveFileOptions{}.capacity;
-    LiveMemory memory{.packets = kPackets + kept + extra.packets, .released = kReleased + kept};
+    // A tool with a rate keeps its rings full when it is offered more. (The stages may have lcores of their
+    // own.)
+    const auto paced = std::ranges::count_if(
+        config.ports, [](const rules::Port& port) { return port.rate_bits_per_second.has_value(); });
+    const std::uint32_t waiting = static_cast<std::uint32_t>(paced) * static_cast<std::uint32_t>(lcores) *
+                                  dataplane::PipelineOptions{}.ring_size;
+    LiveMemory memory{.packets = kPackets + kept + waiting + extra.packets,
+                      .released = kReleased + kept + waiting};
     for (const rules::Port* port : config.network_ports()) memory.packets += packets_kept_by(port->device);
     memory.mib =
         port::pool_memory_mib(memory.packets) + port::pool_memory_mib(memory.released) + extra.memory_mib;

@@ -80,7 +80,12 @@ Json verdict(const Prepared& prepared) {
 control::Outcome bring_into_effect(LiveRun& run, Prepared& prepared) {
     Json answer{{"old_version", run.version}, {"new_version", run.version + 1}};
     const auto begin = Clock::now();
-    run.pipeline->swap_policy(std::move(prepared.policy));
+    try {
+        run.pipeline->swap_policy(std::move(prepared.policy));
+    } catch (const std::bad_alloc&) {
+        return control::RpcError{.code = control::RpcCode::kInternal,
+                                 .message = "no memory for the new policy; what runs is not concerned"};
+    }
     const double swap_ms = milliseconds_since(begin);
     run.config = std::move(prepared.loaded.config);
     ++run.version;
@@ -107,6 +112,7 @@ std::vector<rules::ConfigError> unchangeable(const rules::Config& running, const
     must_be(running.ports == wanted.ports, "/ports");
     must_be(running.inspect == wanted.inspect, "/inspect");
     must_be(running.control == wanted.control, "/control");
+    must_be(running.audit == wanted.audit, "/audit");
     must_be(running.disabled_features == wanted.disabled_features, "/disabled_features");
     return errors;
 }

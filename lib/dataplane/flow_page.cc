@@ -23,9 +23,10 @@ void SelectStage::copy_flows(FlowPage& page) const noexcept {
     for (; index < end && page.count < page.wanted; ++index) {
         const flow::FlowEntry& entry = flows_.entry(index);
         if (!entry.used || !page.filter.matches(entry.key)) continue;
-        const bool current = entry.epoch == selector_->epoch();
+        const select::Selector& selector = knower_of(entry);
+        const bool current = entry.epoch == selector.epoch();
         page.samples[page.count++] = {.key = entry.key,
-                                      .tools = current ? selector_->flow_tools(entry) : 0,
+                                      .tools = current ? selector.flow_tools(entry) : 0,
                                       .state = static_cast<flow::TcpState>(entry.tcp_state),
                                       .answered = entry.answered != 0,
                                       .decided = current && entry.decided != 0,

@@ -2,6 +2,7 @@
 #include "dataplane/pipeline.h"
 
 #include <fmt/format.h>
+#include <time.h>
 
 #include <algorithm>
 #include <chrono>
@@ -90,11 +91,12 @@ base::Result<void> Pipeline::make_stores() {
 }
 
 std::unique_ptr<select::Selector> Pipeline::make_selector(
-    std::size_t select, std::shared_ptr<const select::Succession> successors) const {
+    std::size_t select, std::shared_ptr<const select::PolicySnapshot> policy, std::uint32_t epoch,
+    std::shared_ptr<const select::Succession> successors) const {
     const std::size_t selects = tool_rings_.size();
     const rules::Inspect& inspect = options_.inspect;
     const select::Selector::Options options{
-        .epoch = epoch_,
+        .epoch = epoch,
         .inspect = {.stream_depth = inspect.stream_depth,
                     .reorder_bytes = static_cast<std::uint32_t>(inspect.reorder_bytes),
                     .stream_budget = inspect.stream_budget / selects,
@@ -102,7 +104,7 @@ std::unique_ptr<select::Selector> Pipeline::make_selector(
         .when_short = inspect.when_short,
         .trace = options_.flow_traces.empty() ? nullptr : options_.flow_traces[select],
         .successors = std::move(successors)};
-    return std::make_unique<select::Selector>(options_.policy, options, *stores_[select]);
+    return std::make_unique<select::Selector>(std::move(policy), options, *stores_[select]);
 }
 
 std::uint32_t Pipeline::flows_per_select() const {
@@ -133,7 +135,7 @@ void Pipeline::make_stages() {
     for (std::size_t i = 0; i < selects; ++i) {
         std::vector<PacketRing*> inputs;
         for (const auto& rings : select_rings_) inputs.push_back(rings[i].get());
-        selectors_.push_back(make_selector(i, nullptr));
+        selectors_.push_back(make_selector(i, options_.policy, epoch_, nullptr));
         const auto& timeouts = options_.inspect.timeouts;
         std::vector<const RxStage*> feeders;
         for (const auto& rx : rx_) feeders.push_back(rx.get());
@@ -235,16 +237,26 @@ void Pipeline::stop() {
 }
 
 void Pipeline::swap_policy(std::shared_ptr<const select::PolicySnapshot> policy) {
-    std::vector<std::unique_ptr<select::Selector>> fresh;
     // After 65 thousand policies a flow that was idle over all of them could be taken for one of the new
     // ones.
-    epoch_ = epoch_ == select::Selector::kMaxEpoch ? 1 : epoch_ + 1;
+    const std::uint32_t epoch = epoch_ == select::Selector::kMaxEpoch ? 1 : epoch_ + 1;
     const auto successors = select::succession(*options_.policy, *policy);
+    std::vector<std::unique_ptr<select::Selector>> fresh;
+    for (std::size_t i = 0; i < select_.size(); ++i)
+        fresh.push_back(make_selector(i, policy, epoch, successors));
+    // Two are alive at most: what is left of the one before ends first, some of it each turn.
+    while (running_ && !retire_policy()) {
+        for (const auto& select : select_) select->end_passing_soon();
+        const timespec pause{.tv_sec = 0, .tv_nsec = 100'000};
+        nanosleep(&pause, nullptr);
+    }
     options_.policy = std::move(policy);
-    for (std::size_t i = 0; i < select_.size(); ++i) fresh.push_back(make_selector(i, successors));
+    epoch_ = epoch;
     for (std::size_t i = 0; i < select_.size(); ++i) select_[i]->publish(fresh[i].get());
-    // A thread may have looked for a new one just before: it adopts it in its next turn, and still asks the
-    // one before the old one then to end what is open.
+    if (!running_) {
+        for (const auto& select : select_) select->adopt_now();
+    }
+    // A thread may have looked for a new one just before: it adopts it in its next turn.
     quiescent_->synchronize();
     quiescent_->synchronize();
     bury(old_selectors_);

@@ -30,6 +30,7 @@ struct PipelineOptions {
     rules::Inspect inspect;     ///< budgets of all select lcores together
     std::uint64_t hash_seed = 0;
     bool keep_details = true;   ///< of flows
+    std::uint32_t epoch = 1;    ///< of the first policy, up to select::Selector::kMaxEpoch: they come round
     bool clock_stages = false;  ///< fill ThreadStats::cycles, which costs some cycles a turn
     flow::FragmentLimits fragments;
     /// Packets that were held are released in mbufs of this pool, which nothing else may take from. Needed
@@ -60,8 +61,9 @@ class Pipeline {
     /// Replaces the policy, for the same ports and tools, without stopping traffic. Flows are decided anew at
     /// their next packet; what payload rules have brought into effect for them stays so under rules with the
     /// same condition. A flow whose payload is being inspected goes on under the old policy, for
-    /// SelectStage::kPassingNs at most; but not under the one before that. Returns when every thread goes by
-    /// the new policy. Counts by rule begin anew.
+    /// SelectStage::kPassingNs at most; but not under the one before that, which is waited for. Returns when
+    /// every thread goes by the new policy. Counts by rule begin anew. Throws std::bad_alloc, and nothing has
+    /// changed.
     void swap_policy(std::shared_ptr<const select::PolicySnapshot> policy);
     /// Frees the policy before the current one when nothing goes on under it any more. False: not yet.
     bool retire_policy();
@@ -75,19 +77,20 @@ class Pipeline {
     [[nodiscard]] bool ask_flows(std::size_t select, FlowPage& page);
 
   private:
-    explicit Pipeline(PipelineOptions options) : options_(std::move(options)) {}
+    explicit Pipeline(PipelineOptions options) : options_(std::move(options)), epoch_(options_.epoch) {}
     base::Result<void> make_rings();
     base::Result<void> make_stores();
     void make_stages();
     std::unique_ptr<select::Selector> make_selector(
-        std::size_t select, std::shared_ptr<const select::Succession> successors) const;
+        std::size_t select, std::shared_ptr<const select::PolicySnapshot> policy, std::uint32_t epoch,
+        std::shared_ptr<const select::Succession> successors) const;
     void bury(std::vector<std::unique_ptr<select::Selector>>& selectors);
     std::uint32_t flows_per_select() const;
     base::Result<void> make_threads();
 
     PipelineOptions options_;
     bool running_ = false;
-    std::uint32_t epoch_ = 1;                                             ///< of the selectors
+    std::uint32_t epoch_;                                                 ///< of the selectors
     std::vector<std::vector<std::unique_ptr<PacketRing>>> select_rings_;  ///< [rx stage][select stage]
     std::vector<std::vector<std::unique_ptr<PacketRing>>> tool_rings_;    ///< [select stage][tool]
     std::vector<std::unique_ptr<flow::BlockStore>> stores_;               ///< by select stage

@@ -94,6 +94,8 @@ base::Result<void> PollThread::start() {
         return base::Error{fmt::format("cannot start lcore {}: error {}", options_.lcore, -error)};
     }
     started_ = true;
+    // Whoever waits for quiescence counts on every thread being there.
+    while (!looping_.load(std::memory_order_acquire)) sched_yield();
     return {};
 }
 
@@ -108,6 +110,7 @@ void PollThread::stop() {
                     .argument = this};
     while (!post(message)) sched_yield();
     rte_eal_wait_lcore(options_.lcore);
+    looping_.store(false, std::memory_order_relaxed);
     started_ = false;
 }
 
@@ -133,6 +136,7 @@ void PollThread::loop() {
     rte_rcu_qsbr_thread_register(quiescent_.get(), options_.index);
     rte_rcu_qsbr_thread_online(quiescent_.get(), options_.index);
     running_ = true;
+    looping_.store(true, std::memory_order_release);
     ClocksOrNone clocks(cycles_);
     while (running_) {
         unsigned handled = 0;

@@ -87,6 +87,7 @@ class PollThread {
     std::unique_ptr<Ring<Message>> messages_;
     bool started_ = false;
     bool running_ = false;  ///< of the loop alone: a message ends it
+    std::atomic<bool> looping_{false};
     base::Counter busy_;
     base::Counter empty_;
     base::Counter packets_;

@@ -281,27 +281,28 @@ void SelectStage::select_one(rte_mbuf* packet, std::uint32_t candidate) {
     }
     match::PacketView view{
         .frame = {}, .wire_length = m.wire_length, .parsed = &m.parsed, .captured = captured};
-    if (flow != nullptr && passing_ != nullptr) [[unlikely]]
-        pass_on(*flow, found.index, m.flow_hash);
+    if (flow != nullptr) pass_on(*flow, found.index, m.flow_hash);
     select::Selector& selector = flow == nullptr ? *selector_ : selector_of(*flow);
     const bool open = selector.needs_bytes(flow);
     if (open || traced) view.frame = port::contiguous(packet, *buffer_);
     if (open && !selector.has_room()) [[unlikely]] {
         const std::uint32_t oldest = selector.oldest_inspected();
-        if (oldest != flow::FlowTable::kNone && oldest != found.index) end_inspection(oldest, End::kShort);
+        if (oldest != flow::FlowTable::kNone && oldest != found.index) let_go(oldest);
     }
 
     if (traced) [[unlikely]]
-        trace_packet(view, m, found.index);
+        trace_packet(selector, view, m, found.index);
     select::Verdict verdict = selector.select(view, m.flow_hash, flow, found.index);
     if (traced) [[unlikely]]
         options_.trace->selected(found.index, *flow, selector, verdict);
-    const Hold hold_outcome = verdict.hold ? hold(view, m, *flow, found.index, verdict) : Hold::kNotAsked;
+    const Hold hold_outcome =
+        verdict.hold ? hold(selector, view, m, *flow, found.index, verdict) : Hold::kNotAsked;
     const bool held = hold_outcome == Hold::kHeld;
     if (hold_outcome == Hold::kShort && selector.forwards_when_short()) [[unlikely]] {
         // It is the oldest itself.
         end_inspection(found.index, End::kShort);
-        verdict = {.tools = verdict.tools | knower_of(*flow).flow_tools(*flow)};
+        verdict = {.tools = verdict.tools | selector.flow_tools(*flow)};
+        pass_on(*flow, found.index, m.flow_hash);
         if (verdict.tools == 0) verdict.reason = select::DropReason::kHoldBudget;
     } else if (verdict.hold && !held) {
         const select::DropReason reason = selector.refuse_hold(*flow, view);
@@ -313,10 +314,10 @@ void SelectStage::select_one(rte_mbuf* packet, std::uint32_t candidate) {
                 {.kind = select::FlowEvent::Kind::kHoldFull, .packets = queue.packets, .bytes = queue.bytes});
         }
     }
-    if (verdict.resolve) resolve_held(found.index, verdict.closed);
+    if (verdict.resolve) resolve_held(selector, found.index, verdict.closed);
     if (verdict.closed) {
         selector.end_inspection(*flow);
-        if (&selector == passing_) pass_on(*flow, found.index, m.flow_hash);
+        pass_on(*flow, found.index, m.flow_hash);
     }
     if (traced) [[unlikely]]
         options_.trace->outcome(found.index, verdict, held);
@@ -346,10 +347,15 @@ void SelectStage::end_inspection(std::uint32_t index, End end) {
     selector.close(flow, end);
     if (flow.traced)
         options_.trace->note({.kind = select::FlowEvent::Kind::kDecided, .decided = reason_of(end)});
-    resolve_held(index, true);
+    resolve_held(selector, index, true);
     selector.end_inspection(flow);
-    if (&selector == passing_ && end != End::kFlow)
-        pass_on(flow, index, flow.key.symmetric_hash(options_.hash_seed));
+}
+
+/// For want of room; the flow goes on.
+void SelectStage::let_go(std::uint32_t index) {
+    end_inspection(index, End::kShort);
+    flow::FlowEntry& flow = flows_.entry(index);
+    pass_on(flow, index, flow.key.symmetric_hash(options_.hash_seed));
 }
 
 void SelectStage::end_flow(std::uint32_t index, select::FlowEnd why) {
@@ -402,10 +408,10 @@ void SelectStage::finish() {
     if (finished_flows_ == flows_.indices()) finished_.store(true, std::memory_order_release);
 }
 
-void SelectStage::trace_packet(const match::PacketView& packet, const port::PacketMeta& m,
-                               std::uint32_t index) {
+void SelectStage::trace_packet(const select::Selector& selector, const match::PacketView& packet,
+                               const port::PacketMeta& m, std::uint32_t index) {
     options_.trace->packet(
-        index, flows_.entry(index), selector_of(flows_.entry(index)),
+        index, flows_.entry(index), selector,
         {.view = packet, .timestamp_ns = m.timestamp_ns, .record = m.order_record, .file = m.order_file});
 }
 

@@ -51,12 +51,20 @@ class SelectStage : public Stage {
     unsigned turn() override;
 
     /// The next turn goes by this selector. What is inspected under the one before goes on under that one,
-    /// for kPassingNs at most; of any before that, nothing is left after the turn. Control thread.
+    /// for kPassingNs at most; of any before that, nothing is left after the turn, which may take long: ask
+    /// end_passing_soon() before. Control thread.
     void publish(select::Selector* selector) { next_selector_.store(selector, std::memory_order_release); }
     static constexpr std::uint64_t kPassingNs = 30'000'000'000;
     /// The selector before the current one, while something goes on under it; else null. Any thread: when it
     /// is null, and the stage's thread has been quiescent since, the old selector is not used any more.
     const select::Selector* passing() const { return passing_shown_.load(std::memory_order_acquire); }
+    /// What goes on under it has no more time: a few inspections end each turn. Control thread.
+    void end_passing_soon() { passing_hurries_.store(true, std::memory_order_relaxed); }
+    /// Takes up what was published, and leaves the one before. While no thread runs the stage.
+    void adopt_now() {
+        adopt_policy();
+        end_passing();
+    }
 
     /// The feeders are done, every packet has been dealt with, and every flow has ended. Any thread.
     bool finished() const { return finished_.load(std::memory_order_acquire) && !outlet_.waits(); }
@@ -80,7 +88,14 @@ class SelectStage : public Stage {
 
   private:
     bool adopt_policy();
-    void pass_on(flow::FlowEntry& flow, std::uint32_t index, std::uint64_t hash);
+    /// The new policy learns what the old one has found out about the flow, if it is not at it still.
+    void pass_on(flow::FlowEntry& flow, std::uint32_t index, std::uint64_t hash) {
+        if (passing_ != nullptr && flow.epoch == passing_->epoch() && !passing_->inspects(flow)) [[unlikely]]
+            selector_->succeed(flow, index, hash, *passing_);
+    }
+    void pass_entries(std::uint32_t looks);
+    bool end_inspections(std::uint32_t most);
+    void forget_others();
     void pass_some();
     void end_passing();
     void show_passing(select::Selector* passing);
@@ -118,13 +133,16 @@ class SelectStage : public Stage {
     flow::FlowTable::Found find(const port::PacketMeta& m, std::uint32_t candidate);
     bool make_room(std::uint64_t hash);
     enum class Hold : std::uint8_t { kNotAsked, kHeld, kFull, kShort };
-    Hold hold(const match::PacketView& packet, const port::PacketMeta& m, flow::FlowEntry& flow,
-              std::uint32_t index, const select::Verdict& verdict);
-    void resolve_held(std::uint32_t index, bool closed);
+    // Whose flow it is must be known before it is asked anything: by the flow it cannot be told afterwards.
+    Hold hold(select::Selector& selector, const match::PacketView& packet, const port::PacketMeta& m,
+              flow::FlowEntry& flow, std::uint32_t index, const select::Verdict& verdict);
+    void resolve_held(select::Selector& selector, std::uint32_t index, bool closed);
     void free_chain(flow::BlockStore::Chain& chain);
     void end_inspection(std::uint32_t index, select::Selector::End end);
+    void let_go(std::uint32_t index);
     void end_flow(std::uint32_t index, select::FlowEnd why);
-    void trace_packet(const match::PacketView& packet, const port::PacketMeta& m, std::uint32_t index);
+    void trace_packet(const select::Selector& selector, const match::PacketView& packet,
+                      const port::PacketMeta& m, std::uint32_t index);
     void sweep(unsigned handled);
     void finish();
     void count_flow(flow::FlowDetails& details, const port::PacketMeta& m, std::uint32_t captured,
@@ -136,6 +154,7 @@ class SelectStage : public Stage {
     std::atomic<select::Selector*> next_selector_;
     select::Selector* passing_ = nullptr;  ///< the one before, while something goes on under it
     std::atomic<const select::Selector*> passing_shown_{nullptr};
+    std::atomic<bool> passing_hurries_{false};
     std::uint64_t passing_ends_ns_ = 0;
     std::uint32_t passed_ = 0;  ///< indices below have been passed on
     flow::FlowTable flows_;

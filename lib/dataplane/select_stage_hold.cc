@@ -12,10 +12,10 @@ constexpr unsigned kLetGoPerPacket = 16;
 
 /// Keeps a copy, unless the flow has as much as it may (kFull), or there is no room even after older ones
 /// have let go (kShort).
-SelectStage::Hold SelectStage::hold(const match::PacketView& packet, const port::PacketMeta& m,
-                                    flow::FlowEntry& flow, std::uint32_t index,
+SelectStage::Hold SelectStage::hold(select::Selector& selector, const match::PacketView& packet,
+                                    const port::PacketMeta& m, flow::FlowEntry& flow, std::uint32_t index,
                                     const select::Verdict& verdict) {
-    flow::HoldQueue& queue = selector_of(flow).held(flow);
+    flow::HoldQueue& queue = selector.held(flow);
     if (packet.captured > options_.hold_bytes || queue.bytes > options_.hold_bytes - packet.captured) {
         return Hold::kFull;
     }
@@ -39,16 +39,15 @@ SelectStage::Hold SelectStage::hold(const match::PacketView& packet, const port:
         if (tries == kLetGoPerPacket || oldest == flow::FlowTable::kNone || oldest == index ||
             outlet_.waits())
             break;
-        end_inspection(oldest, select::Selector::End::kShort);
+        let_go(oldest);
     }
     flow_counters_.hold_refused.add(1);
     return Hold::kShort;
 }
 
 /// Gives held packets what the flow's rules say now. `closed`: for the last time.
-void SelectStage::resolve_held(std::uint32_t index, bool closed) {
+void SelectStage::resolve_held(select::Selector& selector, std::uint32_t index, bool closed) {
     flow::FlowEntry& flow = flows_.entry(index);
-    select::Selector& selector = selector_of(flow);
     flow::HoldQueue& queue = selector.held(flow);
     if (queue.empty()) return;
     if (flow.traced) options_.trace->turn_to(index, now_ns_);

@@ -7,8 +7,10 @@ namespace {
 
 /// Entries that one turn looks at to pass flows on to the new policy.
 constexpr std::uint32_t kPassedPerTurn = 64;
+/// The same when the next policy waits for it.
+constexpr std::uint32_t kPassedInHurry = 512;
 /// Inspections that one turn ends when their time is over.
-constexpr unsigned kEndedPerTurn = 16;
+constexpr std::uint32_t kEndedPerTurn = 16;
 
 }  // namespace
 
@@ -27,52 +29,67 @@ bool SelectStage::adopt_policy() {
     selector_ = next;
     show_passing(before);
     passing_ends_ns_ = now_ns_ + kPassingNs;
-    passed_ = next->has_successors() ? 0 : flows_.indices();
+    passing_hurries_.store(false, std::memory_order_relaxed);
+    passed_ = next->has_successors() ? finished_flows_ : flows_.indices();
     if (next->epoch() <= before->epoch()) {
-        // Epochs begin anew: a flow that was idle over all of them must not be taken for one of the new ones.
+        // Epochs begin anew: a flow that was idle over all of them must not be taken for one of the new ones,
+        // nor for one of the old when they come to its number.
+        forget_others();
         end_passing();
-        flows_.for_each([this](std::uint32_t index) { flows_.entry(index).epoch = 0; });
+        for (std::uint32_t index = 0; index < flows_.indices(); ++index) {
+            flow::FlowEntry& flow = flows_.entry(index);
+            if (flow.epoch == before->epoch()) flow.epoch = 0;
+        }
     }
     outlet_.flush();
     return true;
 }
 
+/// Flows of any policy but the old one begin anew.
+void SelectStage::forget_others() {
+    for (std::uint32_t index = 0; index < flows_.indices(); ++index) {
+        flow::FlowEntry& flow = flows_.entry(index);
+        if (flow.epoch != passing_->epoch()) flow.epoch = 0;
+    }
+}
+
 /// Ends all that goes on under the old policy, in this turn: after it that one may be gone.
 void SelectStage::end_passing() {
     if (passing_ == nullptr) return;
-    for (;;) {
-        const std::uint32_t index = passing_->oldest_inspected();
-        if (index == flow::FlowTable::kNone) break;
-        end_inspection(index, select::Selector::End::kPolicy);
-    }
-    for (; passed_ < flows_.indices(); ++passed_) {
-        flow::FlowEntry& flow = flows_.entry(passed_);
-        if (flow.used) pass_on(flow, passed_, flow.key.symmetric_hash(options_.hash_seed));
-    }
+    end_inspections(UINT32_MAX);
+    pass_entries(UINT32_MAX);
     show_passing(nullptr);
 }
 
-/// The new policy learns what the old one has found out about the flow, if it is not at it still.
-void SelectStage::pass_on(flow::FlowEntry& flow, std::uint32_t index, std::uint64_t hash) {
-    if (flow.epoch == passing_->epoch() && !passing_->inspects(flow))
-        selector_->succeed(flow, index, hash, *passing_);
+/// Ends so many inspections of the old policy at most; their flows go on. False when there are more.
+bool SelectStage::end_inspections(std::uint32_t most) {
+    for (std::uint32_t n = 0;; ++n) {
+        const std::uint32_t index = passing_->oldest_inspected();
+        if (index == flow::FlowTable::kNone) return true;
+        if (n == most) return false;
+        end_inspection(index, select::Selector::End::kPolicy);
+        flow::FlowEntry& flow = flows_.entry(index);
+        pass_on(flow, index, flow.key.symmetric_hash(options_.hash_seed));
+    }
+}
+
+/// Passes on flows that are idle.
+void SelectStage::pass_entries(std::uint32_t looks) {
+    for (; looks != 0 && passed_ < flows_.indices(); --looks, ++passed_) {
+        flow::FlowEntry& flow = flows_.entry(passed_);
+        if (flow.used) pass_on(flow, passed_, flow.key.symmetric_hash(options_.hash_seed));
+    }
 }
 
 /// A turn's share of the way to where the old policy is not needed any more.
 void SelectStage::pass_some() {
     if (outlet_.waits()) return;
-    for (std::uint32_t n = 0; n < kPassedPerTurn && passed_ < flows_.indices(); ++n, ++passed_) {
-        flow::FlowEntry& flow = flows_.entry(passed_);
-        if (flow.used) pass_on(flow, passed_, flow.key.symmetric_hash(options_.hash_seed));
-    }
-    std::uint32_t index = passing_->oldest_inspected();
-    for (unsigned n = 0; n < kEndedPerTurn && index != flow::FlowTable::kNone && now_ns_ >= passing_ends_ns_;
-         ++n) {
-        end_inspection(index, select::Selector::End::kPolicy);
-        index = passing_->oldest_inspected();
-    }
+    const bool hurries = passing_hurries_.load(std::memory_order_relaxed);
+    pass_entries(hurries ? kPassedInHurry : kPassedPerTurn);
+    const bool over = hurries || now_ns_ >= passing_ends_ns_;
+    const bool ended = end_inspections(over ? kEndedPerTurn : 0);
     outlet_.flush();
-    if (index == flow::FlowTable::kNone && passed_ >= flows_.indices()) show_passing(nullptr);
+    if (ended && passed_ >= flows_.indices()) show_passing(nullptr);
 }
 
 /// Whose turn it is to go when room is short.

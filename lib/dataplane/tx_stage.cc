@@ -20,8 +20,9 @@ TxStage::TxStage(std::vector<Tool> tools, unsigned burst, Ticks ticks)
     for (const Tool& tool : tools_) {
         std::unique_ptr<Pace> pace;
         if (tool.rate != 0) {
-            pace = std::make_unique<Pace>(
-                TokenBucket(tool.rate, burst_bytes(tool.rate), ticks_.per_second, ticks_.now()));
+            const std::uint64_t rate = std::min(tool.rate, TokenBucket::kMaxRate);
+            pace =
+                std::make_unique<Pace>(TokenBucket(rate, burst_bytes(rate), ticks_.per_second, ticks_.now()));
         }
         paces_.push_back(std::move(pace));
     }

@@ -90,7 +90,10 @@ class Inspections {
     std::uint32_t oldest(bool stateful) const;
     std::uint32_t oldest_one_sided() const { return older(lists_[0], lists_[1]); }
     bool has_room() const { return free_ != Inspection::kNone || fresh_ < pool_.size(); }
-    std::uint64_t count() const { return acquired_.get() - released_.get(); }
+    std::uint64_t count() const {
+        const std::uint64_t released = released_.get();  // first: it never passes the other
+        return acquired_.get() - released;
+    }
 
   private:
     struct List {

@@ -215,7 +215,9 @@ void Selector::succeed(flow::FlowEntry& flow, std::uint32_t index, std::uint64_t
     // Without room for the list the flow is left to its next packet.
     const bool begun = begin_flow(flow, index, flow.key, hash);
     inherited_.clear();
-    if (begun && flow.awaits_answer && flow.answered) (void)take_answer(flow, flow.key.reversed(), hash);
+    if (!begun || !flow.awaits_answer || !flow.answered) return;
+    (void)take_answer(flow, flow.key.reversed(), hash);
+    if (flow.inspection != Inspection::kNone && inspections_[flow.inspection].closed) end_inspection(flow);
 }
 
 bool Selector::take_answer(flow::FlowEntry& flow, const net::FlowKey& key, std::uint64_t hash) {

@@ -251,6 +251,94 @@ TEST_CASE("an inspection goes on under the old policy for its time, and not unde
     CHECK(dropped(stats, DropReason::kNotSelected) >= swapped);
 }
 
+TEST_CASE("a flow that the old policy is at gives way to others, and leaves nothing behind in the new one") {
+    Traffic traffic;
+    Traffic::Session session(traffic, 1);
+    session.client("", net::tcp_flag::kSyn).client("needle").talk(3);  // nobody answers
+    const std::size_t swapped = traffic.frames.size();
+    for (unsigned i = 10; i < 40; ++i) Traffic::Session(traffic, i).open().talk(2);
+    const std::size_t crowded = traffic.frames.size();
+    for (unsigned i = 40; i < 60; ++i) Traffic::Session(traffic, i).open().talk(2);
+    test::PipelineRun run(R"([{"id": 1, "payload": ["needle"], "forward": ["a"]},
+                              {"id": 2, "payload": ["other"], "forward": ["b"]}])",
+                          8191, R"(, "inspect": {"flows": 8})");
+    run.options.pressure = Pressure::kDrop;
+    run.feed(traffic.frames);
+    Barred source(*run.sources[0], swapped);
+    run.options.sources = {&source};
+    dataplane::Pipeline& pipeline = run.start();
+    while (settled(pipeline.stats()) < swapped) test::sleep_ms(1);
+    const auto next = test::policy_of(test::config_with_rules(
+        R"([{"id": 1, "payload": ["needle"], "forward": ["c"]}, {"id": 2, "payload": ["other"], "forward": ["d"]}])"));
+    pipeline.swap_policy(next);
+    CHECK(pipeline.stats().inspected_before == 1);
+    source.bar = crowded;
+    while (settled(pipeline.stats()) < crowded) test::sleep_ms(1);
+    CHECK(pipeline.stats().evicted > 0);
+    CHECK(pipeline.stats().inspected <= 8);
+    pipeline.swap_policy(test::policy_of(run.config));
+    pipeline.swap_policy(next);
+    source.bar = traffic.frames.size();
+    (void)run.finish();
+}
+
+TEST_CASE("the numbers of policies come round while flows are inspected") {
+    Traffic traffic;
+    Traffic::Session matched(traffic, 1);
+    Traffic::Session open(traffic, 2);
+    matched.open().talk(3).client("needle").talk(3);
+    open.open().talk(3);
+    const std::size_t swapped = traffic.frames.size();
+    matched.talk(2);
+    open.client("needle").talk(2);
+    const std::size_t late = traffic.frames.size();
+    matched.client("other").talk(1);
+    test::PipelineRun run(R"([{"id": 1, "payload": ["needle"], "forward": ["a"]},
+                              {"id": 2, "payload": ["other"], "forward": ["b"]}])");
+    run.options.epoch = select::Selector::kMaxEpoch;
+    run.feed(traffic.frames);
+    Barred source(*run.sources[0], swapped);
+    run.options.sources = {&source};
+    dataplane::Pipeline& pipeline = run.start();
+    while (settled(pipeline.stats()) < swapped) test::sleep_ms(1);
+    const auto next = test::policy_of(test::config_with_rules(
+        R"([{"id": 1, "payload": ["needle"], "forward": ["c"]}, {"id": 2, "payload": ["other"], "forward": ["d"]}])"));
+    pipeline.swap_policy(next);
+    // Both ended with the old numbers; what was found is known.
+    CHECK(pipeline.retire_policy());
+    CHECK(pipeline.stats().inspected == 1);
+    source.bar = late;
+    while (settled(pipeline.stats()) < late) test::sleep_ms(1);
+    for (int swaps = 0; swaps < 3; ++swaps) pipeline.swap_policy(next);
+    source.bar = traffic.frames.size();
+    const Stats stats = run.finish();
+    CHECK(stats.lost() == 0);
+    const std::vector<std::size_t> got_c = got(run, 2, traffic);
+    for (const std::size_t place : matched.places()) {
+        if (place >= swapped) CHECK(std::ranges::find(got_c, place) != got_c.end());
+    }
+}
+
+TEST_CASE("a policy is replaced before the pipeline has begun") {
+    Traffic traffic;
+    Traffic::Session session(traffic, 1);
+    session.open().talk(3).client("needle").talk(3);
+    test::PipelineRun run(kNeedle);
+    run.feed(traffic.frames);
+    auto pipeline = dataplane::Pipeline::create(run.options);
+    REQUIRE(pipeline.ok());
+    run.pipeline = std::move(*pipeline);
+    for (int swaps = 0; swaps < 3; ++swaps) {
+        run.pipeline->swap_policy(test::policy_of(
+            test::config_with_rules(R"([{"id": 1, "payload": ["needle"], "forward": ["b"]}])")));
+    }
+    CHECK(run.pipeline->retire_policy());
+    REQUIRE(run.pipeline->start().ok());
+    const Stats stats = run.finish();
+    CHECK(stats.lost() == 0);
+    CHECK(got(run, 1, traffic) == session.places());
+}
+
 TEST_CASE("policies change while releases wait for the tools") {
     Traffic traffic;
     for (unsigned i = 0; i < 60; ++i) {

@@ -79,6 +79,7 @@ struct PipelineRun {
         CHECK(stats.on_tool_rings == 0);
         for (const dataplane::PortStats& port : stats.ports) CHECK(port.held == base::Count{});
         CHECK(stats.held_blocks == 0);
+        CHECK(stats.inspected == 0);
         CHECK(pool->whole());
         CHECK(release_pool->whole());
         return stats;
