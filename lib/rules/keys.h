@@ -24,6 +24,8 @@ struct KeySpec {
 using KeyTable = std::span<const KeySpec>;
 
 inline constexpr std::string_view kAuditExample = R"({"file": "/var/log/yagura/audit.jsonl", "files": 8})";
+inline constexpr std::string_view kControlExample =
+    R"({"socket": "/run/yagura/control.sock", "roles": {"operator": {"groups": ["netops"]}}})";
 inline constexpr std::array kDocumentKeys{
     KeySpec{"lcores", "\"auto\" or an object", R"({"rx": [1], "select": [2, 3], "tx": [4]})"},
     KeySpec{"ports", "an object", R"({"tap0": {"role": "network", "device": "net_af_packet0,iface=br0"}})",
@@ -32,8 +34,7 @@ inline constexpr std::array kDocumentKeys{
     KeySpec{"rules", "an array of objects", R"([{"id": 10, "filter": "tcp port 80", "forward": ["ids"]}])"},
     KeySpec{"inspect", "an object", R"({"stream_depth": "1MiB", "hold_bytes": "64KiB", "flows": 1048576})"},
     KeySpec{"audit", "an object", kAuditExample},
-    KeySpec{"control", "an object",
-            R"({"socket": "/run/yagura/control.sock", "roles": {"operator": {"groups": ["netops"]}}})"},
+    KeySpec{"control", "an object", kControlExample},
     KeySpec{"disabled_features", "an array of methods", R"(["rules.load"])"},
 };
 inline constexpr std::array kLcoreKeys{
