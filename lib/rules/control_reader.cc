@@ -50,8 +50,7 @@ std::vector<std::string> read_names(const Json::array_t& items, const Place& pla
 
 Control read_control(const Json& value, const Place& place, ErrorList& errors) {
     Control control;
-    const auto fields =
-        Fields::open(value, place, kControlKeys, "an object", kControlExample, errors);
+    const auto fields = Fields::open(value, place, kControlKeys, "an object", kControlExample, errors);
     if (!fields) return control;
     if (auto socket = fields->string("socket")) {
         if (socket->empty() || socket->size() > kMaxSocketPath) {
