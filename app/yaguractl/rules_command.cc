@@ -75,17 +75,59 @@ void check_rules(const Options& options, const std::string& path) {
                warnings_text(answer));
 }
 
+void print_change(const Options& options, const Json& answer) {
+    if (options.json) return print_json(answer);
+    fmt::print(
+        "version {} is in effect instead of {}: {} rules, compiled in {:.1f} ms, taken up in {:.1f} ms; "
+        "{} packets lost meanwhile, {} flows finish under the old rules\n{}",
+        answer.value("new_version", std::uint64_t{0}), answer.value("old_version", std::uint64_t{0}),
+        answer.value("rules", std::uint64_t{0}), answer.value("compile_ms", 0.0),
+        answer.value("swap_ms", 0.0), grouped(answer.value("packets_lost", std::uint64_t{0})),
+        grouped(answer.value("flows_on_old", std::uint64_t{0})), warnings_text(answer));
+}
+
 void load_rules(const Options& options, const std::string& path) {
     Json params = Json::object();
     if (!path.empty()) params["config"] = read_file(path);
     Session session(options.socket);
-    const Json answer = session.call("rules.load", params);
+    print_change(options, session.call("rules.load", params));
+}
+
+void roll_back(const Options& options, std::uint64_t version) {
+    Session session(options.socket);
+    print_change(options, session.call("rules.rollback", {{"version", version}}));
+}
+
+std::string who_brought(const Json& version) {
+    const Json& by = version["by"];
+    if (by.is_null()) return "";
+    return fmt::format("uid {}, {} ({})", by.value("uid", 0u), printable(by.value("program", "")),
+                       by.value("pid", 0));
+}
+
+void list_versions(const Options& options) {
+    Session session(options.socket);
+    const Json answer = session.call("rules.versions");
     if (options.json) return print_json(answer);
-    fmt::print(
-        "version {} is in effect instead of {}: {} rules, compiled in {:.1f} ms, taken up in {:.1f} ms\n{}",
-        answer.value("new_version", std::uint64_t{0}), answer.value("old_version", std::uint64_t{0}),
-        answer.value("rules", std::uint64_t{0}), answer.value("compile_ms", 0.0),
-        answer.value("swap_ms", 0.0), warnings_text(answer));
+    Table table({{"version", Table::Align::kRight},
+                 {"since"},
+                 {"rules", Table::Align::kRight},
+                 {"by"},
+                 {"who"},
+                 {"now"}});
+    for (const Json& version : answer["versions"]) {
+        std::string by = version.value("action", "");
+        if (version.contains("rolled_back_to"))
+            by += fmt::format(" to {}", version.value("rolled_back_to", std::uint64_t{0}));
+        table.add({std::to_string(version.value("version", std::uint64_t{0})), version.value("since", ""),
+                   grouped(version.value("rules", std::uint64_t{0})), by, who_brought(version),
+                   version.value("in_effect", false) ? "in effect"
+                   : version.value("kept", false)    ? ""
+                                                     : "let go"});
+    }
+    fmt::print("{}", table.text());
+    if (const auto flows = answer.value("flows_on_old", std::uint64_t{0}); flows != 0)
+        fmt::print("{} flows go on under the rules before\n", grouped(flows));
 }
 
 }  // namespace
@@ -103,6 +145,13 @@ void add_rules(CLI::App& app, const Options& options) {
     CLI::App* check = rules->add_subcommand("check", "Say whether a configuration could be loaded");
     check->add_option("file", *path, "A configuration; - is standard input")->required()->type_name("FILE");
     check->fallthrough()->callback([&options, path] { check_rules(options, *path); });
+    CLI::App* versions = rules->add_subcommand(
+        "versions", "The configurations that were in effect last, and who brought them");
+    versions->fallthrough()->callback([&options] { list_versions(options); });
+    auto version = std::make_shared<std::uint64_t>(0);
+    CLI::App* rollback = rules->add_subcommand("rollback", "Bring an earlier version into effect again");
+    rollback->add_option("version", *version, "Of rules versions")->required()->type_name("VERSION");
+    rollback->fallthrough()->callback([&options, version] { roll_back(options, *version); });
     rules->callback([&options, rules] {
         if (rules->get_subcommands().empty()) list_rules(options);
     });

@@ -106,7 +106,7 @@ ExitStatus run(const RunOptions& options) {
     LiveRun run;
     run.program_version = options.version;
     run.config_path = options.config;
-    run.config = loaded.config;
+    run.take_effect(loaded.config, {.action = "start"});
     run.plan = *planned;
     ControlPlane plane(run);
     if (auto opened = plane.open(options.control); !opened) {

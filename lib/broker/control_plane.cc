@@ -154,7 +154,7 @@ void ControlPlane::reload() {
     if (!event.allowed) return tell("rules.load is switched off (disabled_features)");
     if (!audit_.may_act()) return tell("nothing is changed while the audit log cannot be written");
     if (!worker_->has_room()) return tell("too many changes wait");
-    reloader_->load(std::nullopt, [tell](const control::Outcome& outcome) {
+    reloader_->load(std::nullopt, {.action = "SIGHUP"}, [tell](const control::Outcome& outcome) {
         if (const auto* error = std::get_if<control::RpcError>(&outcome)) return tell(error->message);
         const auto& answer = std::get<control::Json>(outcome);
         tell(fmt::format("version {} of the configuration is in effect, {} rules",

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "broker/live_run.h"
 
+#include <utility>
+
 namespace yagura::broker {
 namespace {
 
@@ -19,12 +21,16 @@ const dataplane::Stats& LiveRun::stats() {
     return stats_;
 }
 
-const std::string& LiveRun::canonical() {
-    if (canonical_version_ != version) {
-        canonical_ = rules::canonical_json(config);
-        canonical_version_ = version;
-    }
-    return canonical_;
+void LiveRun::take_effect(rules::Config wanted, ConfigOrigin origin,
+                          std::shared_ptr<const std::string> text) {
+    config = std::move(wanted);
+    if (text == nullptr) text = std::make_shared<const std::string>(rules::canonical_json(config));
+    ++version;
+    versions_.add({.version = version,
+                   .since = std::chrono::system_clock::now(),
+                   .origin = std::move(origin),
+                   .rules = config.rules.size(),
+                   .text = std::move(text)});
 }
 
 }  // namespace yagura::broker

@@ -6,6 +6,7 @@
 #include <memory>
 #include <string>
 
+#include "broker/config_versions.h"
 #include "broker/policy_loader.h"
 #include "dataplane/lcore_plan.h"
 #include "dataplane/pipeline.h"
@@ -18,8 +19,8 @@ class LiveRun {
   public:
     std::string program_version;
     std::string config_path;
-    rules::Config config;       ///< in effect
-    std::uint64_t version = 1;  ///< of the configuration: one more with each that came into effect
+    rules::Config config;       ///< in effect; replaced by take_effect() alone
+    std::uint64_t version = 0;  ///< of the configuration: one more with each that came into effect
     dataplane::LcorePlan plan;
     bool hugepages = false;
     std::chrono::system_clock::time_point started;
@@ -28,10 +29,16 @@ class LiveRun {
     bool stop_wanted = false;                       ///< somebody asked for the end
     bool draining = false;
 
+    /// The configuration is in effect from now on, as another version. `text`: its canonical form, or null to
+    /// have it made here.
+    void take_effect(rules::Config wanted, ConfigOrigin origin,
+                     std::shared_ptr<const std::string> text = nullptr);
+    const ConfigVersions& versions() const { return versions_; }
+
     /// The counters, as of some milliseconds ago at most: however many ask, they are summed up now and then.
     const dataplane::Stats& stats();
-    /// The canonical form of the configuration in effect; made once for each version.
-    const std::string& canonical();
+    /// The canonical form of the configuration in effect.
+    const std::string& canonical() const { return *versions_.all().back().text; }
 
     std::chrono::milliseconds uptime() const {
         return std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::steady_clock::now() -
@@ -42,8 +49,7 @@ class LiveRun {
     dataplane::Stats stats_;
     std::uint64_t stats_version_ = 0;
     std::chrono::steady_clock::time_point stats_time_;
-    std::string canonical_;
-    std::uint64_t canonical_version_ = 0;
+    ConfigVersions versions_;
 };
 
 }  // namespace yagura::broker

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "broker/live.h"
+#include "broker/utc.h"
 
 namespace yagura::broker {
 namespace {
@@ -17,6 +18,7 @@ using Clock = std::chrono::steady_clock;
 
 /// Errors that are told; the rest is counted.
 constexpr std::size_t kToldErrors = 100;
+constexpr const char* kOfConfig = "params/config";
 
 double milliseconds_since(Clock::time_point begin) {
     const auto micros = std::chrono::duration_cast<std::chrono::microseconds>(Clock::now() - begin).count();
@@ -27,11 +29,12 @@ double milliseconds_since(Clock::time_point begin) {
 struct Prepared {
     LoadedConfig loaded;
     std::shared_ptr<const select::PolicySnapshot> policy;  ///< null when there are errors
+    std::shared_ptr<const std::string> canonical;          ///< likewise
     double compile_ms = 0;
 };
 
-Prepared prepare(const std::optional<std::string>& text, const std::string& path,
-                 const rules::Config& running) {
+/// `text`: null when the file is to be read.
+Prepared prepare(const std::string* text, const std::string& path, const rules::Config& running) {
     const auto begin = Clock::now();
     Prepared prepared;
     try {
@@ -40,6 +43,8 @@ Prepared prepare(const std::optional<std::string>& text, const std::string& path
         if (prepared.loaded.ok()) prepared.loaded.errors = unchangeable(running, prepared.loaded.config);
         if (prepared.loaded.ok()) {
             prepared.policy = select::make_policy(prepared.loaded.config, prepared.loaded.compiled);
+            prepared.canonical =
+                std::make_shared<const std::string>(rules::canonical_json(prepared.loaded.config));
         }
     } catch (const std::exception& error) {
         // No memory for it. What runs is not concerned.
@@ -49,7 +54,8 @@ Prepared prepare(const std::optional<std::string>& text, const std::string& path
     return prepared;
 }
 
-control::RpcError wrong(const std::vector<rules::ConfigError>& errors, double compile_ms) {
+/// `field`: of the request, where what is wrong came from.
+control::RpcError wrong(const std::vector<rules::ConfigError>& errors, double compile_ms, const char* field) {
     Json list = Json::array();
     for (const rules::ConfigError& error : errors) {
         if (list.size() == kToldErrors) break;
@@ -61,7 +67,7 @@ control::RpcError wrong(const std::vector<rules::ConfigError>& errors, double co
         .code = control::RpcCode::kConfiguration,
         .message = fmt::format("the configuration has {} error{}: {}", errors.size(),
                                errors.size() == 1 ? "" : "s", errors.front().to_string()),
-        .field = "params/config",
+        .field = field,
         .details = {{"errors", std::move(list)}, {"error_count", errors.size()}, {"compile_ms", compile_ms}}};
 }
 
@@ -77,8 +83,13 @@ Json verdict(const Prepared& prepared) {
             {"warnings", std::move(warnings)}};
 }
 
-control::Outcome bring_into_effect(LiveRun& run, Prepared& prepared) {
-    Json answer{{"old_version", run.version}, {"new_version", run.version + 1}};
+control::Outcome bring_into_effect(LiveRun& run, Prepared& prepared, ConfigOrigin origin, const char* field) {
+    // What runs may have changed while this was compiled.
+    if (const auto errors = unchangeable(run.config, prepared.loaded.config); !errors.empty()) {
+        return wrong(errors, prepared.compile_ms, field);
+    }
+    const Json compiled = verdict(prepared);
+    const std::uint64_t lost_before = run.pipeline->stats().lost();
     const auto begin = Clock::now();
     try {
         run.pipeline->swap_policy(std::move(prepared.policy));
@@ -87,11 +98,15 @@ control::Outcome bring_into_effect(LiveRun& run, Prepared& prepared) {
                                  .message = "no memory for the new policy; what runs is not concerned"};
     }
     const double swap_ms = milliseconds_since(begin);
-    run.config = std::move(prepared.loaded.config);
-    ++run.version;
-    answer.update(verdict(prepared));
-    answer["rules"] = run.config.rules.size();
+    const dataplane::Stats after = run.pipeline->stats();
+    const std::uint64_t old_version = run.version;
+    run.take_effect(std::move(prepared.loaded.config), std::move(origin), std::move(prepared.canonical));
+    Json answer{{"old_version", old_version}, {"new_version", run.version}};
+    answer.update(compiled);
     answer["swap_ms"] = swap_ms;
+    answer["taken_up"] = utc_ms(run.versions().all().back().since);
+    answer["packets_lost"] = after.lost() - lost_before;
+    answer["flows_on_old"] = after.inspected_before;
     return answer;
 }
 
@@ -119,21 +134,36 @@ std::vector<rules::ConfigError> unchangeable(const rules::Config& running, const
 
 void Reloader::check(std::string text, Done done) {
     worker_.submit([text = std::move(text), running = run_.config, done = std::move(done)] {
-        auto prepared = std::make_shared<Prepared>(prepare(text, {}, running));
+        auto prepared = std::make_shared<Prepared>(prepare(&text, {}, running));
         return [prepared, done] {
-            if (!prepared->loaded.ok()) return done(wrong(prepared->loaded.errors, prepared->compile_ms));
+            if (!prepared->loaded.ok())
+                return done(wrong(prepared->loaded.errors, prepared->compile_ms, kOfConfig));
             done(verdict(*prepared));
         };
     });
 }
 
-void Reloader::load(std::optional<std::string> text, Done done) {
+void Reloader::load(std::optional<std::string> text, ConfigOrigin origin, Done done) {
+    std::shared_ptr<const std::string> given;
+    if (text) given = std::make_shared<const std::string>(*std::move(text));
+    bring(std::move(given), std::move(origin), kOfConfig, std::move(done));
+}
+
+void Reloader::roll_back(const ConfigVersion& version, ConfigOrigin origin, Done done) {
+    origin.rolled_back_to = version.version;
+    bring(version.text, std::move(origin), "params/version", std::move(done));
+}
+
+void Reloader::bring(std::shared_ptr<const std::string> text, ConfigOrigin origin, const char* field,
+                     Done done) {
     worker_.submit([this, text = std::move(text), path = run_.config_path, running = run_.config,
-                    done = std::move(done)] {
-        auto prepared = std::make_shared<Prepared>(prepare(text, path, running));
-        return [this, prepared, done] {
-            if (!prepared->loaded.ok()) return done(wrong(prepared->loaded.errors, prepared->compile_ms));
-            done(bring_into_effect(run_, *prepared));
+                    origin = std::move(origin), field, done = std::move(done)] {
+        auto prepared = std::make_shared<Prepared>(prepare(text.get(), path, running));
+        return [this, prepared, origin, field, done] {
+            if (!prepared->loaded.ok()) {
+                return done(wrong(prepared->loaded.errors, prepared->compile_ms, field));
+            }
+            done(bring_into_effect(run_, *prepared, origin, field));
         };
     });
 }

@@ -5,6 +5,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "broker/live_run.h"
 #include "broker/worker.h"
@@ -26,9 +27,13 @@ class Reloader {
     void check(std::string text, Done done);
     /// Has the rules and tool groups of this text, or of the run's own file, replace those in effect. What
     /// else is in it must be as it is.
-    void load(std::optional<std::string> text, Done done);
+    void load(std::optional<std::string> text, ConfigOrigin origin, Done done);
+    /// The same with the text of a version before: it comes into effect again, as another version.
+    void roll_back(const ConfigVersion& version, ConfigOrigin origin, Done done);
 
   private:
+    void bring(std::shared_ptr<const std::string> text, ConfigOrigin origin, const char* field, Done done);
+
     LiveRun& run_;
     Worker& worker_;
 };

@@ -1,8 +1,13 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Methods of the control socket: rules.
+#include <fmt/format.h>
+
+#include <algorithm>
+
 #include "broker/control_plane.h"
 #include "broker/paging.h"
 #include "broker/report.h"
+#include "broker/utc.h"
 #include "rules/keys.h"
 
 namespace yagura::broker {
@@ -13,6 +18,8 @@ using control::Arguments;
 using control::Call;
 using control::ParameterType;
 using control::Role;
+using control::RpcCode;
+using control::RpcError;
 
 /// Less than a line may have, for a text in JSON is longer than itself.
 constexpr std::uint64_t kMaxConfig = 8u << 20;
@@ -47,6 +54,59 @@ Json rules_page(LiveRun& run, const Arguments& arguments) {
             {"count", page.size},
             {"rules", std::move(list)},
             {"next", page.next()}};
+}
+
+ConfigOrigin origin_of(const char* action, const Call& call) {
+    const control::Peer& peer = call.peer();
+    return {.action = action,
+            .by = ConfigOrigin::Person{.uid = peer.uid, .pid = peer.pid, .program = peer.program}};
+}
+
+Json version_entry(const ConfigVersion& version, std::uint64_t in_effect) {
+    Json entry{{"version", version.version},      {"since", utc_ms(version.since)},
+               {"action", version.origin.action}, {"by", nullptr},
+               {"rules", version.rules},          {"in_effect", version.version == in_effect},
+               {"kept", version.text != nullptr}};
+    if (const auto& by = version.origin.by) {
+        entry["by"] = {{"uid", by->uid}, {"pid", by->pid}, {"program", by->program}};
+    }
+    if (version.origin.rolled_back_to) entry["rolled_back_to"] = *version.origin.rolled_back_to;
+    return entry;
+}
+
+Json versions(LiveRun& run) {
+    Json list = Json::array();
+    const auto& all = run.versions().all();
+    for (auto it = all.rbegin(); it != all.rend(); ++it) list.push_back(version_entry(*it, run.version));
+    return {{"config_version", run.version},
+            {"flows_on_old", run.stats().inspected_before},
+            {"versions", std::move(list)}};
+}
+
+Answer roll_back(ControlPlane& plane, const Arguments& arguments, Call& call) {
+    const std::uint64_t wanted = *arguments.number("version");
+    const LiveRun& run = plane.run();
+    const ConfigVersion* version = run.versions().find(wanted);
+    const auto refuse = [](RpcCode code, std::string message) {
+        return RpcError{.code = code, .message = std::move(message), .field = "params/version"};
+    };
+    if (version == nullptr) {
+        return refuse(RpcCode::kInvalidParams,
+                      fmt::format("version {} is not kept: {} to {} are", wanted,
+                                  run.versions().all().front().version, run.version));
+    }
+    if (wanted == run.version) {
+        return refuse(RpcCode::kConflict, fmt::format("version {} is in effect", wanted));
+    }
+    if (version->text == nullptr) {
+        return refuse(
+            RpcCode::kConflict,
+            fmt::format("the text of version {} was let go: those of all versions have {} MiB together",
+                        wanted, ConfigVersions::kMaxBytes >> 20));
+    }
+    return plane.later(call, [&](const Reloader::Done& done) {
+        plane.reloader().roll_back(*version, origin_of("rules.rollback", call), done);
+    });
 }
 
 }  // namespace
@@ -87,9 +147,25 @@ void add_rules_commands(control::CommandTable& table, ControlPlane& plane) {
              return plane.later(call, [&](const Reloader::Done& done) {
                  const std::string* text = arguments.text("config");
                  plane.reloader().load(text != nullptr ? std::optional<std::string>(*text) : std::nullopt,
-                                       done);
+                                       origin_of("rules.load", call), done);
              });
          }});
+    table.add({.name = "rules.versions",
+               .help = "The configurations that were in effect last, the newest first, and who brought them",
+               .right = Role::kViewer,
+               .parameters = {},
+               .handler = [&plane](const Arguments&, Call&) -> Answer { return versions(plane.run()); }});
+    table.add({.name = "rules.rollback",
+               .help = "Brings a version of rules.versions into effect again, as rules.load would its text",
+               .right = Role::kOperator,
+               .parameters = {{.name = "version",
+                               .type = ParameterType::kNumber,
+                               .help = "which one",
+                               .required = true,
+                               .low = 1}},
+               .handler = [&plane](const Arguments& arguments, Call& call) -> Answer {
+                   return roll_back(plane, arguments, call);
+               }});
 }
 
 }  // namespace yagura::broker

@@ -85,6 +85,7 @@ Json live_stats(LiveRun& run) {
     for (const dataplane::ThreadStats& thread : stats.threads) json["threads"].push_back(thread_json(thread));
     json["flows"] = stats.flows;
     json["inspected"] = stats.inspected;
+    json["flows_on_old"] = stats.inspected_before;
     json["held_bytes"] = stats.held_blocks * flow::BlockStore::kBlockSize;
     json["incomplete_sessions"] = stats.incomplete;
     json["streams"] = streams_json(stats.streams);

@@ -146,7 +146,8 @@ class Methods(ControlTest):
             "flows.list": [{"limit": 1}, {"host": "2001:db8::1"}, {"host": "10.0.0.1", "port": 80, "protocol": "tcp"},
                            {"cursor": (1 << 64) - 1}, {"protocol": "47", "cursor": 1000}],
             "rules.list": [{"limit": 1}, {"cursor": 1}], "config.get": [{"cursor": 10}],
-            "rules.check": [{"config": "CONFIG"}], "rules.load": [{"config": "CONFIG"}]}
+            "rules.check": [{"config": "CONFIG"}], "rules.load": [{"config": "CONFIG"}],
+            "rules.rollback": [{"version": 1}]}
     LEFT_OUT = {"system.shutdown"}
 
     def junk(self, method):
@@ -444,7 +445,7 @@ class Rights(ControlTest):
     def test_a_viewer_looks_and_changes_nothing(self):
         self.start(self.with_roles(viewer={"users": [str(NOBODY)]}))
         self.assertEqual(self.ask_as_nobody("system.health")["result"]["status"], "ok")
-        for method in ("rules.load", "config.save", "system.shutdown"):
+        for method in ("rules.load", "rules.rollback", "config.save", "system.shutdown"):
             self.assertEqual(self.ask_as_nobody(method)["error"]["code"], NOT_ALLOWED, method)
         self.assertRegex(self.log.read_text(), r"uid 65534, .*system.shutdown .*needs the role admin")
         self.assertIsNone(self.process.poll())
@@ -637,9 +638,59 @@ class Reloads(ControlTest):
             tool = f"t{version % 2}"
             answer = client.result("rules.load", config=json.dumps(self.configuration(self.rules(tool))))
             self.assertEqual((answer["old_version"], answer["new_version"], answer["rules"]), (version - 1, version, 1))
+            self.assertEqual((answer["packets_lost"], answer["flows_on_old"]), (0, 0))
+            self.assertRegex(answer["taken_up"], r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$")
             before = client.result("stats.get")["tools"][tool]["sent"]["packets"]
             self.wait_for(lambda: client.result("stats.get")["tools"][tool]["sent"]["packets"] > before, "packets for the tool")
         self.assertEqual(client.result("system.health")["lost"], 0)
+        self.end_well()
+
+    def test_a_version_comes_back_under_traffic(self):
+        self.start(self.configuration(self.rules("t0")))
+        client = self.connect()
+        client.result("rules.load", config=json.dumps(self.configuration(self.rules("t1"))))
+        self.process.send_signal(signal.SIGHUP)
+        self.wait_for(lambda: client.result("system.info")["config_version"] == 3, "the signal")
+        first = client.result("rules.rollback", version=2)
+        self.assertEqual((first["old_version"], first["new_version"], first["packets_lost"]), (3, 4, 0))
+        self.assertEqual(client.result("rules.list")["rules"][0]["forward"], ["t1"])
+        sent = client.result("stats.get")["tools"]["t1"]["sent"]["packets"]
+        self.wait_for(lambda: client.result("stats.get")["tools"]["t1"]["sent"]["packets"] > sent, "packets for the tool")
+        listed = client.result("rules.versions")
+        self.assertEqual((listed["config_version"], listed["flows_on_old"]), (4, 0))
+        me = {"uid": os.getuid(), "pid": os.getpid()}
+        self.assertEqual([(entry["version"], entry["action"], entry["in_effect"], entry["kept"], entry.get("rolled_back_to"))
+                          for entry in listed["versions"]],
+                         [(4, "rules.rollback", True, True, 2), (3, "SIGHUP", False, True, None),
+                          (2, "rules.load", False, True, None), (1, "start", False, True, None)])
+        self.assertEqual([entry["by"] and {key: entry["by"][key] for key in me} for entry in listed["versions"]],
+                         [me, None, me, None])
+        # So many are kept, and no more.
+        for version in range(5, 25):
+            self.assertEqual(client.result("rules.rollback", version=version - 2)["new_version"], version)
+        kept = [entry["version"] for entry in client.result("rules.versions")["versions"]]
+        self.assertEqual(kept, list(range(24, 8, -1)))
+        gone = client.error("rules.rollback", version=8)
+        self.assertEqual((gone["code"], gone["data"]["field"]), (PARAMS, "params/version"))
+        self.assertIn("9 to 24 are", gone["message"])
+        self.assertEqual(client.error("rules.rollback", version=25)["code"], PARAMS)
+        self.assertEqual(client.error("rules.rollback", version=24)["code"], CONFLICT)
+        self.assertEqual(client.result("system.info")["config_version"], 24)
+        self.assertEqual(client.result("system.health")["lost"], 0)
+        self.end_well()
+
+    def test_flows_that_go_on_under_the_old_rules_are_counted(self):
+        # No packet has the pattern, and the same bytes come again and again: every flow stays open, and what exceeds
+        # what is held of it is dropped as policy.
+        rules = lambda tool: [{"id": 1, "payload": ["no such bytes"], "forward": [tool]}]
+        device = "loop:flows=20,size=128"
+        self.start(self.configuration(rules("t0"), device))
+        client = self.connect()
+        self.wait_for(lambda: client.result("stats.get")["inspected"] == 20, "the flows")
+        answer = client.result("rules.load", config=json.dumps(self.configuration(rules("t1"), device)))
+        self.assertEqual((answer["flows_on_old"], answer["packets_lost"]), (20, 0))
+        self.assertEqual(client.result("rules.versions")["flows_on_old"], 20)
+        self.assertEqual(client.result("stats.get")["flows_on_old"], 20)
         self.end_well()
 
     def test_the_socket_answers_while_a_large_set_is_compiled(self):

@@ -135,7 +135,14 @@ class Commands(YaguractlTest):
         self.assertEqual(json.loads(self.ctl_well("rules", "--json"))[0]["id"], 1)
         with new.open() as file:
             self.assertEqual(json.loads(self.ctl_well("rules", "load", "-", "--json", stdin=file))["new_version"], 4)
-        self.assertIn("version 4 is saved", self.ctl_well("config", "save"))
+        table = self.ctl_well("rules", "versions")
+        self.assertRegex(table, r"4 +\S+Z +1 +rules.load +uid \d+, .*yaguractl \(\d+\) +in effect")
+        self.assertRegex(table, r"1 +\S+Z +1 +start")
+        self.assertIn("version 5 is in effect instead of 4", self.ctl_well("rules", "rollback", "1"))
+        self.assertIn("rules.rollback to 1", self.ctl_well("rules", "versions"))
+        self.assertIn("not kept", self.ctl("rules", "rollback", "77").stderr)
+        self.ctl_well("rules", "rollback", "2")
+        self.assertIn("version 6 is saved", self.ctl_well("config", "save"))
         self.assertEqual(json.loads(self.config_path.read_text())["rules"][0]["id"], 5)
         self.end_well()
 
