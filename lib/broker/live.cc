@@ -63,6 +63,14 @@ doctor::Task live_task(const rules::Config& config, const dataplane::LcorePlan& 
                        const std::string& path) {
     doctor::Task task{
         .ports = config.ports, .memory_mib = live_memory(config, plan.lcores.size(), {}).mib, .config = path};
+    if (config.control) {
+        task.control_files.emplace_back("control socket", config.control->socket);
+        if (config.audit.enabled) {
+            task.control_files.emplace_back("audit log", config.audit.file);
+            task.control_files.emplace_back("audit key", config.audit.key);
+            task.control_files.emplace_back("audit head", config.audit.head.file);
+        }
+    }
     for (const auto& lcore : plan.lcores) task.cpus.push_back(lcore.cpu);
     std::ranges::sort(task.cpus);
     task.cpus.erase(std::ranges::unique(task.cpus).begin(), task.cpus.end());

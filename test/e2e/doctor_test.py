@@ -9,7 +9,7 @@ import yagura_e2e
 from yagura_e2e import OK, USAGE, run_yagura
 
 PROBLEMS = 1
-CHECKS = {"hugepages", "locked memory", "device", "iommu", "offloads", "mtu", "cpu", "clock", "permissions"}
+CHECKS = {"hugepages", "locked memory", "device", "iommu", "offloads", "mtu", "rss", "cpu", "interrupts", "clock", "permissions"}
 
 
 class DoctorTest(yagura_e2e.TestCase):

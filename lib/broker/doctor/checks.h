@@ -2,6 +2,7 @@
 #pragma once
 
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "broker/doctor/host.h"
@@ -29,6 +30,9 @@ struct Task {
     std::vector<unsigned> cpus;      ///< of its lcores
     unsigned memory_mib = 0;         ///< of hugepages
     std::string config;              ///< path of the file; empty: none
+    /// What the control plane makes, by what it is for ("control socket"): files whose folders must be there,
+    /// or be made.
+    std::vector<std::pair<std::string, std::string>> control_files;
 };
 
 /// Each adds what it finds of its area, in a fixed order.
@@ -37,10 +41,12 @@ void check_locked_memory(const Host& host, const Task& task, Findings& findings)
 void check_devices(const Host& host, const Task& task, Findings& findings);
 void check_iommu(const Host& host, const Task& task, Findings& findings);
 void check_offloads(const Host& host, const Task& task, Findings& findings);
+void check_receive_side(const Host& host, const Task& task, Findings& findings);
 void check_cpus(const Host& host, const Task& task, Findings& findings);
 void check_clock(const Host& host, const Task& task, Findings& findings);
 void check_capabilities(const Host& host, const Task& task, Findings& findings);
 void check_files(const Host& host, const Task& task, Findings& findings);
+void check_control_files(const Host& host, const Task& task, Findings& findings);
 
 /// "0000:3b:00.1", whatever form it is given in.
 std::string full_pci_address(const std::string& address);

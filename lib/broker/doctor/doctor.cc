@@ -26,7 +26,8 @@ const char* status_name(Status status) {
 Findings examine(const Host& host, const Task& task) {
     Findings findings;
     for (const auto check : {check_hugepages, check_locked_memory, check_devices, check_iommu, check_offloads,
-                             check_cpus, check_clock, check_capabilities, check_files}) {
+                             check_receive_side, check_cpus, check_clock, check_capabilities, check_files,
+                             check_control_files}) {
         check(host, task, findings);
     }
     return findings;

@@ -4,12 +4,14 @@
 #include <cstdint>
 #include <filesystem>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
 
 #include "broker/capabilities.h"
+#include "broker/doctor/cpu_use.h"
 
 namespace yagura::broker::doctor {
 
@@ -20,6 +22,13 @@ struct Offloads {
     bool gro = false;  ///< segments that came are put together
     bool lro = false;  ///< ... by the interface
     bool any() const { return tso || gso || gro || lro; }
+};
+
+/// How an interface lays what it receives on its channels.
+struct ReceiveSide {
+    unsigned channels = 1;  ///< that receive
+    /// Both directions of a TCP connection over IPv4 come by the same channel; none: it does not say.
+    std::optional<bool> symmetric;
 };
 
 /// The machine as /proc and /sys tell of it. `root` is put before every path: with another one than "/" it is
@@ -46,13 +55,17 @@ class Host {
     virtual std::optional<Offloads> offloads(const std::string& iface) const;
     /// Capabilities of this process; of a copy: what its /proc/self/status says.
     Capabilities capabilities() const;
-    /// Shares of the time since the last call that each CPU was busy, 0 to 1, by number; waits a little.
-    virtual std::vector<double> load() const;
+    /// None: it cannot be asked for.
+    virtual std::optional<ReceiveSide> receive_side(const std::string& iface) const;
+    /// What the CPUs do, over half a second.
+    virtual CpuUse cpu_use() const;
 
   private:
     std::filesystem::path root_;
 };
 
+/// A key of the Toeplitz hash under which both directions of a connection have one value.
+bool is_symmetric_key(std::span<const std::uint8_t> key);
 /// "0-3,8" as numbers.
 std::vector<unsigned> parse_cpu_list(std::string_view text);
 

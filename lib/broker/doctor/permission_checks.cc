@@ -49,6 +49,13 @@ void check_peer(const Host& host, const rules::Port& port, const DeviceString& d
                         "write path= and where the other end listens, and start that first"});
 }
 
+/// The path's folder, or of those above it the first that is there.
+std::string nearest_folder(const Host& host, const std::string& path) {
+    std::string folder = folder_of(path);
+    while (folder != "/" && folder != "." && !host.exists(folder)) folder = folder_of(folder);
+    return folder;
+}
+
 }  // namespace
 
 void check_capabilities(const Host& host, const Task& task, Findings& findings) {
@@ -98,6 +105,28 @@ void check_files(const Host& host, const Task& task, Findings& findings) {
         finding.fix = fmt::format("chmod go-w {}", task.config);
     }
     findings.push_back(std::move(finding));
+}
+
+/// The folders are made when they are not there: what counts is the nearest one that is.
+void check_control_files(const Host& host, const Task& task, Findings& findings) {
+    for (const auto& [what, path] : task.control_files) {
+        const std::string folder = folder_of(path);
+        const std::string there = nearest_folder(host, path);
+        Finding finding{.check = "permissions", .subject = what};
+        finding.found =
+            fmt::format("{}: {} {}", path, there, there == folder ? "may be written to" : "takes its folder");
+        const std::string real = there == "." ? there : host.path(there).string();
+        if (access(real.c_str(), W_OK | X_OK) != 0) {
+            finding.status = Status::kError;
+            finding.found = fmt::format("{} cannot be made: no right to write in {}", path, there);
+            finding.means = "yagura run does not start";
+            finding.fix = fmt::format(
+                "run as root, or: mkdir -p {0} && chown USER {0}; by systemd: "
+                "RuntimeDirectory=, StateDirectory=, LogsDirectory=yagura",
+                folder);
+        }
+        findings.push_back(std::move(finding));
+    }
 }
 
 }  // namespace yagura::broker::doctor

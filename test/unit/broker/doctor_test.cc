@@ -1,102 +1,13 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "broker/doctor/doctor.h"
 
-#include <fmt/format.h>
 #include <linux/capability.h>
-#include <unistd.h>
 
-#include <catch2/catch.hpp>
-#include <cstdlib>
-#include <fstream>
-#include <map>
+#include "unit/broker/machine.h"
 
 using namespace yagura;
 using namespace yagura::broker;
 using namespace yagura::broker::doctor;
-
-namespace {
-
-constexpr Capabilities kAll = (Capabilities{1} << 41) - 1;
-
-/// A machine that is a folder, gone with the test.
-class Machine : public Host {
-  public:
-    Machine() : Machine(make_folder()) {}
-    ~Machine() override { std::filesystem::remove_all(folder_); }
-
-    Machine& file(const std::string& name, const std::string& content) {
-        std::filesystem::create_directories(path(name).parent_path());
-        std::ofstream(path(name)) << content << "\n";
-        return *this;
-    }
-    Machine& folder(const std::string& name) {
-        std::filesystem::create_directories(path(name));
-        return *this;
-    }
-    Machine& symlink(const std::string& name, const std::string& target) {
-        std::filesystem::create_directories(path(name).parent_path());
-        std::filesystem::create_symlink(target, path(name));
-        return *this;
-    }
-    Machine& capabilities(Capabilities set) {
-        return file("/proc/self/status", fmt::format("Name:\tx\nCapEff:\t{:016x}\nCapBnd:\t0", set));
-    }
-    Machine& interface(const std::string& name, const std::string& state = "up", unsigned mtu = 1500) {
-        file("/sys/class/net/" + name + "/operstate", state);
-        return file("/sys/class/net/" + name + "/mtu", std::to_string(mtu));
-    }
-    Machine& pages(unsigned node, unsigned all, unsigned free) {
-        const std::string base =
-            fmt::format("/sys/devices/system/node/node{}/hugepages/hugepages-2048kB/", node);
-        file(base + "nr_hugepages", std::to_string(all));
-        return file(base + "free_hugepages", std::to_string(free));
-    }
-
-    std::optional<Offloads> offloads(const std::string& iface) const override {
-        const auto found = interfaces.find(iface);
-        return found == interfaces.end() ? std::nullopt : std::optional(found->second);
-    }
-    std::vector<double> load() const override { return loads; }
-
-    std::map<std::string, Offloads> interfaces;
-    std::vector<double> loads;
-
-  private:
-    explicit Machine(const std::string& folder) : Host(folder), folder_(folder) {}
-    static std::string make_folder() {
-        char name[] = "/tmp/yagura-doctor-XXXXXX";
-        REQUIRE(mkdtemp(name) != nullptr);
-        return name;
-    }
-    std::string folder_;
-};
-
-rules::Port network(const std::string& device) {
-    return {.name = "lan", .role = rules::PortRole::kNetwork, .device = device};
-}
-rules::Port tool(const std::string& device) {
-    return {.name = "ids", .role = rules::PortRole::kTool, .device = device};
-}
-
-using Check = void (*)(const Host&, const Task&, Findings&);
-Findings look(Check check, const Host& host, const Task& task) {
-    Findings findings;
-    check(host, task, findings);
-    for (const Finding& finding : findings) {
-        CHECK_FALSE(finding.check.empty());
-        CHECK_FALSE(finding.found.empty());
-        CHECK((finding.status == Status::kOk) == finding.means.empty());
-        CHECK((finding.status == Status::kOk) == finding.fix.empty());
-    }
-    return findings;
-}
-Finding look_once(Check check, const Host& host, const Task& task) {
-    const Findings findings = look(check, host, task);
-    REQUIRE(findings.size() == 1);
-    return findings[0];
-}
-
-}  // namespace
 
 TEST_CASE("hugepages are asked of the nodes of the lcores' CPUs, and the command says how many lack") {
     Machine machine;
@@ -270,35 +181,6 @@ TEST_CASE("a tool's MTU must take what the network's offloads make") {
     CHECK(narrow.check == "mtu");
     CHECK(narrow.status == Status::kWarning);
     CHECK_THAT(narrow.fix, Catch::Matchers::StartsWith("ip link set dev t mtu 65535"));
-}
-
-TEST_CASE("the CPUs of lcores should be isolated and idle") {
-    Machine machine;
-    machine.file("/sys/devices/system/cpu/isolated", "2-3,7");
-    machine.loads = {0.5, 0.0, 0.01, 0.4};
-    const Findings good = look(check_cpus, machine, {.cpus = {2}});
-    REQUIRE(good.size() == 1);
-    CHECK(good[0].status == Status::kOk);
-    CHECK(good[0].found == "isolated, 1 % busy");
-
-    const Findings findings = look(check_cpus, machine, {.cpus = {0, 1, 3}});
-    REQUIRE(findings.size() == 4);
-    CHECK(findings[0].status == Status::kWarning);  // busy
-    CHECK(findings[1].status == Status::kOk);
-    CHECK(findings[2].status == Status::kWarning);  // isolated, and busy all the same
-    CHECK_THAT(findings[2].fix, Catch::Matchers::StartsWith("find them: ps"));
-    CHECK(findings[3].subject == "isolation");
-    CHECK(findings[3].found == "CPUs 0,1 of lcores are not isolated");
-    CHECK_THAT(findings[3].fix, Catch::Matchers::Contains("isolcpus=1,3 nohz_full=1,3"));
-    CHECK(look(check_cpus, machine, {.cpus = {0}}).back().fix == "give the machine more CPUs");
-    CHECK(look(check_cpus, machine, {}).empty());
-    CHECK(look(check_cpus, machine, {.cpus = {7}})[0].found == "isolated, load unknown");
-}
-
-TEST_CASE("the load of CPUs is what /proc/stat says of the time between two looks") {
-    Machine machine;
-    machine.file("/proc/stat", "cpu  1 2 3 4\ncpu0 10 0 0 90 0 0 0 0 0 0\ncpu2 1 1 1 1 1 1 1 1 0 0\nintr 5");
-    CHECK(machine.Host::load() == std::vector<double>{0, 0, 0});
 }
 
 TEST_CASE("the clock should be read without a system call, and tick evenly") {
