@@ -93,20 +93,50 @@ bool ResetBuilder::is_own(base::Bytes frame, const net::ParsedPacket& parsed) co
     }
 }
 
+namespace {
+
+/// The headers of a TCP segment as segment() makes them.
+struct PlainSegment {
+    net::Header<8> ip;
+    net::Header<kTcpHeader> tcp;
+
+    PlainSegment(base::Bytes frame, const net::ParsedPacket& parsed) {
+        const std::size_t ip_size = ip_header_size(parsed.key.ip_version);
+        net::Cursor cursor(frame, frame.size());
+        if (parsed.transport != parsed.inner_ip + ip_size ||
+            parsed.payload != parsed.transport + kTcpHeader || !cursor.advance(parsed.inner_ip)) {
+            return;
+        }
+        ip = cursor.header<8>();
+        tcp = cursor.header<kTcpHeader>(ip_size);
+    }
+    bool is_whole() const { return ip && tcp; }
+    Mark expected(const MarkKey& secret, const net::FlowKey& key) const {
+        return {secret, key, tcp.be32<4>(), tcp.be32<8>(), tcp.u8<13>()};
+    }
+    bool has_label(const Mark& mark, std::uint8_t ip_version) const {
+        return ip_version == 4 ? ip.be16<4>() == mark.ip_id() : (ip.be32<0>() & 0xfffff) == mark.flow_label();
+    }
+};
+
+}  // namespace
+
 bool ResetBuilder::is_own_reset(base::Bytes frame, const net::ParsedPacket& parsed) const {
-    const std::size_t ip_size = ip_header_size(parsed.key.ip_version);
-    if (parsed.transport != parsed.inner_ip + ip_size || parsed.payload != parsed.transport + kTcpHeader) {
+    const PlainSegment segment(frame, parsed);
+    if (!segment.is_whole()) return false;
+    const Mark mark = segment.expected(secret_, parsed.key);
+    return segment.tcp.be16<14>() == mark.window() && segment.has_label(mark, parsed.key.ip_version);
+}
+
+bool ResetBuilder::may_be_probe(base::Bytes frame, const net::ParsedPacket& parsed) const {
+    if (parsed.key.proto != net::ip_proto::kTcp || parsed.tcp_flags != net::tcp_flag::kAck ||
+        parsed.payload_size != 0 || parsed.malformed != net::Malformed::kNone || parsed.is_fragment ||
+        parsed.transport == net::kNoOffset) {
         return false;
     }
-    net::Cursor cursor(frame, frame.size());
-    if (!cursor.advance(parsed.inner_ip)) return false;
-    const auto ip = cursor.header<8>();
-    const auto tcp = cursor.header<kTcpHeader>(ip_size);
-    if (!ip || !tcp) return false;
-    const Mark mark(secret_, parsed.key, tcp.be32<4>(), tcp.be32<8>(), tcp.u8<13>());
-    if (tcp.be16<14>() != mark.window()) return false;
-    return parsed.key.ip_version == 4 ? ip.be16<4>() == mark.ip_id()
-                                      : (ip.be32<0>() & 0xfffff) == mark.flow_label();
+    const PlainSegment segment(frame, parsed);
+    return segment.is_whole() &&
+           segment.has_label(segment.expected(secret_, parsed.key), parsed.key.ip_version);
 }
 
 }  // namespace yagura::reset

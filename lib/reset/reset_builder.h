@@ -67,6 +67,10 @@ class ResetBuilder {
     /// way since. For any other frame true is a matter of guessing 32 bits (ICMP: 64).
     bool is_own(base::Bytes frame, const net::ParsedPacket& parsed) const;
 
+    /// The frame has the IPv4 id or flow label of a bare acknowledgement of ours. Of others one in 2^16 has
+    /// it, of IPv6 one in 2^20: ask besides whether just this one was sent (KillMachine::saw).
+    bool may_be_probe(base::Bytes frame, const net::ParsedPacket& parsed) const;
+
   private:
     bool is_own_reset(base::Bytes frame, const net::ParsedPacket& parsed) const;
     bool is_own_unreachable(base::Bytes frame, const net::ParsedPacket& parsed) const;

@@ -170,9 +170,19 @@ def control_seeds():
     return {name: b'\x0f\x20' + line + b'\n' for name, line in lines.items()}
 
 
+def kill_seeds():
+    """Choices: a verdict on a quiet connection, then segments, flushes and time."""
+    start = bytes([0, 8, 8, 3, 0, 8, 8, 3, 0])
+    data = bytes([42, 0, 8, 8, 0, 100, 16, 0, 0])
+    answer = bytes([45, 1, 8, 8, 1, 4, 0, 0])
+    wait = bytes([243, 5])
+    return {'quiet': start + wait, 'data': start + (data + bytes([201])) * 3 + wait, 'answered': start + answer * 2 + wait,
+            'several': start * 7 + wait * 4}
+
+
 def main():
     targets = {'parser_fuzz': parser_seeds, 'config_fuzz': config_seeds, 'capture_fuzz': capture_seeds,
-               'filter_fuzz': filter_seeds, 'stream_fuzz': stream_seeds, 'control_fuzz': control_seeds, 'audit_fuzz': audit_seeds}
+               'filter_fuzz': filter_seeds, 'stream_fuzz': stream_seeds, 'control_fuzz': control_seeds, 'kill_fuzz': kill_seeds, 'audit_fuzz': audit_seeds}
     for target, seeds in targets.items():
         folder = os.path.join(HERE, 'corpus', target)
         os.makedirs(folder, exist_ok=True)

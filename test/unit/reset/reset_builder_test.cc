@@ -245,3 +245,20 @@ TEST_CASE("the mark of one RST is of no use to another") {
     no_reset[tcp + 13] = kAck;
     CHECK_FALSE(kBuilder.is_own(no_reset, parse(no_reset)));
 }
+
+TEST_CASE("a probe bears our id, and nothing else is asked for it") {
+    for (const SeenFrame& seen : seen_frames()) {
+        if (seen.onward != Refusal::kNone) continue;
+        INFO(seen.name);
+        const FlowKey key = seen_key(seen.ip_version);
+        const Segment probe{.seq = 1, .ack = 2, .flags = kAck, .window = 77};
+        Frame made = craft(front_of(seen_bytes(seen)), key, probe);
+        CHECK(kBuilder.may_be_probe(made, parse(made)));
+        CHECK_FALSE(kBuilder.is_own(made, parse(made)));
+        CHECK_FALSE(ResetBuilder({5, 5}).may_be_probe(made, parse(made)));
+        made[parse(made).transport + 4u] ^= 1;
+        CHECK_FALSE(kBuilder.may_be_probe(made, parse(made)));
+        const Frame reset = craft(front_of(seen_bytes(seen)), key, kReset);
+        CHECK_FALSE(kBuilder.may_be_probe(reset, parse(reset)));
+    }
+}
