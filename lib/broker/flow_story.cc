@@ -134,12 +134,17 @@ FlowStory::FlowStory(const CaptureRun& run, const select::FlowTrace::Wanted& wan
       tools_(config_.tool_ports()),
       scratch_(run.loaded.compiled->make_scratch()) {}
 
-FlowStory::Asked FlowStory::asked(const net::FlowKey& key, match::RuleIndex limit) {
+/// Of the event that a flow is undecided.
+FlowStory::Asked FlowStory::asked(const net::FlowKey& key, const FlowEvent& event) {
+    const match::RuleIndex limit = event.rule;
+    const auto in_sample = [&](match::RuleIndex rule) {
+        return select::RuleAction{.sample = config_.rules[rule].sample}.in_sample(event.bytes);
+    };
     const match::CompiledRules& rules = *run_.loaded.compiled;
     Asked asked;
     for (const match::GroupIndex group : rules.payload_groups(key, *scratch_)) {
         for (const match::RuleIndex rule : rules.group_rules(group)) {
-            if (rule < limit) asked.payload.push_back(rule);
+            if (rule < limit && in_sample(rule)) asked.payload.push_back(rule);
         }
     }
     std::ranges::sort(asked.payload);
@@ -147,7 +152,7 @@ FlowStory::Asked FlowStory::asked(const net::FlowKey& key, match::RuleIndex limi
         const bool of_packet = config_.rules[rule].has_payload()
                                    ? config_.rules[rule].scope == rules::Scope::kPacket
                                    : !run_.loaded.summaries[rule].per_flow;
-        if (of_packet) asked.packet.push_back(rule);
+        if (of_packet && in_sample(rule)) asked.packet.push_back(rule);
     }
     return asked;
 }
@@ -260,8 +265,11 @@ std::string FlowStory::sentence(const FlowEvent& event, const net::FlowKey& key)
         }
         case Kind::kMoreRules:
             return fmt::format("{} hold besides", count_of(event.packets, "rule"));
+        case Kind::kNotSampled:
+            return fmt::format("{} is for 1 in {} flows, and not for this one", rule_name(event.rule),
+                               config_.rules[event.rule].sample);
         case Kind::kInspected: {
-            const Asked rules = asked(key, event.rule);
+            const Asked rules = asked(key, event);
             std::string text =
                 fmt::format("undecided: its payload is asked for {}", rule_list(rules.payload));
             if (!rules.packet.empty()) text += fmt::format("; each packet for {}", rule_list(rules.packet));
@@ -359,7 +367,7 @@ std::string FlowStory::text(const FlowLife& life, std::size_t number, std::size_
             continue;
         }
         if (events[i].kind == Kind::kInspected) {
-            const Asked rules = asked(key, events[i].rule);
+            const Asked rules = asked(key, events[i]);
             possible = rules.payload;
             possible.insert(possible.end(), rules.packet.begin(), rules.packet.end());
         }
@@ -412,13 +420,14 @@ void FlowStory::add_details(Json& json, const FlowEvent& event, const net::FlowK
             json["position"] = event.position;
             return;
         case Kind::kRule:
+        case Kind::kNotSampled:
             json["rule"] = config_.rules[event.rule].id;
             return;
         case Kind::kMoreRules:
             json["rules"] = event.packets;
             return;
         case Kind::kInspected: {
-            const Asked rules = asked(key, event.rule);
+            const Asked rules = asked(key, event);
             json["payload_rules"] = rules_json(rules.payload);
             json["packet_rules"] = rules_json(rules.packet);
             return;

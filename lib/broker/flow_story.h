@@ -41,7 +41,7 @@ class FlowStory {
         std::vector<match::RuleIndex> payload;
         std::vector<match::RuleIndex> packet;
     };
-    Asked asked(const net::FlowKey& key, match::RuleIndex limit);
+    Asked asked(const net::FlowKey& key, const select::FlowEvent& event);
     net::FlowKey key_of(const FlowLife& life) const;
     std::string heading(const FlowLife& life, std::size_t number, std::size_t count) const;
     std::string totals(const FlowLife& life) const;

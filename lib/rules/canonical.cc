@@ -155,6 +155,7 @@ void write_rule(Writer& out, const Rule& rule, const Config& config) {
                    }));
     }
     if (rule.scope != Rule{}.scope) out.member("scope", string_json(word_of(kScopes, rule.scope)));
+    if (rule.sample != Rule{}.sample) out.member("sample", std::to_string(rule.sample));
     out.close('}');
 }
 

@@ -63,6 +63,7 @@ inline constexpr std::array kRuleKeys{
     KeySpec{"drop", "true or false", "true"},
     KeySpec{"forward", "an array of tool groups and tool ports", R"(["ids"])"},
     KeySpec{"scope", R"("session", "onward" or "packet")", R"("packet")"},
+    KeySpec{"sample", "a whole number", "10"},
 };
 inline constexpr std::array kPatternKeys{
     KeySpec{"pattern", "a string", R"("/union\\s+select/i")", true},
@@ -167,7 +168,8 @@ inline constexpr std::uint64_t kMinBudget = std::uint64_t{1} << 20;  ///< of hol
 inline constexpr std::uint64_t kMaxBudget = std::uint64_t{1} << 40;
 inline constexpr std::uint64_t kMaxReorderBytes = std::uint64_t{1} << 30;
 inline constexpr std::uint64_t kMaxPatternPlace = kMaxStreamDepth;  ///< of offset and depth
-inline constexpr std::size_t kMaxSocketPath = 107;                  ///< bytes: what sockaddr_un holds
+inline constexpr std::uint64_t kMaxSample = 1'000'000;
+inline constexpr std::size_t kMaxSocketPath = 107;  ///< bytes: what sockaddr_un holds
 inline constexpr std::uint64_t kMaxConnections = 1024;
 inline constexpr std::chrono::nanoseconds kMinTimeout = std::chrono::milliseconds(1);
 inline constexpr std::chrono::nanoseconds kMaxTimeout = std::chrono::hours(24 * 365);

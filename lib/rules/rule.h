@@ -57,6 +57,7 @@ struct Rule {
     bool drop = false;
     std::vector<std::size_t> forward;  ///< indices into Config::tool_groups; empty exactly when drop
     Scope scope = Scope::kSession;
+    std::uint32_t sample = 1;  ///< forwards alone: holds of one in so many flows
 
     bool has_payload() const { return !payload.empty() || !payload_all.empty() || !payload_none.empty(); }
     bool operator==(const Rule&) const = default;

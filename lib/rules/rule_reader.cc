@@ -35,6 +35,7 @@ class RuleReader {
         if (errors_.count() == before) check_contradiction(*fields, rule);
         read_action(*fields, place, index, rule);
         rule.scope = fields->choice("scope", kScopes).value_or(rule.scope);
+        read_sample(*fields, rule);
         return rule;
     }
 
@@ -149,6 +150,20 @@ class RuleReader {
             rule.forward.clear();
         } else if (!forwards && !rule.drop && !(fields.has("drop") && !fields.find("drop")->is_boolean())) {
             errors_.add(place, "neither drops nor forwards", kFix);
+        }
+    }
+
+    void read_sample(const Fields& fields, Rule& rule) {
+        const Json* value = fields.find("sample");
+        if (value == nullptr) return;
+        const Place place = fields.place("sample");
+        if (rule.drop) {
+            errors_.add(place, "a rule that drops has no sample", "samples belong to rules that forward");
+            return;
+        }
+        if (const auto sample =
+                read_whole_number(*value, place, "a sample, 1 in so many flows,", 1, kMaxSample, errors_)) {
+            rule.sample = static_cast<std::uint32_t>(*sample);
         }
     }
 

@@ -36,7 +36,8 @@ struct FlowEvent {
         kPacket,        ///< direction, bytes (of payload), packets (captured bytes), and TCP's: see below
         kRule,          ///< rule: it holds, for the flow or for this packet
         kMoreRules,     ///< packets: so many rules besides, not named
-        kInspected,     ///< rule: payload rules below it are asked from now on
+        kNotSampled,    ///< rule: it does not hold, whatever comes, for the flow is not in its sample
+        kInspected,     ///< rule: payload rules below it are asked from now on; bytes: the flow's hash
         kNotInspected,  ///< payload rules are not asked: too many other flows are inspected
         kPattern,       ///< direction, rule, list, entry, position (where the match ends), in_stream, counted
         kWaits,         ///< direction; bytes wait for those before them, from `position` of the stream on

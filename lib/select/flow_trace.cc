@@ -250,6 +250,8 @@ std::string_view name(FlowEvent::Kind kind) {
             return "rule";
         case Kind::kMoreRules:
             return "more_rules";
+        case Kind::kNotSampled:
+            return "not_sampled";
         case Kind::kInspected:
             return "inspected";
         case Kind::kNotInspected:

@@ -29,6 +29,7 @@ PayloadProspect prospect_of(std::span<const match::RuleIndex> rules, const std::
             first = std::min(first, rule);
             continue;
         }
+        prospect.samples = prospect.samples || action.sample != 1;
         sum.rule = rule;
         (onward ? sum.onward_tools : sum.session_tools) |= action.copy_tools;
         prospect.forwards.push_back(sum);
@@ -54,9 +55,9 @@ std::string condition_of(const rules::Rule& rule) {
         }
     };
     add(rule.filter);
-    text +=
-        fmt::format("{} {} {} ", rule.layer ? static_cast<int>(*rule.layer) : -1,
-                    rule.malformed ? static_cast<int>(*rule.malformed) : -1, static_cast<int>(rule.scope));
+    text += fmt::format("{} {} {} {} ", rule.layer ? static_cast<int>(*rule.layer) : -1,
+                        rule.malformed ? static_cast<int>(*rule.malformed) : -1, static_cast<int>(rule.scope),
+                        rule.sample);
     add_patterns(rule.payload);
     add_patterns(rule.payload_all);
     add_patterns(rule.payload_none);
@@ -125,7 +126,8 @@ std::shared_ptr<const PolicySnapshot> make_policy(const rules::Config& config,
 
     policy->actions.reserve(config.rules.size());
     for (const rules::Rule& rule : config.rules) {
-        RuleAction action{.drop = rule.drop, .scope = rule.scope};
+        RuleAction action{.drop = rule.drop, .scope = rule.scope, .sample = rule.sample};
+        policy->samples = policy->samples || rule.sample != 1;
         for (const std::size_t g : rule.forward) {
             action.copy_tools |= copy_mask[g];
             if (copy_mask[g] == 0) action.balance_groups.push_back(balance_index[g]);

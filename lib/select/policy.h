@@ -8,6 +8,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/hash.h"
 #include "match/compiled_rules.h"
 #include "rules/config.h"
 
@@ -19,6 +20,12 @@ struct RuleAction {
     rules::Scope scope = rules::Scope::kSession;
     std::uint64_t copy_tools = 0;               ///< tools that get every packet
     std::vector<std::uint16_t> balance_groups;  ///< groups of which one member gets the flow
+    std::uint32_t sample = 1;                   ///< it holds of one in so many flows
+
+    /// It may hold of a flow with this hash. What is in a sample is in every larger one.
+    bool in_sample(std::uint64_t flow_hash) const {
+        return sample == 1 || (base::mix(flow_hash ^ base::kHashA, base::kHashC) >> 32) * sample >> 32 == 0;
+    }
 };
 
 /// A group in "balance" mode: each flow has one member. Chosen by highest random weight (Thaler, Ravishankar
@@ -51,6 +58,7 @@ struct PayloadProspect {
     std::vector<Balance> balances;       ///< ascending by rule
     match::RuleIndex first_drop;         ///< of scope session; the number of rules when there is none
     match::RuleIndex first_onward_drop;  ///< likewise, of scope onward
+    bool samples = false;                ///< some hold of a part of the flows alone: ask each of them
 };
 
 /// One policy: the compiled rules and what they do. Immutable.
@@ -59,6 +67,7 @@ struct PolicySnapshot {
     std::vector<RuleAction> actions;  ///< by RuleIndex
     std::vector<BalanceGroup> balance_groups;
     std::vector<PayloadProspect> prospects;  ///< by match::GroupIndex
+    bool samples = false;                    ///< some rule has a sample
     /// What the payload rules of scope session and onward ask for, whatever they do then: ascending.
     std::vector<std::pair<std::string, match::RuleIndex>> conditions;
 

@@ -101,11 +101,18 @@ void Selector::update_decided(flow::FlowEntry& flow) {
     flow.decided = flow.inspection == Inspection::kNone && !flow.awaits_answer && !packets_open;
 }
 
-bool Selector::flow_rules_of(const net::FlowKey& key) {
+/// Takes out those whose sample the flow is not in.
+void Selector::keep_sampled(RuleList& rules, std::uint64_t hash) const {
+    if (!policy_->samples) return;
+    std::erase_if(rules, [&](match::RuleIndex rule) { return !in_sample(rule, hash); });
+}
+
+bool Selector::flow_rules_of(const net::FlowKey& key, std::uint64_t hash) {
     session_.clear();
     onward_.clear();
     bool awaits_answer = false;
     for (const match::RuleIndex rule : policy_->rules->flow_rules(key, *scratch_)) {
+        if (!in_sample(rule, hash)) continue;
         if (policy_->actions[rule].scope == rules::Scope::kSession) {
             session_.push_back(rule);
         } else if (policy_->rules->holds_one_way(rule, key)) {
@@ -119,6 +126,19 @@ bool Selector::flow_rules_of(const net::FlowKey& key) {
     return awaits_answer;
 }
 
+/// What a payload rule that is open may still do.
+void Selector::add_prospect(Prospect& prospect, match::RuleIndex rule, std::uint64_t hash) const {
+    const RuleAction& action = policy_->actions[rule];
+    if (!action.in_sample(hash)) return;
+    const bool onward = action.scope == rules::Scope::kOnward;
+    if (action.drop) {
+        match::RuleIndex& first = onward ? prospect.first_onward_drop : prospect.first_drop;
+        first = std::min(first, rule);
+    } else {
+        (onward ? prospect.wanted_onward : prospect.wanted) |= tools_of({&rule, 1}, hash);
+    }
+}
+
 Selector::Prospect Selector::prospect_of(const net::FlowKey& key, match::RuleIndex limit,
                                          std::uint64_t hash) {
     const auto none = static_cast<match::RuleIndex>(policy_->actions.size());
@@ -126,6 +146,12 @@ Selector::Prospect Selector::prospect_of(const net::FlowKey& key, match::RuleInd
     if (policy_->rules->group_count() == 0) return prospect;
     for (const match::GroupIndex group : policy_->rules->payload_groups(key, *scratch_)) {
         const PayloadProspect& p = policy_->prospects[group];
+        if (p.samples) {
+            for (const match::RuleIndex rule : policy_->rules->group_rules(group)) {
+                if (rule < limit) add_prospect(prospect, rule, hash);
+            }
+            continue;
+        }
         const auto end = std::ranges::lower_bound(p.forwards, limit, {}, &PayloadProspect::Forward::rule);
         if (end != p.forwards.begin()) {
             prospect.wanted |= std::prev(end)->session_tools;
@@ -150,7 +176,7 @@ bool Selector::begin_flow(flow::FlowEntry& flow, std::uint32_t index, const net:
     flow.remembered = false;
     flow.late_drop = false;
     flow.inspection = Inspection::kNone;
-    flow.awaits_answer = flow_rules_of(key);
+    flow.awaits_answer = flow_rules_of(key, hash);
     if (!inherited_.empty()) add_inherited();
     flow.begun_in_reverse = key != flow.key;
     flow.payload_possible = policy_->rules->first_packet_payload_rule() < policy_->actions.size() &&
@@ -223,9 +249,10 @@ void Selector::succeed(flow::FlowEntry& flow, std::uint32_t index, std::uint64_t
 bool Selector::take_answer(flow::FlowEntry& flow, const net::FlowKey& key, std::uint64_t hash) {
     flow.awaits_answer = false;
     const Rules rules = policy_->rules->flow_rules(key, *scratch_);
+    spare_.assign(rules.begin(), rules.end());
+    keep_sampled(spare_, hash);
     if (flow.inspection != Inspection::kNone) {
         Inspection& inspection = inspections_[flow.inspection];
-        spare_.assign(rules.begin(), rules.end());
         std::erase_if(spare_, [this](match::RuleIndex r) {
             return policy_->actions[r].scope != rules::Scope::kOnward;
         });
@@ -235,7 +262,7 @@ bool Selector::take_answer(flow::FlowEntry& flow, const net::FlowKey& key, std::
     }
     // Every rule that holds for one of the directions has now seen a packet of it.
     const Rules so_far = decisions_.rules_of(flow.decision);
-    unite(so_far, rules, effective_);
+    unite(so_far, spare_, effective_);
     const std::uint64_t extra_tools = decisions_[flow.decision].tools & ~tools_of(so_far, hash);
     cut(effective_, policy_->actions);
     return set_flow_rules(flow, effective_, extra_tools, hash);
@@ -243,18 +270,20 @@ bool Selector::take_answer(flow::FlowEntry& flow, const net::FlowKey& key, std::
 
 // ---- one packet
 
-void Selector::ask_packet(const match::PacketView& packet, match::RuleIndex limit, bool payload,
-                          match::PayloadRules which, rules::Direction to) {
+void Selector::ask_packet(const match::PacketView& packet, std::uint64_t hash, match::RuleIndex limit,
+                          bool payload, match::PayloadRules which, rules::Direction to) {
     matched_.clear();
     if (policy_->rules->first_packet_rule() < limit || !packet.parsed->has_flow()) {
         const Rules rules = policy_->rules->packet_rules(packet, limit, *scratch_);
         matched_.assign(rules.begin(), rules.end());
+        keep_sampled(matched_, hash);
     }
     if (!payload || packet.parsed->payload_size == 0) return;
     const base::Bytes bytes = packet.frame.subspan(packet.parsed->payload, packet.parsed->payload_size);
     const Rules hits = policy_->rules->payload_rules(packet, bytes, limit, *scratch_, which, to);
     unite(matched_, hits, spare_);
     matched_.swap(spare_);
+    keep_sampled(matched_, hash);
 }
 
 void Selector::remember(flow::FlowEntry& flow, std::uint32_t decision) {
@@ -310,11 +339,11 @@ Verdict Selector::verdict_of_list(const RuleList& rules, std::uint64_t extra_too
 Verdict Selector::select_untracked(const match::PacketView& packet, std::uint64_t hash) {
     session_.clear();
     if (packet.parsed->has_flow()) {
-        flow_rules_of(packet.parsed->key);
+        flow_rules_of(packet.parsed->key, hash);
         unite(session_, onward_, effective_);
         session_.swap(effective_);
     }
-    ask_packet(packet, open_limit({}), true, match::PayloadRules::kAll, rules::Direction::kToServer);
+    ask_packet(packet, hash, open_limit({}), true, match::PayloadRules::kAll, rules::Direction::kToServer);
     unite(session_, matched_, effective_);
     cut(effective_, policy_->actions);
     return verdict_of_list(effective_, 0, packet, hash, nullptr);
@@ -322,7 +351,7 @@ Verdict Selector::select_untracked(const match::PacketView& packet, std::uint64_
 
 Verdict Selector::select_plain(const match::PacketView& packet, std::uint64_t hash, flow::FlowEntry& flow) {
     const Rules so_far = decisions_.rules_of(flow.decision);
-    ask_packet(packet, open_limit(so_far), flow.payload_possible, match::PayloadRules::kOfScopePacket,
+    ask_packet(packet, hash, open_limit(so_far), flow.payload_possible, match::PayloadRules::kOfScopePacket,
                direction_of(packet.parsed->key != flow.key, flow));
     if (flow.traced) trace_packet(packet, flow);
     if (matched_.empty()) {
@@ -352,7 +381,7 @@ Verdict Selector::select(const match::PacketView& packet, std::uint64_t hash, fl
     const net::FlowKey& key = packet.parsed->key;
     if (flow->epoch != epoch_) {
         if (!begin_flow(*flow, index, key, hash)) return select_untracked(packet, hash);
-        if (flow->traced) trace_begin(*flow);
+        if (flow->traced) trace_begin(*flow, hash);
     }
     if (flow->awaits_answer && (key == flow->key) == flow->begun_in_reverse) {
         if (!take_answer(*flow, key, hash)) return select_untracked(packet, hash);

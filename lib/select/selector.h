@@ -182,8 +182,12 @@ class Selector {
         match::RuleIndex first_onward_drop = 0;
     };
 
-    bool flow_rules_of(
-        const net::FlowKey& key);  ///< into session_ and onward_; true when some await an answer
+    bool in_sample(match::RuleIndex rule, std::uint64_t hash) const {
+        return policy_->actions[rule].in_sample(hash);
+    }
+    void keep_sampled(RuleList& rules, std::uint64_t hash) const;
+    /// Into session_ and onward_; true when some await an answer.
+    bool flow_rules_of(const net::FlowKey& key, std::uint64_t hash);
     [[nodiscard]] bool take_answer(flow::FlowEntry& flow, const net::FlowKey& key, std::uint64_t hash);
     [[nodiscard]] bool begin_flow(flow::FlowEntry& flow, std::uint32_t index, const net::FlowKey& key,
                                   std::uint64_t hash);
@@ -192,6 +196,7 @@ class Selector {
     /// False when there is no room for the list: then nobody knows the flow any more.
     [[nodiscard]] bool set_flow_rules(flow::FlowEntry& flow, Rules rules, std::uint64_t extra_tools,
                                       std::uint64_t hash);
+    void add_prospect(Prospect& prospect, match::RuleIndex rule, std::uint64_t hash) const;
     Prospect prospect_of(const net::FlowKey& key, match::RuleIndex limit, std::uint64_t hash);
     Prospect prospect_of(const flow::FlowEntry& flow, const Inspection& inspection, match::RuleIndex limit);
     Verdict select_untracked(const match::PacketView& packet, std::uint64_t hash);
@@ -216,7 +221,7 @@ class Selector {
     void reconsider(flow::FlowEntry& flow, Inspection& inspection, bool rule_died = false);
     match::RuleIndex open_limit(Rules rules) const;
     std::uint64_t tools_of(Rules rules, std::uint64_t hash) const;
-    void ask_packet(const match::PacketView& packet, match::RuleIndex limit, bool payload,
+    void ask_packet(const match::PacketView& packet, std::uint64_t hash, match::RuleIndex limit, bool payload,
                     match::PayloadRules which, rules::Direction to);
     Verdict verdict_on(Rules rules, std::uint32_t decision, std::uint64_t tools,
                        const match::PacketView& packet, flow::FlowEntry* flow);
@@ -225,8 +230,10 @@ class Selector {
     std::uint64_t within_own_drop(std::uint64_t tools, const RuleList& list, const flow::FlowEntry& flow,
                                   const Inspection& inspection);
     void remember(flow::FlowEntry& flow, std::uint32_t decision);
-    void trace_begin(const flow::FlowEntry& flow);
+    void trace_begin(const flow::FlowEntry& flow, std::uint64_t hash);
+    void trace_samples(std::uint64_t hash);
     void trace_rules(Rules rules);
+    void trace_hits(const Inspection& inspection);
     void trace_packet(const match::PacketView& packet, const flow::FlowEntry& flow);
 
     std::shared_ptr<const PolicySnapshot> policy_;

@@ -17,7 +17,7 @@ void Selector::add_lasting(Inspection& inspection, Rules rules, bool of_payload)
         const auto belongs = [&](match::RuleIndex rule) {
             const rules::Scope scope = policy_->actions[rule].scope;
             // A header that is asked per packet selects from the packet that matched on, whatever the scope.
-            return scope != rules::Scope::kPacket &&
+            return scope != rules::Scope::kPacket && in_sample(rule, inspection.hash) &&
                    (scope == rules::Scope::kSession && of_payload) == session;
         };
         std::ranges::copy_if(rules, std::back_inserter(session_), belongs);
@@ -47,15 +47,7 @@ Selector::Prospect Selector::prospect_of(const flow::FlowEntry& flow, const Insp
     for (const match::GroupIndex group : policy_->rules->payload_groups(flow.key, *scratch_)) {
         for (const match::RuleIndex& rule : policy_->rules->group_rules(group)) {
             if (rule >= limit) break;
-            if (!inspector_.is_open(inspection, rule)) continue;
-            const RuleAction& action = policy_->actions[rule];
-            const bool onward = action.scope == rules::Scope::kOnward;
-            if (action.drop) {
-                match::RuleIndex& first = onward ? prospect.first_onward_drop : prospect.first_drop;
-                first = std::min(first, rule);
-            } else {
-                (onward ? prospect.wanted_onward : prospect.wanted) |= tools_of({&rule, 1}, inspection.hash);
-            }
+            if (inspector_.is_open(inspection, rule)) add_prospect(prospect, rule, inspection.hash);
         }
     }
     return prospect;
@@ -115,8 +107,8 @@ Verdict Selector::select_inspected(const match::PacketView& packet, flow::FlowEn
 void Selector::feed(const match::PacketView& packet, flow::FlowEntry& flow, Inspection& inspection,
                     bool reverse) {
     if (flow.answered) inspections_.set_answered(flow.inspection);
-    ask_packet(packet, inspection.limit, flow.payload_possible, match::PayloadRules::kOfScopePacket,
-               direction_of(reverse, flow));
+    ask_packet(packet, inspection.hash, inspection.limit, flow.payload_possible,
+               match::PayloadRules::kOfScopePacket, direction_of(reverse, flow));
     if (flow.traced) trace_packet(packet, flow);
     if (!inspector_.feed(packet, flow, reverse, inspection, *scratch_)) {
         give_up(inspection, End::kShort);
@@ -125,7 +117,7 @@ void Selector::feed(const match::PacketView& packet, flow::FlowEntry& flow, Insp
         inspection.closed = true;
     }
     if (inspection.state != Inspection::kNone) inspections_.set_stateful(flow.inspection);
-    if (flow.traced) trace_rules(inspector_.hits());
+    if (flow.traced) trace_hits(inspection);
 }
 
 /// A packet that brings nothing new.
@@ -249,7 +241,7 @@ void Selector::close(flow::FlowEntry& flow, End end) {
     if (end == End::kFlow) {
         inspector_.finish(flow, inspection, *scratch_);
         inspector_.conclude(flow, inspection, *scratch_);
-        if (flow.traced) trace_rules(inspector_.hits());
+        if (flow.traced) trace_hits(inspection);
         add_lasting(inspection, inspector_.hits(), true);
         inspection.closed = true;
     } else {

@@ -5,21 +5,47 @@
 #include "select/selector.h"
 
 namespace yagura::select {
+namespace {
+
+/// Rules that are named at once.
+constexpr std::size_t kMostTraced = 256;
+
+}  // namespace
 
 /// After begin_flow().
-void Selector::trace_begin(const flow::FlowEntry& flow) {
+void Selector::trace_begin(const flow::FlowEntry& flow, std::uint64_t hash) {
     trace_rules(effective_);
+    trace_samples(hash);
     if (flow.inspection == Inspection::kNone) return;
-    options_.trace->note({.kind = FlowEvent::Kind::kInspected, .rule = inspections_[flow.inspection].limit});
+    options_.trace->note(
+        {.kind = FlowEvent::Kind::kInspected, .rule = inspections_[flow.inspection].limit, .bytes = hash});
+}
+
+/// Rules that the flow is not in the sample of, whatever their header.
+void Selector::trace_samples(std::uint64_t hash) {
+    if (!policy_->samples) return;
+    std::size_t told = 0;
+    for (match::RuleIndex rule = 0; rule < policy_->actions.size() && told < kMostTraced; ++rule) {
+        if (in_sample(rule, hash)) continue;
+        options_.trace->note({.kind = FlowEvent::Kind::kNotSampled, .rule = rule});
+        ++told;
+    }
 }
 
 void Selector::trace_rules(Rules rules) {
-    constexpr std::size_t kMost = 256;
-    for (const match::RuleIndex rule : rules.first(std::min(rules.size(), kMost)))
+    for (const match::RuleIndex rule : rules.first(std::min(rules.size(), kMostTraced)))
         options_.trace->note({.kind = FlowEvent::Kind::kRule, .rule = rule});
-    if (rules.size() <= kMost) return;
-    options_.trace->note(
-        {.kind = FlowEvent::Kind::kMoreRules, .packets = static_cast<std::uint32_t>(rules.size() - kMost)});
+    if (rules.size() <= kMostTraced) return;
+    options_.trace->note({.kind = FlowEvent::Kind::kMoreRules,
+                          .packets = static_cast<std::uint32_t>(rules.size() - kMostTraced)});
+}
+
+/// What became true of the flow's payload.
+void Selector::trace_hits(const Inspection& inspection) {
+    const Rules hits = inspector_.hits();
+    spare_.assign(hits.begin(), hits.end());
+    keep_sampled(spare_, inspection.hash);
+    trace_rules(spare_);
 }
 
 /// After ask_packet().

@@ -228,6 +228,7 @@ TEST_CASE("random configurations come back from their canonical form") {
                 if (g == 0 || below(2) == 0) rule.forward.insert(rule.forward.begin(), g);
             }
             rule.scope = kScopes[below(3)].second;
+            if (!rule.drop && below(3) == 0) rule.sample = static_cast<std::uint32_t>(number(kMaxSample));
             config.rules.push_back(rule);
         }
         if (below(2) == 0) config.lcores = {{0, 5}, {1}, {126, 0}};

@@ -56,7 +56,7 @@ TEST_CASE("a rule's words become its values") {
     const Config config = must_parse(with(R"("rules": [
         {"id": 18446744073709551615, "forward": ["rec0", "ids", "ids0", "rec"]},
         {"id": 20, "name": "\u6ad3 \"web\"", "filter": " tcp port 80\n", "layer": "frame", "malformed": false,
-         "payload": ["a", "/b/i"], "payload_all": "c", "forward": ["ids"], "scope": "packet", "drop": false,
+         "payload": ["a", "/b/i"], "payload_all": "c", "forward": ["ids"], "scope": "packet", "sample": 10, "drop": false,
          "payload_none": {"pattern": "d", "direction": "to_client", "offset": 2, "depth": 5}},
         {"id": 3, "malformed": true, "drop": true, "scope": "onward"}])"));
     REQUIRE(config.rules.size() == 3);
@@ -80,6 +80,7 @@ TEST_CASE("a rule's words become its values") {
         {.text = "d", .bytes = "d", .direction = Direction::kToClient, .offset = 2, .depth = 5}};
     web.forward = {0};
     web.scope = Scope::kPacket;
+    web.sample = 10;
     CHECK(config.rules[1] == web);
 
     Rule malformed;

@@ -105,6 +105,8 @@ TEST_CASE("the schema has the reader's words, bounds and defaults") {
     CHECK(at("/$defs/pattern_object/properties/depth/maximum") == Json(kMaxPatternPlace));
     CHECK(at("/$defs/tool_group/properties/mode/default") == Json(word_of(kModes, ToolGroup{}.mode)));
     CHECK(at("/$defs/rule/properties/scope/default") == Json(word_of(kScopes, Rule{}.scope)));
+    CHECK(at("/$defs/rule/properties/sample/maximum") == Json(kMaxSample));
+    CHECK(at("/$defs/rule/properties/sample/default") == Json(Rule{}.sample));
     CHECK(at("/$defs/lcore_list/items/maximum") == Json(kLcoreLimit - 1));
     CHECK(at("/$defs/tool_group/properties/members/maxItems") == Json(base::kMaxTools));
     CHECK(at("/$defs/inspect/properties/flows/maximum") == Json(kMaxFlows));
