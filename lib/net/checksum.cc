@@ -26,7 +26,7 @@ std::uint16_t finish_sum(std::uint32_t sum) {
     return static_cast<std::uint16_t>(~sum);
 }
 
-std::uint32_t crc32c(base::Bytes bytes) {
+void Crc32c::add(base::Bytes bytes) {
     static constexpr auto kTable = [] {
         constexpr std::uint32_t kReversedPolynomial = 0x82f63b78;
         std::array<std::uint32_t, 256> table{};
@@ -37,9 +37,9 @@ std::uint32_t crc32c(base::Bytes bytes) {
         }
         return table;
     }();
-    std::uint32_t crc = 0xffffffff;
+    std::uint32_t crc = crc_;
     for (const std::uint8_t byte : bytes) crc = kTable[(crc ^ byte) & 0xff] ^ (crc >> 8);
-    return ~crc;
+    crc_ = crc;
 }
 
 }  // namespace yagura::net

@@ -27,6 +27,18 @@ inline std::uint16_t internet_checksum(base::Bytes bytes) {
 
 /// CRC-32C as SCTP uses it (RFC 9260, appendix A), over bytes whose checksum field is zero. The value goes
 /// into the field in little-endian order.
-std::uint32_t crc32c(base::Bytes bytes);
+class Crc32c {
+  public:
+    void add(base::Bytes bytes);  ///< piece by piece
+    std::uint32_t value() const { return ~crc_; }
+
+  private:
+    std::uint32_t crc_ = 0xffffffff;
+};
+inline std::uint32_t crc32c(base::Bytes bytes) {
+    Crc32c crc;
+    crc.add(bytes);
+    return crc.value();
+}
 
 }  // namespace yagura::net

@@ -1,0 +1,338 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "reset/block_list.h"
+
+#include <algorithm>
+#include <bit>
+#include <cstring>
+
+#include "base/hash.h"
+
+namespace yagura::reset {
+namespace {
+
+/// So many places rest before one is used again: a reader that stands on one that was freed has gone on by
+/// then.
+constexpr std::uint32_t kResting = 4096;
+
+std::uint32_t heads_for(std::uint32_t capacity) {
+    return std::bit_ceil(std::max<std::uint32_t>(capacity, 16));
+}
+
+bool is_continuation(char c) {
+    return (static_cast<unsigned char>(c) & 0xc0) == 0x80;
+}
+
+/// UTF-8 in its shortest forms, without control characters.
+bool is_text(std::string_view text) {
+    for (std::size_t at = 0; at < text.size();) {
+        const auto lead = static_cast<unsigned char>(text[at]);
+        const std::size_t size = lead < 0x80 ? 1 : lead < 0xe0 ? 2 : lead < 0xf0 ? 3 : 4;
+        if (lead < 0x20 || lead == 0x7f || (lead >= 0x80 && lead < 0xc2) || lead > 0xf4) return false;
+        if (at + size > text.size()) return false;
+        if (!std::all_of(text.begin() + static_cast<std::ptrdiff_t>(at + 1),
+                         text.begin() + static_cast<std::ptrdiff_t>(at + size), is_continuation)) {
+            return false;
+        }
+        const auto second = size > 1 ? static_cast<unsigned char>(text[at + 1]) : 0;
+        if ((lead == 0xc2 && second < 0xa0) || (lead == 0xe0 && second < 0xa0) ||
+            (lead == 0xed && second > 0x9f) || (lead == 0xf0 && second < 0x90) ||
+            (lead == 0xf4 && second > 0x8f)) {
+            return false;
+        }
+        at += size;
+    }
+    return true;
+}
+
+}  // namespace
+
+BlockList::BlockList(std::uint32_t capacity, std::uint64_t seed)
+    : capacity_(capacity),
+      slot_count_(capacity + kResting),
+      seed_a_(seed ^ base::kHashA),
+      seed_b_(base::mix(seed ^ base::kHashB, base::kHashC)),
+      mask_(heads_for(capacity) - 1),
+      heads_(std::size_t{mask_} + 1),
+      slots_(slot_count_, base::Filled::kInOrder),
+      records_(slot_count_, base::Filled::kInOrder),
+      free_(slot_count_, base::Filled::kInOrder) {}
+
+double BlockList::bytes_per_entry() const {
+    const double all =
+        static_cast<double>(slot_count_) * (sizeof(Slot) + sizeof(Record) + sizeof(std::uint32_t)) +
+        (static_cast<double>(mask_) + 1) * sizeof(std::uint32_t);
+    return all / capacity_;
+}
+
+BlockList::Words BlockList::words_of(const BlockTarget& target) {
+    Words words;
+    std::memcpy(words.data(), &target, sizeof target);
+    return words;
+}
+
+BlockTarget BlockList::target_of(const Slot& slot) {
+    Words words;
+    for (std::size_t i = 0; i < kWords; ++i) words[i] = slot.words[i].load(std::memory_order_relaxed);
+    BlockTarget target;
+    std::memcpy(static_cast<void*>(&target), words.data(), sizeof target);
+    return target;
+}
+
+/// As FlowKey's: each factor of a product of what others chose has a secret of its own.
+std::uint64_t BlockList::hash(const Words& words) const {
+    const std::uint64_t a = base::mix(words[0] ^ seed_a_, words[1] ^ seed_b_);
+    const std::uint64_t b = base::mix(words[2] ^ seed_b_, words[3] ^ seed_a_);
+    return base::mix(a ^ words[4], b ^ seed_b_);
+}
+
+std::uint32_t BlockList::find(const BlockTarget& target, std::uint64_t now) const {
+    const Words words = words_of(target);
+    const auto wanted = static_cast<std::uint32_t>(hash(words));
+    // Once more when the place that was looked at was being written. That many times in a row it cannot be:
+    // kResting other places are used before it is used again.
+    constexpr int kMostTries = 16;
+    for (int tries = 0; tries < kMostTries; ++tries) {
+        std::uint32_t link = heads_[wanted & mask_].load(std::memory_order_acquire);
+        bool again = false;
+        while (link != 0) {
+            const Slot& slot = slots_[link - 1];
+            const std::uint32_t version = slot.version.load(std::memory_order_acquire);
+            const std::uint32_t found = slot.hash.load(std::memory_order_relaxed);
+            const std::uint32_t next = slot.next.load(std::memory_order_relaxed);
+            bool equal = found == wanted;
+            for (std::size_t i = 0; equal && i < kWords; ++i) {
+                equal = slot.words[i].load(std::memory_order_relaxed) == words[i];
+            }
+            const std::uint64_t expires = slot.expires.load(std::memory_order_relaxed);
+            std::atomic_thread_fence(std::memory_order_acquire);
+            // In the chain of another head it leads astray.
+            again = (version & 1) != 0 || slot.version.load(std::memory_order_relaxed) != version ||
+                    ((found ^ wanted) & mask_) != 0;
+            if (again) break;
+            if (equal) return expires > now ? link - 1 : kNone;
+            link = next;
+        }
+        if (!again) return kNone;
+    }
+    return kNone;
+}
+
+template <class Visit>
+void BlockList::for_each_length(std::uint8_t ip_version, Visit&& visit) const {
+    const unsigned last = ip_version == 4 ? 0 : 3;
+    const unsigned first = ip_version == 4 ? 0 : 1;
+    for (unsigned word = last + 1; word-- > first;) {
+        std::uint64_t bits = lengths_[word].load(std::memory_order_relaxed);
+        while (bits != 0) {
+            const auto bit = static_cast<unsigned>(63 - std::countl_zero(bits));
+            bits &= ~(std::uint64_t{1} << bit);
+            if (visit(static_cast<std::uint8_t>(ip_version == 4 ? bit : 64 * (word - 1) + bit))) return;
+        }
+    }
+}
+
+std::optional<BlockList::Hit> BlockList::lookup(const net::FlowKey& key, std::uint64_t now) const {
+    if (size() == 0 || key.ip_version == 0) return {};
+    if (connections_.load(std::memory_order_relaxed) != 0) {
+        const std::uint32_t entry = find(BlockTarget::connection(key), now);
+        if (entry != kNone) return Hit{entry, BlockTarget::Kind::kConnection, false};
+    }
+    std::optional<Hit> hit;
+    for_each_length(key.ip_version, [&](std::uint8_t length) {
+        for (const bool by_source : {true, false}) {
+            const std::uint32_t entry =
+                find(BlockTarget::prefix(by_source ? key.src : key.dst, key.ip_version, length), now);
+            if (entry == kNone) continue;
+            hit = Hit{entry, BlockTarget::Kind::kPrefix, by_source};
+            return true;
+        }
+        return false;
+    });
+    return hit;
+}
+
+/// Whether it has expired or not.
+std::uint32_t BlockList::find_own(const Words& words, std::uint32_t wanted) const {
+    std::uint32_t link = heads_[wanted & mask_].load(std::memory_order_relaxed);
+    for (; link != 0; link = slots_[link - 1].next.load(std::memory_order_relaxed)) {
+        const Slot& slot = slots_[link - 1];
+        bool equal = slot.hash.load(std::memory_order_relaxed) == wanted;
+        for (std::size_t i = 0; equal && i < kWords; ++i) {
+            equal = slot.words[i].load(std::memory_order_relaxed) == words[i];
+        }
+        if (equal) return link - 1;
+    }
+    return kNone;
+}
+
+std::uint32_t BlockList::take_free() {
+    if (untouched_ < slot_count_) return untouched_++;
+    return free_[free_begin_++ % slot_count_];
+}
+
+void BlockList::count(const BlockTarget& target, bool more) {
+    const auto change = [more](auto& number) {
+        number.store(number.load(std::memory_order_relaxed) + (more ? 1u : ~0u), std::memory_order_relaxed);
+    };
+    change(size_);
+    if (target.kind == BlockTarget::Kind::kConnection) {
+        change(connections_);
+        return;
+    }
+    std::uint32_t& entries = length_counts_[target.ip_version == 4 ? 0 : 1][target.length];
+    entries += more ? 1u : ~0u;
+    std::atomic<std::uint64_t>& word = lengths_[target.ip_version == 4 ? 0 : 1 + target.length / 64];
+    const std::uint64_t bit = std::uint64_t{1} << (target.length % 64);
+    const std::uint64_t bits = word.load(std::memory_order_relaxed);
+    word.store(entries != 0 ? bits | bit : bits & ~bit, std::memory_order_release);
+}
+
+BlockList::Added BlockList::add(const Block& block, std::uint64_t now) {
+    if (block.reason.size() > kMaxReason || !is_text(block.reason)) return Added::kBadReason;
+    const Words words = words_of(block.target);
+    const auto wanted = static_cast<std::uint32_t>(hash(words));
+    std::uint32_t index = find_own(words, wanted);
+    const bool is_new = index == kNone;
+    if (is_new) {
+        if (size() == capacity_ && earliest_ <= now) expire(now, slot_count_);
+        if (size() == capacity_) return Added::kFull;
+        index = take_free();
+    }
+    Record& record = records_[index];
+    record.created = block.created;
+    record.reason_size = static_cast<std::uint8_t>(block.reason.size());
+    std::copy(block.reason.begin(), block.reason.end(), record.reason.begin());
+    earliest_ = std::min(earliest_, block.expires);
+
+    Slot& slot = slots_[index];
+    if (!is_new) {
+        slot.expires.store(block.expires, std::memory_order_relaxed);
+        return Added::kChanged;
+    }
+    const std::uint32_t version = slot.version.load(std::memory_order_relaxed);
+    slot.version.store(version + 1, std::memory_order_relaxed);
+    std::atomic_thread_fence(std::memory_order_release);
+    for (std::size_t i = 0; i < kWords; ++i) slot.words[i].store(words[i], std::memory_order_relaxed);
+    slot.hash.store(wanted, std::memory_order_relaxed);
+    slot.expires.store(block.expires, std::memory_order_relaxed);
+    slot.used.store(1, std::memory_order_relaxed);
+    auto& head = heads_[wanted & mask_];
+    slot.next.store(head.load(std::memory_order_relaxed), std::memory_order_relaxed);
+    slot.version.store(version + 2, std::memory_order_release);
+    head.store(index + 1, std::memory_order_release);
+    count(block.target, true);
+    return Added::kNew;
+}
+
+bool BlockList::remove(const BlockTarget& target) {
+    const Words words = words_of(target);
+    const std::uint32_t index = find_own(words, static_cast<std::uint32_t>(hash(words)));
+    if (index == kNone) return false;
+    take_out(index);
+    return true;
+}
+
+/// Out of its chain; its own link stays, for readers who stand on it.
+void BlockList::take_out(std::uint32_t index) {
+    Slot& slot = slots_[index];
+    std::atomic<std::uint32_t>* link = &heads_[slot.hash.load(std::memory_order_relaxed) & mask_];
+    while (link->load(std::memory_order_relaxed) != index + 1) {
+        link = &slots_[link->load(std::memory_order_relaxed) - 1].next;
+    }
+    link->store(slot.next.load(std::memory_order_relaxed), std::memory_order_release);
+    slot.used.store(0, std::memory_order_relaxed);
+    count(target_of(slot), false);
+    free_[free_end_++ % slot_count_] = index;
+}
+
+void BlockList::clear() {
+    for (std::uint32_t index = 0; index < untouched_; ++index) {
+        if (slots_[index].used.load(std::memory_order_relaxed) != 0) take_out(index);
+    }
+    earliest_ = Block::kForever;
+}
+
+std::uint32_t BlockList::expire(std::uint64_t now, std::uint32_t most) {
+    if (earliest_ > now) return 0;
+    std::uint32_t expired = 0;
+    std::uint64_t earliest = Block::kForever;
+    const std::uint32_t looked = std::min(most, untouched_);
+    for (std::uint32_t n = 0; n < looked; ++n) {
+        if (hand_ >= untouched_) hand_ = 0;
+        const std::uint32_t index = hand_++;
+        if (slots_[index].used.load(std::memory_order_relaxed) == 0) continue;
+        const std::uint64_t expires = slots_[index].expires.load(std::memory_order_relaxed);
+        if (expires <= now) {
+            take_out(index);
+            ++expired;
+        } else {
+            earliest = std::min(earliest, expires);
+        }
+    }
+    // Known again only when all were looked at.
+    if (looked == untouched_) earliest_ = earliest;
+    return expired;
+}
+
+Block BlockList::block_at(std::uint32_t index) const {
+    const Record& record = records_[index];
+    return {.target = target_of(slots_[index]),
+            .created = record.created,
+            .expires = slots_[index].expires.load(std::memory_order_relaxed),
+            .reason = std::string(record.reason.data(), record.reason_size)};
+}
+
+std::optional<Block> BlockList::find(const BlockTarget& target) const {
+    const Words words = words_of(target);
+    const std::uint32_t index = find_own(words, static_cast<std::uint32_t>(hash(words)));
+    if (index == kNone) return {};
+    return block_at(index);
+}
+
+std::optional<Block> BlockList::get(std::uint32_t entry) const {
+    if (entry >= untouched_ || slots_[entry].used.load(std::memory_order_relaxed) == 0) return {};
+    return block_at(entry);
+}
+
+std::vector<Block> BlockList::covering(const net::IpAddress& address, std::uint8_t ip_version,
+                                       std::uint64_t now) const {
+    std::vector<Block> blocks;
+    for_each_length(ip_version, [&](std::uint8_t length) {
+        const std::uint32_t entry = find(BlockTarget::prefix(address, ip_version, length), now);
+        if (entry != kNone) blocks.push_back(block_at(entry));
+        return false;
+    });
+    return blocks;
+}
+
+BlockList::Page BlockList::list(std::uint32_t from, std::size_t most, std::uint64_t now, const Query& query,
+                                std::uint32_t places) const {
+    Page page;
+    std::uint32_t index = from;
+    for (std::uint32_t looked = 0; index < untouched_; ++index, ++looked) {
+        if (page.blocks.size() == most || looked == places) {
+            page.next = index;
+            break;
+        }
+        const Slot& slot = slots_[index];
+        if (slot.used.load(std::memory_order_relaxed) == 0 ||
+            slot.expires.load(std::memory_order_relaxed) <= now) {
+            continue;
+        }
+        if (query.within) {
+            const BlockTarget target = target_of(slot);
+            const bool is_inside = target.kind == BlockTarget::Kind::kConnection
+                                       ? query.within->covers(target.a, target.ip_version) ||
+                                             query.within->covers(target.b, target.ip_version)
+                                       : target.length >= query.within->length &&
+                                             query.within->covers(target.a, target.ip_version);
+            if (!is_inside) continue;
+        }
+        const std::string_view reason(records_[index].reason.data(), records_[index].reason_size);
+        if (reason.find(query.reason) == std::string_view::npos) continue;
+        page.blocks.push_back(block_at(index));
+    }
+    return page;
+}
+
+}  // namespace yagura::reset

@@ -1,0 +1,149 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/zeroed_array.h"
+#include "reset/block_target.h"
+
+namespace yagura::reset {
+
+/// An entry of the block list, as a value. Times in ns since the epoch.
+struct Block {
+    static constexpr std::uint64_t kForever = ~std::uint64_t{0};
+    BlockTarget target;
+    std::uint64_t created = 0;
+    std::uint64_t expires = kForever;  ///< from then on it blocks nothing
+    std::string reason;
+
+    bool operator==(const Block&) const = default;
+};
+
+/// Who is blocked: connections, hosts and prefixes of both families, up to a capacity.
+///
+/// One thread writes (control); any thread asks, at any time, without locks and without waiting for the
+/// writer: a change touches its own entry and one link, and whoever reads that very entry meanwhile reads it
+/// again. An entry that is there all through a look-up is found; one that comes or goes may or may not be.
+///
+/// What a look-up costs depends on the prefix lengths that are in use, not on how many entries there are: two
+/// probes for each length of the family, one more for connections.
+class BlockList {
+  public:
+    static constexpr std::uint32_t kMaxCapacity = std::uint32_t{1} << 28;
+    /// Of a reason: bytes of UTF-8.
+    static constexpr std::size_t kMaxReason = 54;
+
+    /// `capacity`: 1 to kMaxCapacity. `seed`: secret, for those who are blocked choose their addresses.
+    /// Throws std::bad_alloc. Memory is taken as entries come, see bytes_per_entry().
+    BlockList(std::uint32_t capacity, std::uint64_t seed);
+
+    // Any thread
+
+    struct Hit {
+        std::uint32_t entry;  ///< for get(), if it is still the same
+        BlockTarget::Kind kind;
+        bool by_source;  ///< of a prefix: it covers the key's source
+    };
+    /// The connection itself, else the longest prefix that covers an end, the source's before the
+    /// destination's of the same length. Once for each flow.
+    std::optional<Hit> lookup(const net::FlowKey& key, std::uint64_t now) const;
+    std::uint32_t size() const { return size_.load(std::memory_order_relaxed); }
+
+    // The writer
+
+    enum class Added : std::uint8_t { kNew, kChanged, kFull, kBadReason };
+    /// A target that is there already gets the new times and reason. When the list is full, entries that have
+    /// expired make room; else kFull. kBadReason: too long, no UTF-8, or with control characters.
+    [[nodiscard]] Added add(const Block& block, std::uint64_t now);
+    bool remove(const BlockTarget& target);
+    void clear();
+    /// Takes out what has expired, of the next `most` places; to be called now and then. How many there were.
+    std::uint32_t expire(std::uint64_t now, std::uint32_t most);
+
+    std::optional<Block> find(const BlockTarget& target) const;
+    std::optional<Block> get(std::uint32_t entry) const;
+    /// All that block this address by a prefix, the longest first.
+    std::vector<Block> covering(const net::IpAddress& address, std::uint8_t ip_version,
+                                std::uint64_t now) const;
+
+    /// What a page has: of those that have not expired.
+    struct Query {
+        std::optional<BlockTarget> within;  ///< a prefix: entries of addresses inside it
+        std::string_view reason;            ///< part of the reason
+    };
+    struct Page {
+        std::vector<Block> blocks;
+        std::uint32_t next = 0;  ///< where the next page begins; 0: there is none
+    };
+    /// At most `most` entries, of at most `places` places from `from` on (0: the first page). An entry that
+    /// is there all the time is on exactly one page, whatever changes in between.
+    Page list(std::uint32_t from, std::size_t most, std::uint64_t now, const Query& query,
+              std::uint32_t places = kMaxCapacity) const;
+
+    std::uint32_t capacity() const { return capacity_; }
+    /// What an entry takes in a list that is full, all counted.
+    double bytes_per_entry() const;
+
+  private:
+    static constexpr std::uint32_t kNone = 0xffffffff;
+    static constexpr std::size_t kWords = sizeof(BlockTarget) / sizeof(std::uint64_t);
+    using Words = std::array<std::uint64_t, kWords>;
+
+    /// What readers look at. All zero: free.
+    struct alignas(64) Slot {
+        std::atomic<std::uint32_t> version;  ///< odd while it is written
+        std::atomic<std::uint32_t> next;     ///< of its chain, plus one; 0: the last
+        std::atomic<std::uint32_t> hash;
+        std::atomic<std::uint32_t> used;
+        std::array<std::atomic<std::uint64_t>, kWords> words;
+        std::atomic<std::uint64_t> expires;
+    };
+    static_assert(sizeof(Slot) == 64);
+    /// What only the writer looks at.
+    struct Record {
+        std::uint64_t created;
+        std::uint8_t reason_size;
+        std::array<char, kMaxReason + 1> reason;
+    };
+    static_assert(sizeof(Record) == 64);
+
+    static Words words_of(const BlockTarget& target);
+    static BlockTarget target_of(const Slot& slot);
+    std::uint64_t hash(const Words& words) const;
+    std::uint32_t find(const BlockTarget& target, std::uint64_t now) const;
+    std::uint32_t find_own(const Words& words, std::uint32_t hash) const;
+    void take_out(std::uint32_t index);
+    void count(const BlockTarget& target, bool more);
+    std::uint32_t take_free();
+    Block block_at(std::uint32_t index) const;
+    template <class Visit>
+    void for_each_length(std::uint8_t ip_version, Visit&& visit) const;
+
+    std::uint32_t capacity_;
+    std::uint32_t slot_count_;  ///< more than the capacity: a place rests before it is used again
+    std::uint64_t seed_a_;
+    std::uint64_t seed_b_;
+    std::uint32_t mask_;
+    base::ZeroedArray<std::atomic<std::uint32_t>> heads_;  ///< index plus one; 0: empty
+    base::ZeroedArray<Slot> slots_;
+    base::ZeroedArray<Record> records_;
+    base::ZeroedArray<std::uint32_t> free_;  ///< a ring, those that were freed first are used first
+    std::uint64_t free_begin_ = 0;
+    std::uint64_t free_end_ = 0;
+    std::uint32_t untouched_ = 0;               ///< from here on no place was ever used
+    std::uint32_t hand_ = 0;                    ///< of expire()
+    std::uint64_t earliest_ = Block::kForever;  ///< nothing expires before
+    std::atomic<std::uint32_t> size_{0};
+    std::atomic<std::uint32_t> connections_{0};
+    /// A bit for each prefix length that is in use: IPv4's, then IPv6's 0 to 63, 64 to 127, 128.
+    std::array<std::atomic<std::uint64_t>, 4> lengths_{};
+    std::array<std::array<std::uint32_t, 129>, 2> length_counts_{};
+};
+
+}  // namespace yagura::reset
