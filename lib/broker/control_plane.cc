@@ -28,7 +28,7 @@ void allow_descriptors(rlim_t wanted) {
 
 }  // namespace
 
-ControlPlane::ControlPlane(LiveRun& run) : run_(run), flows_(run) {
+ControlPlane::ControlPlane(LiveRun& run) : run_(run), flows_(run), busy_flows_(run) {
     add_system_commands(table_, *this);
     add_stats_commands(table_, *this);
     add_flows_commands(table_, *this);
@@ -114,7 +114,7 @@ control::Answer ControlPlane::later(control::Call& call, const std::function<voi
 
 void ControlPlane::serve(milliseconds wait) {
     // The lcores answer without waking anybody.
-    if (flows_.busy()) wait = std::min(wait, milliseconds(1));
+    if (flows_.busy() || busy_flows_.busy()) wait = std::min(wait, milliseconds(1));
     if (server_) {
         server_->turn(wait);
     } else {
@@ -122,6 +122,7 @@ void ControlPlane::serve(milliseconds wait) {
     }
     worker_->deliver();
     flows_.go_on();
+    busy_flows_.go_on();
     const auto now = Health::Clock::now();
     if (health_.due(now)) {
         health_.look(run_.stats(), now);

@@ -10,6 +10,7 @@
 #include "base/result.h"
 #include "broker/audit_trail.h"
 #include "broker/flow_lister.h"
+#include "broker/flow_watcher.h"
 #include "broker/health.h"
 #include "broker/live_run.h"
 #include "broker/reload.h"
@@ -55,6 +56,7 @@ class ControlPlane {
     Reloader& reloader() { return *reloader_; }
     Worker& worker() { return *worker_; }
     FlowLister& flows() { return flows_; }
+    FlowWatcher& busy_flows() { return busy_flows_; }
     const AuditTrail& audit() const { return audit_; }
     control::ControlServer* server() { return server_.get(); }  ///< null when there is none
 
@@ -65,6 +67,7 @@ class ControlPlane {
     LiveRun& run_;
     Health health_;
     FlowLister flows_;
+    FlowWatcher busy_flows_;
     AuditTrail audit_;
     control::Roles roles_;
     control::CommandTable table_;

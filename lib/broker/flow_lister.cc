@@ -27,15 +27,20 @@ Json flow_entry(const dataplane::FlowSample& flow, const LiveRun& run, std::size
     entry["answered"] = flow.answered;
     entry["decided"] = flow.decided;
     if (!flow.current) return entry;
-    entry["tools"] = Json::array();
-    const auto tools = run.config.tool_ports();
-    for (std::size_t i = 0; i < tools.size(); ++i) {
-        if ((flow.tools >> i & 1) != 0) entry["tools"].push_back(tools[i]->name);
-    }
+    entry["tools"] = tool_names(run.config, flow.tools);
     return entry;
 }
 
 }  // namespace
+
+Json tool_names(const rules::Config& config, std::uint64_t tools) {
+    Json names = Json::array();
+    const auto ports = config.tool_ports();
+    for (std::size_t i = 0; i < ports.size(); ++i) {
+        if ((tools >> i & 1) != 0) names.push_back(ports[i]->name);
+    }
+    return names;
+}
 
 void FlowLister::ask(Question question) {
     questions_.push_back(std::move(question));

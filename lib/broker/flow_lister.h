@@ -11,6 +11,9 @@
 
 namespace yagura::broker {
 
+/// The names of the tools of a mask, bit per ToolId, as JSON.
+control::Json tool_names(const rules::Config& config, std::uint64_t tools);
+
 /// Asks the select stages for their flows, one page after the other, one question after the other: the flow
 /// tables stay their threads' own. The control thread's; must outlive the run's threads.
 class FlowLister {

@@ -18,6 +18,7 @@ using control::RpcCode;
 using control::RpcError;
 
 constexpr std::uint64_t kMaxWord = 64;
+constexpr std::uint64_t kUsualTop = 20;
 
 std::optional<dataplane::FlowFilter::Host> host_of(const std::string& text) {
     dataplane::FlowFilter::Host host{};
@@ -63,6 +64,25 @@ Answer list_flows(ControlPlane& plane, const Arguments& arguments, Call& call) {
     return control::Later{};
 }
 
+Answer top_flows(ControlPlane& plane, const Arguments& arguments, Call& call) {
+    FlowWatcher::Question question{.limit = arguments.number("limit").value_or(kUsualTop)};
+    if (const std::string* by = arguments.text("by"); by != nullptr && *by != "bytes") {
+        if (*by != "packets") {
+            return RpcError{
+                .code = RpcCode::kInvalidParams, .message = "by is bytes or packets", .field = "params/by"};
+        }
+        question.order = FlowWatcher::Order::kPackets;
+    }
+    if (!plane.busy_flows().has_room()) return control::busy();
+    const auto ticket = call.defer();
+    if (!ticket) return control::busy();
+    question.done = [&plane, ticket = *ticket](const control::Outcome& outcome) {
+        plane.server()->answer(ticket, outcome);
+    };
+    plane.busy_flows().ask(std::move(question));
+    return control::Later{};
+}
+
 }  // namespace
 
 void add_flows_commands(control::CommandTable& table, ControlPlane& plane) {
@@ -85,6 +105,21 @@ void add_flows_commands(control::CommandTable& table, ControlPlane& plane) {
                .parameters = std::move(parameters),
                .handler = [&plane](const Arguments& arguments, Call& call) -> Answer {
                    return list_flows(plane, arguments, call);
+               }});
+    table.add({.name = "flows.top",
+               .help = "The busiest flows of the last second, estimated from packets drawn by lot",
+               .right = Role::kViewer,
+               .parameters = {{.name = "by",
+                               .type = ParameterType::kText,
+                               .help = "bytes, which it is when left out, or packets",
+                               .high = kMaxWord},
+                              {.name = "limit",
+                               .type = ParameterType::kNumber,
+                               .help = "flows at most; 20 when it is left out",
+                               .low = 1,
+                               .high = FlowWatcher::kMostFlows}},
+               .handler = [&plane](const Arguments& arguments, Call& call) -> Answer {
+                   return top_flows(plane, arguments, call);
                }});
 }
 

@@ -281,9 +281,17 @@ void Pipeline::bury(std::vector<std::unique_ptr<select::Selector>>& selectors) {
     selectors.clear();
 }
 
-bool Pipeline::ask_flows(std::size_t select, FlowPage& page) {
+/// To the thread of a select stage; `done` is false from then on until the message sets it.
+bool Pipeline::post(std::size_t select, Message& message, std::atomic<bool>& done) {
     const unsigned lcore = options_.plan.select[select];
     const auto thread = std::ranges::find_if(threads_, [&](const auto& t) { return t->lcore() == lcore; });
+    done.store(false, std::memory_order_relaxed);
+    if ((*thread)->post(message)) return true;
+    done.store(true, std::memory_order_relaxed);
+    return false;
+}
+
+bool Pipeline::ask_flows(std::size_t select, FlowPage& page) {
     page.stage = select_[select].get();
     page.message = {.run =
                         [](void* argument) noexcept {
@@ -292,10 +300,19 @@ bool Pipeline::ask_flows(std::size_t select, FlowPage& page) {
                             asked.done.store(true, std::memory_order_release);
                         },
                     .argument = &page};
-    page.done.store(false, std::memory_order_relaxed);
-    if ((*thread)->post(page.message)) return true;
-    page.done.store(true, std::memory_order_relaxed);
-    return false;
+    return post(select, page.message, page.done);
+}
+
+bool Pipeline::exchange_draws(std::size_t select, DrawsExchange& exchange) {
+    exchange.stage = select_[select].get();
+    exchange.message = {.run =
+                            [](void* argument) noexcept {
+                                auto& asked = *static_cast<DrawsExchange*>(argument);
+                                asked.stage->exchange_draws(asked);
+                                asked.done.store(true, std::memory_order_release);
+                            },
+                        .argument = &exchange};
+    return post(select, exchange.message, exchange.done);
 }
 
 Stats Pipeline::stats() const {

@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "dataplane/flow_draws.h"
 #include "dataplane/flow_page.h"
 #include "dataplane/lcore_plan.h"
 #include "dataplane/poll_thread.h"
@@ -75,6 +76,9 @@ class Pipeline {
     /// asked; then the page is as it was. The page must stay until it is done, or the threads have stopped.
     /// While they run.
     [[nodiscard]] bool ask_flows(std::size_t select, FlowPage& page);
+    /// Likewise has a select stage exchange what it draws packets into. What it draws into must stay until it
+    /// has been given back, or the threads have stopped.
+    [[nodiscard]] bool exchange_draws(std::size_t select, DrawsExchange& exchange);
 
   private:
     explicit Pipeline(PipelineOptions options) : options_(std::move(options)), epoch_(options_.epoch) {}
@@ -87,6 +91,7 @@ class Pipeline {
     void bury(std::vector<std::unique_ptr<select::Selector>>& selectors);
     std::uint32_t flows_per_select() const;
     base::Result<void> make_threads();
+    bool post(std::size_t select, Message& message, std::atomic<bool>& done);
 
     PipelineOptions options_;
     bool running_ = false;

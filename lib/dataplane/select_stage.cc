@@ -102,6 +102,8 @@ void SelectStage::begin() {
         candidates_[i] = candidate;
         elsewhere_ |= std::uint64_t{candidate == flow::FlowTable::kElsewhere} << i;
     }
+    if (draws_ != nullptr) [[unlikely]]
+        draw_packets();
 }
 
 /// Flows that are not in their first bucket.

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "base/counter.h"
+#include "dataplane/flow_draws.h"
 #include "dataplane/flow_log.h"
 #include "dataplane/flow_page.h"
 #include "dataplane/rx_stage.h"
@@ -85,6 +86,9 @@ class SelectStage : public Stage {
 
     /// Fills the page, but for `done`. Its own thread, between two turns.
     void copy_flows(FlowPage& page) const noexcept;
+    /// Draws into what the exchange brings from now on, and gives back what it has drawn into so far. Its own
+    /// thread, between two turns.
+    void exchange_draws(DrawsExchange& exchange) noexcept;
 
   private:
     bool adopt_policy();
@@ -123,6 +127,7 @@ class SelectStage : public Stage {
     bool may_begin();
     void begin();
     void look_elsewhere();
+    void draw_packets();
     void take(PacketRing& input);
     unsigned go_on();
     void fetch_ahead();
@@ -189,6 +194,7 @@ class SelectStage : public Stage {
     std::uint64_t now_ns_ = 0;  ///< latest PacketMeta::order_time
     std::uint32_t looks_ = 0;   ///< that the sweep has left
     unsigned idle_turns_ = 0;
+    FlowDraws* draws_ = nullptr;        ///< null while nobody asks which flows are busy
     std::uint32_t finished_flows_ = 0;  ///< indices below have ended
     std::atomic<bool> finished_{false};
 };

@@ -145,6 +145,7 @@ class Methods(ControlTest):
             "ports.list": [{"limit": 1}, {"cursor": 1, "limit": 1000}, {"cursor": 1 << 63}],
             "flows.list": [{"limit": 1}, {"host": "2001:db8::1"}, {"host": "10.0.0.1", "port": 80, "protocol": "tcp"},
                            {"cursor": (1 << 64) - 1}, {"protocol": "47", "cursor": 1000}],
+            "flows.top": [{"limit": 1}, {"by": "bytes"}, {"by": "packets", "limit": 100}],
             "rules.list": [{"limit": 1}, {"cursor": 1}], "config.get": [{"cursor": 10}],
             "rules.check": [{"config": "CONFIG"}], "rules.load": [{"config": "CONFIG"}],
             "rules.rollback": [{"version": 1}]}
