@@ -16,5 +16,7 @@ void add_run(CLI::App& app, broker::ExitStatus& status);
 void add_explain(CLI::App& app, broker::ExitStatus& status);
 void add_doctor(CLI::App& app, broker::ExitStatus& status);
 void add_check(CLI::App& app, broker::ExitStatus& status);
+/// `completion`, of all that `app` has when it runs.
+void add_completion(CLI::App& app);
 
 }  // namespace yagura::app

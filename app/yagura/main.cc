@@ -32,6 +32,7 @@ int main(int argc, char** argv) {
     yagura::app::add_check(app, status);
     yagura::app::add_explain(app, status);
     yagura::app::add_doctor(app, status);
+    yagura::app::add_completion(app);
     // CLI11 would only say that a subcommand is missing.
     const auto known = [&] {
         return !app.get_subcommands([&](const CLI::App* c) { return c->check_name(argv[1]); }).empty();

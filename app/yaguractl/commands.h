@@ -24,6 +24,9 @@ void add_rules(CLI::App& app, const Options& options);
 void add_config(CLI::App& app, const Options& options);
 void add_top(CLI::App& app, const Options& options);
 void add_call(CLI::App& app, const Options& options);
+/// `completion`: of all that `app` has when it runs. By type_name() it knows what the values are: METHOD,
+/// TOOL, NETWORK-PORT (names of the running yagura), FILE, PATH, LOG, DIR.
+void add_completion(CLI::App& app, const Options& options);
 
 /// Prints JSON for a program.
 void print_json(const Json& json);

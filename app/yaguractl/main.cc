@@ -48,6 +48,7 @@ int main(int argc, char** argv) {
     yagura::ctl::add_config(app, options);
     yagura::ctl::add_top(app, options);
     yagura::ctl::add_call(app, options);
+    yagura::ctl::add_completion(app, options);
     int status = 0;
     yagura::ctl::add_audit(app, options.json, status);
     // CLI11 would only say that a subcommand is missing.

@@ -89,9 +89,13 @@ Json Session::next() {
     }
 }
 
-Json Session::answer(const std::string& method, const Json& params) {
-    const Json request{{"jsonrpc", "2.0"}, {"id", 1}, {"method", method}, {"params", params}};
+void Session::request(int id, const std::string& method, const Json& params) {
+    const Json request{{"jsonrpc", "2.0"}, {"id", id}, {"method", method}, {"params", params}};
     send(request.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n");
+}
+
+Json Session::answer(const std::string& method, const Json& params) {
+    request(1, method, params);
     for (;;) {
         Json message = next();
         // Updates have no id; a refusal of the connection has null.

@@ -36,6 +36,8 @@ class Session {
     Json answer(const std::string& method, const Json& params);
     /// The result; an error is a Failure.
     Json call(const std::string& method, const Json& params = Json::object());
+    /// Asks, and does not wait: the answer with this id is one of the next messages.
+    void request(int id, const std::string& method, const Json& params = Json::object());
     /// The next message, whatever it is.
     Json next();
     /// Something can be read, or has been read and not been asked for.

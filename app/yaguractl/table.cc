@@ -21,6 +21,15 @@ std::size_t width_of(std::string_view text) {
         std::ranges::count_if(text, [](char c) { return (static_cast<unsigned char>(c) & 0xc0) != 0x80; }));
 }
 
+std::string fit(std::string_view text, std::size_t columns) {
+    std::size_t at = 0;
+    for (std::size_t shown = 0; at < text.size(); ++at) {
+        const bool begins = (static_cast<unsigned char>(text[at]) & 0xc0) != 0x80;
+        if (begins && shown++ == columns) break;
+    }
+    return std::string(text.substr(0, at));
+}
+
 std::string Table::text() const {
     std::vector<std::size_t> widths;
     for (const Column& column : columns_) widths.push_back(width_of(column.title));

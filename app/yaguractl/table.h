@@ -38,5 +38,7 @@ std::string duration(std::uint64_t milliseconds);
 std::string printable(std::string_view text);
 /// How many columns a text in UTF-8 takes, of characters that take one.
 std::size_t width_of(std::string_view text);
+/// Cut to so many columns, in whole characters.
+std::string fit(std::string_view text, std::size_t columns);
 
 }  // namespace yagura::ctl

@@ -7,9 +7,10 @@ import json
 import os
 import pty
 import re
-import signal
+import select
 import socket
 import statistics
+import struct
 import subprocess
 import termios
 import time
@@ -166,37 +167,230 @@ class Commands(YaguractlTest):
         self.assertIn("ledger: balanced", stdout)
 
 
+class Screen:
+    """`yaguractl top` in a terminal of its own; what it shows is kept as a terminal would."""
+
+    def __init__(self, test, *options, rows=50, columns=100, **environment):
+        self.leader, self.follower = pty.openpty()
+        self.resize(rows, columns)
+        self.output = b""
+        environment = {**os.environ, "TERM": "xterm", "LC_ALL": "C.UTF-8", "NO_COLOR": "", **environment}
+        self.process = subprocess.Popen([os.environ["YAGURACTL"], "--socket", test.folder / "control.sock", "top", "--interval", "100", *options],
+                                        stdin=self.follower, stdout=self.follower, stderr=self.follower, start_new_session=True,
+                                        env=environment, preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0))
+        test.addCleanup(self.close)
+
+    def close(self):
+        self.process.kill()
+        self.process.wait()
+        os.close(self.leader)
+        os.close(self.follower)
+
+    def resize(self, rows, columns):
+        fcntl.ioctl(self.follower if not hasattr(self, "process") else self.leader, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
+
+    def press(self, keys):
+        os.write(self.leader, keys)
+
+    def pictures(self):
+        """What was shown whole, each a list of lines; without the last, which may not be whole."""
+        return [re.sub(r"\x1b\[\d*m", "", picture.split(b"\x1b[J")[0].decode()).replace("\x1b[K", "").replace("\r", "").split("\n")
+                for picture in self.output.split(b"\x1b[H")[1:-1]]
+
+    def wait_for(self, condition, what):
+        """Reads until the last whole picture is as it should be; returns it."""
+        end = time.monotonic() + 60
+        while not (self.pictures() and condition(self.pictures()[-1])):
+            if time.monotonic() > end:
+                raise AssertionError(f"waited for {what}: {self.output[-3000:]!r}")
+            if select.select([self.leader], [], [], 1)[0]:
+                # Old pictures are not needed.
+                self.output = (self.output + os.read(self.leader, 65536))[-200_000:]
+        return self.pictures()[-1]
+
+    def wait_for_line(self, begin, *words):
+        shown = self.wait_for(lambda lines: any(line.startswith(begin) and all(word in line for word in words) for line in lines), (begin, words))
+        return next(line for line in shown if line.startswith(begin))
+
+    def end(self, keys):
+        if keys:
+            self.press(keys)
+        while b"\x1b[?1049l" not in self.output:
+            self.output += os.read(self.leader, 65536)
+        return self.process.wait(60)
+
+
 class Top(YaguractlTest):
     def test_on_no_terminal(self):
         self.start()
-        output = self.ctl_well("top", "--interval", "100", "--count", "3")
+        output = self.ctl_well("top", "--interval", "300", "--count", "10")
         self.assertNotIn("\x1b", output)
-        for word in ("network port", "tool ", "lcore "):
-            self.assertEqual(output.count(word), 3)
-        self.assertRegex(output, r"\nin +[1-9][0-9.]* [kM]")
+        for word in ("network port", "tool ", "lcore ", "rule, by bits", "flow, by bits"):
+            self.assertEqual(output.count(word), 10)
+        self.assertRegex(output, r"\nin +[1-9][0-9.]* [kM]?")
         updates = [json.loads(line) for line in self.ctl_well("top", "--json", "--interval", "100", "--count", "2").splitlines()]
         self.assertLess(updates[0]["uptime_ms"], updates[1]["uptime_ms"])
 
-    def test_on_a_terminal(self):
+    def test_what_a_terminal_shows(self):
+        rules = [{"id": 7, "name": "web", "filter": "tcp", "forward": ["g"]}, {"id": 8, "filter": "udp", "drop": True}]
+        self.start(self.configuration(rules))
+        screen = Screen(self)
+        self.assertRegex(screen.wait_for_line("in ", "█"), r"^in +[0-9.]+ [kMG] +[0-9.]+ [MG]  █")
+        for begin, words in (("7 web", ["100 flows", "to g"]), ("t0 ", []), ("0 ", ["%"]), (" ", ["tcp ", ":80", "t0"]), (" ", ["tcp ", ":80", "t1"])):
+            screen.wait_for_line(begin, *words)
+        self.assertTrue(screen.pictures()[-1][-1].startswith("q ends  [o overview]"))
+        # Panels and orders.
+        screen.press(b"r")
+        shown = screen.wait_for(lambda lines: "[r rules]" in lines[-1], "the rules")
+        self.assertFalse([line for line in shown if line.startswith("network port")])
+        screen.press(b"f")
+        screen.wait_for(lambda lines: sum(" tcp " in line for line in lines) > 40, "many flows")
+        screen.press(b"b")
+        screen.wait_for_line(" packets/s", "flow, by packets")
+        screen.press(b"\t")
+        screen.wait_for(lambda lines: "[o overview]" in lines[-1], "the overview again")
+        # Colours: of titles. Without them the same.
+        self.assertIn(b"\x1b[1mnetwork port", screen.output)
+        self.assertEqual(screen.end(b"q"), OK)
+        plain = Screen(self, NO_COLOR="1", LC_ALL="C")
+        self.assertIn("#", plain.wait_for_line("in ", "#"))
+        self.assertNotIn(b"\x1b[1m", plain.output)
+        self.assertTrue(plain.output.isascii())
+        dumb = ctl("--socket", self.folder / "control.sock", "top", "--count", "1", env={**os.environ, "TERM": "dumb"})
+        self.assertNotIn("\x1b", dumb.stdout)
+
+    def test_sizes_and_scrolling(self):
         self.start()
-        for end in (b"q", b"\x03", None):
-            leader, follower = pty.openpty()
-            process = subprocess.Popen([os.environ["YAGURACTL"], "--socket", self.folder / "control.sock", "top", "--interval", "100"],
-                                       stdin=follower, stdout=follower, stderr=follower, start_new_session=True,
-                                       preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0))
-            output = b""
-            while output.count(b"network port") < 3:
-                output += os.read(leader, 65536)
-            if end:
-                os.write(leader, end)
-            else:
-                self.process.send_signal(signal.SIGTERM)
-            while b"\x1b[?1049l" not in output:
-                output += os.read(leader, 65536)
-            self.assertEqual(process.wait(60), OK if end else UNREACHABLE)
-            self.assertNotEqual(termios.tcgetattr(follower)[3] & termios.ICANON, 0)
-            os.close(leader)
-            os.close(follower)
+        screen = Screen(self, rows=12, columns=100)
+        screen.wait_for_line("in ", "█")
+        self.assertEqual(len(screen.pictures()[-1]), 12)
+        for rows, columns in ((10, 40), (5, 20), (2, 10), (1, 5), (60, 200)):
+            screen.resize(rows, columns)
+            shown = screen.wait_for(lambda lines, r=rows: len(lines) == min(r, len(lines)) and (r > 20 or len(lines) == r), (rows, columns))
+            screen.wait_for(lambda lines, c=columns: max(len(line) for line in lines) <= c, columns)
+            self.assertLessEqual(len(shown), rows)
+        screen.resize(8, 100)
+        first = screen.wait_for(lambda lines: len(lines) == 8 and " of " in lines[-1], "a small screen")
+        self.assertRegex(first[-1], r"^1-6 of \d\d ")
+        screen.press(b"\x1b[B")
+        screen.wait_for(lambda lines: lines[-1].startswith("2-7 of"), "a line further down")
+        screen.press(b"\x1b[6~")
+        screen.wait_for(lambda lines: lines[-1].startswith("7-12 of"), "a page further down")
+        for _ in range(20):
+            screen.press(b"\x1b[6~")
+        screen.wait_for(lambda lines: (at := re.match(r"\d+-(\d+) of (\d+) ", lines[-1])) and at[1] == at[2], "the end")
+        self.assertEqual(screen.end(b"\x04"), OK)
+
+    def test_the_terminal_is_left_as_it_was(self):
+        self.start()
+        for end in (b"q", b"\x03"):
+            screen = Screen(self)
+            screen.wait_for_line("in ")
+            self.assertEqual(screen.end(end), OK)
+            self.assertNotEqual(termios.tcgetattr(screen.follower)[3] & termios.ICANON, 0)
+
+    def test_it_outlives_the_yagura_that_it_shows(self):
+        self.start()
+        screen = Screen(self)
+        screen.wait_for_line("in ", "█")
+        self.end_well()
+        shown = screen.wait_for(lambda lines: lines[0].startswith("gone for "), "the end")
+        self.assertTrue([line for line in shown if line.startswith("in ")], "what was said last stays")
+        self.start()
+        screen.wait_for(lambda lines: lines[0].startswith("yagura, up"), "another yagura")
+        self.assertEqual(screen.end(b"q"), OK)
+        # Who reads it as text is told by the exit status.
+        with subprocess.Popen([os.environ["YAGURACTL"], "--socket", self.folder / "control.sock", "top", "--interval", "100"],
+                              stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+            process.stdout.readline()
+            self.end_well()
+            _, stderr = process.communicate(timeout=60)
+        self.assertEqual((process.returncode, "ended the connection" in stderr), (UNREACHABLE, True), stderr)
+
+    def test_the_busiest_flow_is_found(self):
+        # Half of all packets are of one flow, as both ports have it and one nothing else.
+        config = self.configuration()
+        config["ports"] = {"one": {"role": "network", "device": "loop:flows=1,size=500"}, **config["ports"]}
+        self.start(config)
+        client = self.connect()
+        for order in ("bytes", "packets"):
+            answer = client.result("flows.top", by=order, limit=3)
+            first, second = answer["flows"][:2]
+            self.assertGreater(first[f"{order}_per_second"], 5 * second[f"{order}_per_second"])
+            self.assertEqual(len(answer["flows"]), 3)
+            self.assertGreaterEqual(answer["packets"], answer["drawn"])
+            self.assertIn(first["tools"], (["t0"], ["t1"]))
+            self.assertRegex(first["flow"], r"^tcp 192\.0\.2\.1:80 > |^tcp \S+ > 192\.0\.2\.1:80$")
+        self.assertEqual(client.error("flows.top", by="size")["data"]["field"], "params/by")
+        # Many ask at the same time, and have the same window.
+        many = [self.connect() for _ in range(50)]
+        for connection in many:
+            connection.request("flows.top")
+        for connection in many:
+            self.assertGreater(len(connection.line()["result"]["flows"]), 10)
+        self.end_well(may_lose=True)
+
+
+class Completion(YaguractlTest):
+    def complete(self, program, line, setup=""):
+        """What bash offers behind this line, sorted."""
+        words = line.split(" ")
+        script = f"""
+            eval "$({os.environ[program]} completion bash)"
+            {setup}
+            COMP_WORDS=("{os.environ[program]}" "${{@:2}}")
+            COMP_CWORD=$((${{#COMP_WORDS[@]}} - 1))
+            _{program.lower()}
+            printf '%s\n' "${{COMPREPLY[@]}}"
+        """
+        process = subprocess.run(["bash", "--norc", "-uc", script, "bash", *words], capture_output=True, text=True, timeout=60, cwd=self.folder)
+        self.assertEqual((process.returncode, process.stderr), (0, ""))
+        return sorted(filter(None, process.stdout.splitlines()))
+
+    def test_commands_options_and_values(self):
+        (self.folder / "new rules.jsonc").write_text("{}")
+        (self.folder / "sub").mkdir()
+        for line, offered in {
+            "yaguractl ru": ["rules"],
+            "yaguractl rules l": ["load"],
+            "yaguractl rules load ne": ["new rules.jsonc"],
+            "yaguractl --json --socket /x rules ch": ["check"],
+            "yaguractl --socket su": ["sub"],
+            "yaguractl top --int": ["--interval"],
+            "yaguractl top --interval ": [],
+            "yaguractl top --js": ["--json"],
+            "yaguractl completion b": ["bash"],
+            "yaguractl audit verify --k": ["--key"],
+            "yaguractl audit verify --key ne": ["new rules.jsonc"],
+            "yaguractl audit verify one ne": ["new rules.jsonc"],
+            "yaguractl info x": [],
+            "yaguractl nonsense ": [],
+        }.items():
+            with self.subTest(line=line):
+                self.assertEqual(self.complete("YAGURACTL", line), offered)
+        self.assertEqual(self.complete("YAGURA", "yagura doc"), ["doctor"])
+        self.assertEqual(self.complete("YAGURA", "yagura doctor --root s"), ["sub"])
+        self.assertEqual(self.complete("YAGURA", "yagura run --config ne"), ["new rules.jsonc"])
+
+    def test_it_has_what_help_has(self):
+        commands = re.findall(r"^  ([a-z]+) ", ctl("--help").stdout.split("Subcommands:")[1], re.MULTILINE)
+        self.assertLessEqual(set(commands), set(self.complete("YAGURACTL", "yaguractl ")))
+        for command in commands:
+            options = set(re.findall(r"(--[a-z-]+)", ctl(command, "--help").stdout.split("Options:")[1].split("Subcommands:")[0]))
+            with self.subTest(command=command):
+                self.assertLessEqual(options, set(self.complete("YAGURACTL", f"yaguractl {command} -")))
+
+    def test_names_of_the_running_yagura(self):
+        config = self.configuration()
+        config["ports"]["rec"] = {"role": "tool", "device": "loop:"}
+        self.start(config)
+        self.assertEqual(ctl("--socket", self.folder / "control.sock", "completion", "tools").stdout, "t0\nt1\nrec\n")
+        self.assertEqual(ctl("--socket", self.folder / "control.sock", "completion", "ports").stdout, "in\n")
+        line = f"yaguractl --socket {self.folder}/control.sock call rules."
+        offered = self.complete("YAGURACTL", line)
+        self.assertLessEqual({"rules.check", "rules.list", "rules.load"}, set(offered))
+        self.end_well()
+        self.assertEqual(self.complete("YAGURACTL", line), [])
 
 
 class Unreachable(YaguractlTest):
