@@ -25,7 +25,7 @@ const char* layer_name(rules::Layer layer) {
 
 broker::ExitStatus check(const std::string& path) {
     const broker::LoadedConfig loaded =
-        broker::compile_config(broker::read_config(path), net::LinkType::kEthernet);
+        broker::compile_config_cached(broker::read_config(path), net::LinkType::kEthernet);
     if (!loaded.ok()) {
         fmt::print(stderr, "yagura check: {}", broker::error_report(path, loaded.errors));
         return broker::ExitStatus::kUsage;

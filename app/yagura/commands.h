@@ -9,6 +9,9 @@ class App;
 
 namespace yagura::app {
 
+/// By which yagura starts itself to compile patterns in a process of its own (broker::CompileProcess).
+inline constexpr const char* kCompileCommand = "compile-patterns";
+
 /// Each adds a subcommand that runs when it is parsed and leaves its exit status in `status`, which outlives
 /// `app`.
 void add_replay(CLI::App& app, broker::ExitStatus& status);

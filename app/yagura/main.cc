@@ -1,12 +1,15 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include <CLI/CLI.hpp>
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
+#include <string_view>
 
 #include "app/yagura/commands.h"
+#include "broker/compile_process.h"
 
 namespace {
 
@@ -19,6 +22,10 @@ int usage_error(const CLI::App& app, const CLI::ParseError& error) {
 }  // namespace
 
 int main(int argc, char** argv) {
+    // yagura starts itself so.
+    if (argc == 2 && argv[1] == std::string_view(yagura::app::kCompileCommand)) {
+        return yagura::broker::serve_compile_orders(STDIN_FILENO);
+    }
     CLI::App app{
         "yagura: a packet broker. Captures traffic, selects flows, hands each security tool what it wants.",
         "yagura"};

@@ -31,6 +31,7 @@ void add_run(CLI::App& app, broker::ExitStatus& status) {
                      "Serve a control socket at this path, whatever the configuration says")
         ->type_name("PATH");
     options->version = YAGURA_VERSION;
+    options->compiler = {"/proc/self/exe", kCompileCommand};
     command->callback([options, duration, &status] {
         if (!duration->empty()) options->duration = rules::parse_duration(*duration);
         status = broker::run(*options);

@@ -62,6 +62,78 @@ void list_flows(const Options& options, const Wanted& wanted) {
     fmt::print("{}", table.text());
 }
 
+std::string ids_of(const Json& rules) {
+    std::string text;
+    for (const Json& id : rules) text += fmt::format("{}{}", text.empty() ? "" : ", ", id.dump());
+    return text.empty() ? "none" : text;
+}
+
+std::string names_of(const Json& names) {
+    std::string text;
+    for (const Json& name : names)
+        text += fmt::format("{}{}", text.empty() ? "" : ", ", name.get<std::string>());
+    return text.empty() ? "nobody" : text;
+}
+
+void print_inspection(const Json& inspection) {
+    for (const Json& direction : inspection["directions"]) {
+        fmt::print("  payload from {}: {} of {} bytes matched", direction.value("from", ""),
+                   grouped(direction.value("matched", std::uint64_t{0})),
+                   grouped(direction.value("depth", std::uint64_t{0})));
+        if (const auto waiting = direction.value("waiting", std::uint64_t{0}); waiting != 0)
+            fmt::print(", {} wait for those before them", grouped(waiting));
+        fmt::print("{}\n", direction.value("ended", false) ? ", no more is" : "");
+    }
+    fmt::print("  held: {} packets, {} bytes{}\n",
+               grouped(inspection.value("held_packets", std::uint64_t{0})),
+               grouped(inspection.value("held_bytes", std::uint64_t{0})),
+               inspection.value("hold_full", false) ? ", which is all that may be" : "");
+}
+
+void print_flow(const Json& flow) {
+    std::string state = flow.value("state", "");
+    if (!flow.value("answered", true)) state += state.empty() ? "one-sided" : ", one-sided";
+    fmt::print("{}\n", flow.value("flow", ""));
+    if (!state.empty()) fmt::print("  state: {}\n", state);
+    fmt::print("  last packet: {:.1f} s ago, on lcore {}\n",
+               static_cast<double>(flow.value("idle_ms", std::uint64_t{0})) / 1000, flow.value("lcore", 0u));
+    if (!flow.contains("rules")) {
+        fmt::print("  rules: it is decided anew at its next packet\n");
+        return;
+    }
+    if (flow["config_version"].is_number())
+        fmt::print("  rules of version: {}\n", flow["config_version"].get<std::uint64_t>());
+    fmt::print("  rules in effect: {}\n", ids_of(flow["rules"]));
+    if (!flow["waiting"].empty())
+        fmt::print("  rules behind a drop that is open: {}\n", ids_of(flow["waiting"]));
+    if (!flow["open"].empty()) {
+        const auto more = flow.value("open_count", std::uint64_t{0}) - flow["open"].size();
+        fmt::print("  rules that are open: {}{}\n", ids_of(flow["open"]),
+                   more == 0 ? "" : fmt::format(" and {} more", grouped(more)));
+    }
+    fmt::print("  {}\n", flow.value("decided", false) ? "decided" : "waits for: " + names_of(flow["awaits"]));
+    for (const Json& tool : flow["tools"]) {
+        std::string by;
+        for (const Json& way : tool.value("by", Json::array()))
+            by += fmt::format("{}rule {} by {}", by.empty() ? "" : ", ", way["rule"].dump(),
+                              way.value("group", ""));
+        fmt::print("  goes to: {}{}\n", tool.value("tool", ""), by.empty() ? "" : " (" + by + ")");
+    }
+    if (flow["reason"].is_string()) fmt::print("  dropped: {}\n", flow["reason"].get<std::string>());
+    fmt::print("  was offered to: {}\n", names_of(flow["offered"]));
+    if (flow.value("late_drop", false)) fmt::print("  a drop came after packets had been sent\n");
+    if (flow.value("incomplete", false))
+        fmt::print("  packets of it were let go that a tool should have got\n");
+    if (flow["inspection"].is_object()) print_inspection(flow["inspection"]);
+}
+
+void explain_flow(const Options& options, const std::string& flow) {
+    Session session(options.socket);
+    const Json answer = session.call("flows.explain", {{"flow", flow}});
+    if (options.json) return print_json(answer);
+    for (const Json& one : answer["flows"]) print_flow(one);
+}
+
 }  // namespace
 
 void add_flows(CLI::App& app, const Options& options) {
@@ -75,7 +147,16 @@ void add_flows(CLI::App& app, const Options& options) {
     command->add_option("--protocol", wanted->protocol, "Only those of this protocol: tcp, udp, 47")
         ->type_name("NAME");
     command->add_option("--limit", wanted->limit, "So many at most")->capture_default_str()->type_name("N");
-    command->fallthrough()->callback([&options, wanted] { list_flows(options, *wanted); });
+    command->fallthrough()->require_subcommand(0, 1);
+    auto flow = std::make_shared<std::string>();
+    CLI::App* explain = command->add_subcommand("explain", "What becomes of one flow, and by which rules");
+    explain->add_option("flow", *flow, "As flows prints it, in either direction: 'tcp A:p > B:p'")
+        ->required()
+        ->type_name("FLOW");
+    explain->fallthrough()->callback([&options, flow] { explain_flow(options, *flow); });
+    command->callback([&options, wanted, command] {
+        if (command->get_subcommands().empty()) list_flows(options, *wanted);
+    });
 }
 
 }  // namespace yagura::ctl

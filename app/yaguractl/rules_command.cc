@@ -78,11 +78,12 @@ void check_rules(const Options& options, const std::string& path) {
 void print_change(const Options& options, const Json& answer) {
     if (options.json) return print_json(answer);
     fmt::print(
-        "version {} is in effect instead of {}: {} rules, compiled in {:.1f} ms, taken up in {:.1f} ms; "
+        "version {} is in effect instead of {}: {} rules, compiled in {:.1f} ms{}, taken up in {:.1f} ms; "
         "{} packets lost meanwhile, {} flows finish under the old rules\n{}",
         answer.value("new_version", std::uint64_t{0}), answer.value("old_version", std::uint64_t{0}),
         answer.value("rules", std::uint64_t{0}), answer.value("compile_ms", 0.0),
-        answer.value("swap_ms", 0.0), grouped(answer.value("packets_lost", std::uint64_t{0})),
+        answer.value("cached", false) ? " (cached)" : "", answer.value("swap_ms", 0.0),
+        grouped(answer.value("packets_lost", std::uint64_t{0})),
         grouped(answer.value("flows_on_old", std::uint64_t{0})), warnings_text(answer));
 }
 
@@ -91,6 +92,13 @@ void load_rules(const Options& options, const std::string& path) {
     if (!path.empty()) params["config"] = read_file(path);
     Session session(options.socket);
     print_change(options, session.call("rules.load", params));
+}
+
+void cancel_loads(const Options& options) {
+    Session session(options.socket);
+    const Json answer = session.call("rules.cancel");
+    if (options.json) return print_json(answer);
+    fmt::print("{} cancelled\n", answer.value("cancelled", std::uint64_t{0}));
 }
 
 void roll_back(const Options& options, std::uint64_t version) {
@@ -148,6 +156,8 @@ void add_rules(CLI::App& app, const Options& options) {
     CLI::App* versions = rules->add_subcommand(
         "versions", "The configurations that were in effect last, and who brought them");
     versions->fallthrough()->callback([&options] { list_versions(options); });
+    CLI::App* cancel = rules->add_subcommand("cancel", "Give up what is being checked or loaded");
+    cancel->fallthrough()->callback([&options] { cancel_loads(options); });
     auto version = std::make_shared<std::uint64_t>(0);
     CLI::App* rollback = rules->add_subcommand("rollback", "Bring an earlier version into effect again");
     rollback->add_option("version", *version, "Of rules versions")->required()->type_name("VERSION");

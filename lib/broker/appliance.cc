@@ -11,6 +11,7 @@
 
 #include "broker/capabilities.h"
 #include "broker/control_plane.h"
+#include "broker/database_maker.h"
 #include "broker/doctor/doctor.h"
 #include "broker/eal.h"
 #include "broker/interrupt.h"
@@ -87,10 +88,19 @@ std::vector<std::uint64_t> rates_of(const rules::Config& config) {
     return rates;
 }
 
+LoadedConfig compile_at_start(rules::ConfigOutcome outcome, DatabaseMaker& maker) {
+    const Cancellation never;  // but by the signal that ends us
+    DatabaseSession session(maker, never);
+    return compile_live_config(std::move(outcome), &session);
+}
+
 }  // namespace
 
 ExitStatus run(const RunOptions& options) {
-    const LoadedConfig loaded = compile_live_config(read_trusted_config(options.config));
+    rules::ConfigOutcome read = read_trusted_config(options.config);
+    DatabaseMaker maker(read.config.cache, options.compiler,
+                        [](const std::string& line) { fmt::print(stderr, "yagura run: {}\n", line); });
+    const LoadedConfig loaded = compile_at_start(std::move(read), maker);
     if (!loaded.ok()) return fail(ExitStatus::kUsage, error_report(options.config, loaded.errors));
     const std::vector<unsigned> cpus = dataplane::usable_cpus();
     const auto planned = plan_lcores(loaded.config.lcores, options.lcores, cpus);
@@ -108,11 +118,12 @@ ExitStatus run(const RunOptions& options) {
     run.config_path = options.config;
     run.take_effect(loaded.config, {.action = "start"});
     run.plan = *planned;
-    ControlPlane plane(run);
+    ControlPlane plane(run, maker);
     if (auto opened = plane.open(options.control); !opened) {
         return fail(ExitStatus::kUsage, opened.error().message);
     }
-    auto started_environment = start_live(run.config, run.plan, cpus);
+    ignore_broken_pipes();
+    auto started_environment = start_live(run.config, run.plan, cpus, {.telemetry = plane.wants_telemetry()});
     if (!started_environment) return fail(ExitStatus::kUsage, started_environment.error().message);
     environment = std::move(*started_environment);
     if (auto opened = ports->open(run.config, environment.pool->get()); !opened) {

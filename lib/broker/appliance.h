@@ -4,6 +4,7 @@
 #include <chrono>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "broker/exit_status.h"
 
@@ -15,6 +16,8 @@ struct RunOptions {
     std::optional<std::chrono::nanoseconds> duration;  ///< none: until SIGINT or SIGTERM
     std::string control;  ///< path of a control socket; empty: as the configuration says
     std::string version;  ///< of the program, for those who ask
+    /// Of a program that calls serve_compile_orders(), and compiles patterns; empty: this process does.
+    std::vector<std::string> compiler;
 };
 
 /// Opens the ports of the configuration and runs the pipeline on them: until the time is over, a signal

@@ -107,7 +107,7 @@ std::optional<Failure> CaptureRun::open(const CaptureOptions& options) {
     source = std::move(opened).value();
     if (options.stop_after) source->stop_after(*options.stop_after);
 
-    loaded = compile_config(std::move(outcome), source->link_type());
+    loaded = compile_config_cached(std::move(outcome), source->link_type());
     if (!loaded.ok()) return usage(error_report(options.config, loaded.errors));
     return std::nullopt;
 }

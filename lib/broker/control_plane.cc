@@ -8,12 +8,16 @@
 #include <algorithm>
 #include <cstdio>
 
+#include "broker/eal.h"
+
 namespace yagura::broker {
 namespace {
 
 using std::chrono::milliseconds;
 
 constexpr milliseconds kLastWords{500};
+/// Of disabled_features, besides methods.
+constexpr const char* kTelemetryFeature = "telemetry";
 /// Descriptors besides those of connections.
 constexpr rlim_t kOtherDescriptors = 512;
 
@@ -28,7 +32,8 @@ void allow_descriptors(rlim_t wanted) {
 
 }  // namespace
 
-ControlPlane::ControlPlane(LiveRun& run) : run_(run), flows_(run), busy_flows_(run) {
+ControlPlane::ControlPlane(LiveRun& run, DatabaseMaker& maker)
+    : run_(run), maker_(maker), flows_(run), explainer_(run), busy_flows_(run) {
     add_system_commands(table_, *this);
     add_stats_commands(table_, *this);
     add_flows_commands(table_, *this);
@@ -62,7 +67,9 @@ base::Result<void> ControlPlane::grant_roles(const rules::Control& control) {
 base::Result<void> ControlPlane::disable_features() {
     const std::vector<std::string>& features = run_.config.disabled_features;
     for (std::size_t i = 0; i < features.size(); ++i) {
-        if (auto disabled = table_.disable(features[i]); !disabled) {
+        if (features[i] == kTelemetryFeature) {
+            wants_telemetry_ = false;
+        } else if (auto disabled = table_.disable(features[i]); !disabled) {
             return base::Error{
                 fmt::format("{}: /disabled_features/{}: {}", run_.config_path, i, disabled.error().message)};
         }
@@ -100,7 +107,8 @@ base::Result<void> ControlPlane::start() {
     });
     if (!worker) return worker.error();
     worker_ = std::move(*worker);
-    reloader_ = std::make_unique<Reloader>(run_, *worker_);
+    if (wants_telemetry_ && has_telemetry()) telemetry_.open();
+    reloader_ = std::make_unique<Reloader>(run_, *worker_, maker_);
     return {};
 }
 
@@ -114,7 +122,7 @@ control::Answer ControlPlane::later(control::Call& call, const std::function<voi
 
 void ControlPlane::serve(milliseconds wait) {
     // The lcores answer without waking anybody.
-    if (flows_.busy() || busy_flows_.busy()) wait = std::min(wait, milliseconds(1));
+    if (flows_.busy() || explainer_.busy() || busy_flows_.busy()) wait = std::min(wait, milliseconds(1));
     if (server_) {
         server_->turn(wait);
     } else {
@@ -122,15 +130,19 @@ void ControlPlane::serve(milliseconds wait) {
     }
     worker_->deliver();
     flows_.go_on();
+    explainer_.go_on();
     busy_flows_.go_on();
     const auto now = Health::Clock::now();
     if (health_.due(now)) {
         health_.look(run_.stats(), now);
         audit_.tick();
+        if (telemetry_.is_open())
+            telemetry_.publish(run_, live_info(*this, run_), live_health(*this, run_), live_stats(run_));
     }
 }
 
 void ControlPlane::stop() {
+    reloader_->cancel();
     worker_->end();
     worker_->deliver();
     if (!server_) return;

@@ -9,11 +9,13 @@
 
 #include "base/result.h"
 #include "broker/audit_trail.h"
+#include "broker/flow_explainer.h"
 #include "broker/flow_lister.h"
 #include "broker/flow_watcher.h"
 #include "broker/health.h"
 #include "broker/live_run.h"
 #include "broker/reload.h"
+#include "broker/telemetry.h"
 #include "broker/worker.h"
 #include "control/command_table.h"
 #include "control/control_server.h"
@@ -25,7 +27,8 @@ namespace yagura::broker {
 /// thread's; a method of the socket is a line in one of the add_..._commands below.
 class ControlPlane {
   public:
-    explicit ControlPlane(LiveRun& run);
+    /// Both outlive it. The maker is the worker's from start() on.
+    ControlPlane(LiveRun& run, DatabaseMaker& maker);
     ~ControlPlane();
     ControlPlane(const ControlPlane&) = delete;
     ControlPlane& operator=(const ControlPlane&) = delete;
@@ -35,6 +38,8 @@ class ControlPlane {
     /// whatever the configuration says; empty: as it says. With a socket there is an audit log, unless the
     /// configuration does without.
     base::Result<void> open(const std::string& socket);
+    /// DPDK's telemetry is not switched off. After open().
+    bool wants_telemetry() const { return wants_telemetry_; }
     /// ", control socket PATH", or nothing.
     std::string describe() const;
     /// Starts the worker; needs DPDK's environment. Then the run's pipeline must be there.
@@ -54,20 +59,27 @@ class ControlPlane {
     LiveRun& run() { return run_; }
     const Health& health() const { return health_; }
     Reloader& reloader() { return *reloader_; }
+    const DatabaseMaker& maker() const { return maker_; }
     Worker& worker() { return *worker_; }
     FlowLister& flows() { return flows_; }
+    FlowExplainer& explainer() { return explainer_; }
     FlowWatcher& busy_flows() { return busy_flows_; }
     const AuditTrail& audit() const { return audit_; }
     control::ControlServer* server() { return server_.get(); }  ///< null when there is none
+    const control::ControlServer* server() const { return server_.get(); }
 
   private:
     base::Result<void> grant_roles(const rules::Control& control);
     base::Result<void> disable_features();
 
     LiveRun& run_;
+    DatabaseMaker& maker_;
     Health health_;
     FlowLister flows_;
+    FlowExplainer explainer_;
     FlowWatcher busy_flows_;
+    Telemetry telemetry_;
+    bool wants_telemetry_ = true;
     AuditTrail audit_;
     control::Roles roles_;
     control::CommandTable table_;
@@ -84,6 +96,9 @@ void add_rules_commands(control::CommandTable& table, ControlPlane& plane);
 void add_config_commands(control::CommandTable& table, ControlPlane& plane);
 void add_audit_commands(control::CommandTable& table, ControlPlane& plane);
 
+/// What system.info says to everybody, and system.health.
+control::Json live_info(const ControlPlane& plane, const LiveRun& run);
+control::Json live_health(const ControlPlane& plane, LiveRun& run);
 /// The update that subscribers of stats get, and stats.get answers.
 control::Json live_stats(LiveRun& run);
 

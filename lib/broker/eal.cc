@@ -5,11 +5,51 @@
 #include <rte_eal.h>
 #include <rte_errno.h>
 #include <rte_log.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
+#include <cerrno>
+#include <cstdlib>
+#include <cstring>
 #include <filesystem>
 #include <fstream>
 
 namespace yagura::broker {
+namespace {
+
+/// The name of the folder in which telemetry's sockets are; the only file that there is of a run.
+constexpr const char* kFilePrefix = "--file-prefix=yagura";
+bool telemetry_started = false;
+
+/// Where DPDK puts its folder: eal_create_runtime_dir() of lib/eal/unix.
+std::string runtime_folder() {
+    if (const char* systemd = std::getenv("RUNTIME_DIRECTORY")) return systemd;
+    if (getuid() == 0) return "/var/run";
+    if (const char* user = std::getenv("XDG_RUNTIME_DIR")) return user;
+    return "/tmp";
+}
+
+/// Why there can be no socket that is this user's alone; empty: there can. Without telemetry a run still is
+/// one, but DPDK would not start.
+std::string telemetry_trouble() {
+    std::string folder = runtime_folder();
+    for (const char* const below : {"", "/dpdk", "/yagura"}) {
+        folder += below;
+        if (*below != '\0' && mkdir(folder.c_str(), 0700) != 0 && errno != EEXIST)
+            return fmt::format("{}: {}", folder, std::strerror(errno));
+    }
+    struct stat status {};
+    if (stat(folder.c_str(), &status) != 0 || access(folder.c_str(), W_OK | X_OK) != 0)
+        return fmt::format("{}: {}", folder, std::strerror(errno));
+    if (status.st_uid != geteuid() || (status.st_mode & (S_IRWXG | S_IRWXO)) != 0)
+        return fmt::format("{} is not this user's alone (chmod 700)", folder);
+    // With "/dpdk_telemetry.v2:NN" it is the name of a socket.
+    constexpr std::size_t kMostBytes = 80;
+    if (folder.size() > kMostBytes) return fmt::format("{} is too long", folder);
+    return {};
+}
+
+}  // namespace
 
 unsigned free_hugepages_mib() {
     std::uint64_t kib = 0;
@@ -33,9 +73,19 @@ base::Result<dataplane::LcorePlan> plan_lcores(const rules::LcoreSpec& configure
     return dataplane::LcorePlan::make(*parsed, cpus);
 }
 
+bool has_telemetry() {
+    return telemetry_started;
+}
+
 base::Result<void> start_eal(const EalOptions& options) {
+    std::string trouble;
+    if (options.telemetry) {
+        trouble = telemetry_trouble();
+        telemetry_started = trouble.empty();
+        if (!trouble.empty()) fmt::print(stderr, "note: no DPDK telemetry: {}\n", trouble);
+    }
     std::vector<std::string> arguments{"yagura",
-                                       "--no-telemetry",
+                                       telemetry_started ? kFilePrefix : "--no-telemetry",
                                        "--log-level=*:warning",
                                        "--lcores",
                                        options.lcores,

@@ -85,7 +85,7 @@ void warn(const Traces& traces, const dataplane::Stats& stats, const rules::Conf
 
 ExitStatus explain(const ExplainOptions& options) {
     const auto wanted = parse_flow_name(options.flow);
-    if (!wanted) return fail(ExitStatus::kUsage, wanted.error().message);
+    if (!wanted) return fail(ExitStatus::kUsage, "--flow " + wanted.error().message);
     CaptureRun run;
     if (const auto failure = run.open(options.captures)) return fail(failure->status, failure->message);
 

@@ -2,7 +2,6 @@
 #include "broker/flow_lister.h"
 
 #include <algorithm>
-#include <array>
 #include <utility>
 
 #include "broker/flow_name.h"
@@ -15,15 +14,9 @@ using control::Json;
 /// A cursor is a select stage, and an entry of its table.
 constexpr unsigned kIndexBits = 32;
 
-std::string_view state_name(const dataplane::FlowSample& flow) {
-    constexpr std::array<std::string_view, 8> kNames{"opening", "established", "closing", "closing",
-                                                     "closed",  "reset",       "reset",   "reset"};
-    return kNames[static_cast<std::size_t>(flow.state)];
-}
-
 Json flow_entry(const dataplane::FlowSample& flow, const LiveRun& run, std::size_t select) {
     Json entry{{"flow", flow_name(flow.key)}, {"lcore", run.plan.select[select]}};
-    if (flow.key.proto == net::ip_proto::kTcp) entry["state"] = state_name(flow);
+    if (flow.key.proto == net::ip_proto::kTcp) entry["state"] = flow_state_name(flow.state);
     entry["answered"] = flow.answered;
     entry["decided"] = flow.decided;
     if (!flow.current) return entry;

@@ -4,6 +4,7 @@
 #include <arpa/inet.h>
 #include <fmt/format.h>
 
+#include <array>
 #include <charconv>
 #include <optional>
 
@@ -134,7 +135,7 @@ std::optional<std::uint8_t> protocol_number(std::string_view word) {
 base::Result<select::FlowTrace::Wanted> parse_flow_name(std::string_view text) {
     auto wanted = parse(trimmed(text));
     if (wanted) return wanted;
-    return base::Error{fmt::format("--flow '{}': {}; {}", text, wanted.error().message, kExamples)};
+    return base::Error{fmt::format("'{}': {}; {}", text, wanted.error().message, kExamples)};
 }
 
 std::string end_name(const net::IpAddress& address, std::uint16_t port, const net::FlowKey& key) {
@@ -147,6 +148,12 @@ std::string flow_name(const net::FlowKey& key, bool any_protocol) {
     return fmt::format("{}{}{} > {}", any_protocol ? "" : net::protocol_name(key.proto),
                        any_protocol ? "" : " ", end_name(key.src, key.sport, key),
                        end_name(key.dst, key.dport, key));
+}
+
+std::string_view flow_state_name(flow::TcpState state) {
+    constexpr std::array<std::string_view, 8> kNames{"opening", "established", "closing", "closing",
+                                                     "closed",  "reset",       "reset",   "reset"};
+    return kNames[static_cast<std::size_t>(state)];
 }
 
 }  // namespace yagura::broker

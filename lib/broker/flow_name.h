@@ -7,6 +7,7 @@
 #include <string_view>
 
 #include "base/result.h"
+#include "flow/tcp_state.h"
 #include "select/flow_trace.h"
 
 namespace yagura::broker {
@@ -23,5 +24,8 @@ std::optional<std::uint8_t> protocol_number(std::string_view word);
 std::string flow_name(const net::FlowKey& key, bool any_protocol = false);
 /// "10.0.0.1:1234", "[2001:db8::1]:80", or without a port where the protocol has none.
 std::string end_name(const net::IpAddress& address, std::uint16_t port, const net::FlowKey& key);
+
+/// "opening", "established", "closing", "closed", "reset".
+std::string_view flow_state_name(flow::TcpState state);
 
 }  // namespace yagura::broker

@@ -19,6 +19,7 @@ using control::RpcError;
 
 constexpr std::uint64_t kMaxWord = 64;
 constexpr std::uint64_t kUsualTop = 20;
+constexpr std::uint64_t kMaxFlowName = 256;
 
 std::optional<dataplane::FlowFilter::Host> host_of(const std::string& text) {
     dataplane::FlowFilter::Host host{};
@@ -83,6 +84,23 @@ Answer top_flows(ControlPlane& plane, const Arguments& arguments, Call& call) {
     return control::Later{};
 }
 
+Answer explain_flow(ControlPlane& plane, const Arguments& arguments, Call& call) {
+    const auto wrong = [](std::string message) {
+        return RpcError{
+            .code = RpcCode::kInvalidParams, .message = std::move(message), .field = "params/flow"};
+    };
+    const auto wanted = parse_flow_name(*arguments.text("flow"));
+    if (!wanted) return wrong(wanted.error().message);
+    if (wanted->any_protocol) return wrong("the protocol is missing: 'tcp 10.0.0.1:1234 > 10.0.0.2:80'");
+    if (!plane.explainer().has_room()) return control::busy();
+    const auto ticket = call.defer();
+    if (!ticket) return control::busy();
+    plane.explainer().ask(wanted->key, [&plane, ticket = *ticket](const control::Outcome& outcome) {
+        plane.server()->answer(ticket, outcome);
+    });
+    return control::Later{};
+}
+
 }  // namespace
 
 void add_flows_commands(control::CommandTable& table, ControlPlane& plane) {
@@ -120,6 +138,17 @@ void add_flows_commands(control::CommandTable& table, ControlPlane& plane) {
                                .high = FlowWatcher::kMostFlows}},
                .handler = [&plane](const Arguments& arguments, Call& call) -> Answer {
                    return top_flows(plane, arguments, call);
+               }});
+    table.add({.name = "flows.explain",
+               .help = "What becomes of a flow, by which rules and tools, and what is open yet",
+               .right = Role::kViewer,
+               .parameters = {{.name = "flow",
+                               .type = ParameterType::kText,
+                               .help = "as flows.list prints it, in either direction: tcp A:p > B:p",
+                               .required = true,
+                               .high = kMaxFlowName}},
+               .handler = [&plane](const Arguments& arguments, Call& call) -> Answer {
+                   return explain_flow(plane, arguments, call);
                }});
 }
 

@@ -24,6 +24,10 @@ void catch_interrupts() {
     sigaction(SIGTERM, &action, nullptr);
 }
 
+void ignore_broken_pipes() {
+    signal(SIGPIPE, SIG_IGN);
+}
+
 void catch_hangups() {
     struct sigaction action {};
     action.sa_handler = [](int) { hangup.store(true, std::memory_order_relaxed); };

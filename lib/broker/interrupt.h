@@ -5,6 +5,8 @@ namespace yagura::broker {
 
 /// From now on SIGINT and SIGTERM are remembered instead of ending the process.
 void catch_interrupts();
+/// Who writes to somebody who is gone gets an error, and is not ended by a signal: DPDK's telemetry.
+void ignore_broken_pipes();
 /// One of them has come.
 bool interrupted();
 

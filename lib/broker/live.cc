@@ -23,8 +23,8 @@ constexpr std::uint32_t kReleased = 16383;
 
 }  // namespace
 
-LoadedConfig compile_live_config(rules::ConfigOutcome outcome) {
-    LoadedConfig loaded = compile_config(std::move(outcome), net::LinkType::kEthernet);
+LoadedConfig compile_live_config(rules::ConfigOutcome outcome, match::DatabaseSource* source) {
+    LoadedConfig loaded = compile_config(std::move(outcome), net::LinkType::kEthernet, source);
     if (loaded.config.inspect.hold_bytes == rules::Inspect::kUnlimited) {
         loaded.errors.push_back({"/inspect/hold_bytes",
                                  "\"unlimited\" needs the disk, and is for yagura replay",
@@ -84,6 +84,7 @@ base::Result<LiveEnvironment> start_live(const rules::Config& config, const data
     EalOptions eal{.lcores = plan.eal_lcores(cpus),
                    .memory_mib = memory.mib,
                    .hugepages = free_mib >= memory.mib,
+                   .telemetry = extra.telemetry,
                    .pci = {}};
     for (const rules::Port& port : config.ports) {
         const ethdev::DeviceKind kind = ethdev::DeviceString(port.device).kind();

@@ -14,7 +14,8 @@
 namespace yagura::broker {
 
 /// Compiles a configuration for live traffic: what only a replay can do is an error, too.
-LoadedConfig compile_live_config(rules::ConfigOutcome outcome);
+/// `source` as for compile_config().
+LoadedConfig compile_live_config(rules::ConfigOutcome outcome, match::DatabaseSource* source = nullptr);
 /// The same of a file.
 LoadedConfig load_live_config(const std::string& path);
 
@@ -27,10 +28,11 @@ struct LiveEnvironment {
     bool pools_whole() const { return pool->whole() && release_pool->whole(); }
 };
 
-/// Of memory, besides what a run needs anyway.
+/// What a run needs besides.
 struct LiveExtra {
     std::uint32_t packets = 0;  ///< in the pool of received packets
     unsigned memory_mib = 0;    ///< of the environment's, for the caller
+    bool telemetry = false;     ///< DPDK's
 };
 
 /// What the pools of a run need.

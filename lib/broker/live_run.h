@@ -4,6 +4,7 @@
 #include <chrono>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "broker/config_versions.h"
@@ -34,6 +35,8 @@ class LiveRun {
     void take_effect(rules::Config wanted, ConfigOrigin origin,
                      std::shared_ptr<const std::string> text = nullptr);
     const ConfigVersions& versions() const { return versions_; }
+    /// The version that brought this policy (Pipeline::epoch()); of the one in effect and the one before.
+    std::optional<std::uint64_t> version_of(std::uint32_t epoch) const;
 
     /// The counters, as of some milliseconds ago at most: however many ask, they are summed up now and then.
     const dataplane::Stats& stats();
@@ -50,6 +53,12 @@ class LiveRun {
     std::uint64_t stats_version_ = 0;
     std::chrono::steady_clock::time_point stats_time_;
     ConfigVersions versions_;
+    struct PolicyVersion {
+        std::uint32_t epoch = 0;
+        std::uint64_t version = 0;
+    };
+    PolicyVersion policy_;
+    PolicyVersion policy_before_;
 };
 
 }  // namespace yagura::broker

@@ -9,6 +9,8 @@
 #include <cstring>
 #include <optional>
 
+#include "broker/database_maker.h"
+
 namespace yagura::broker {
 namespace {
 
@@ -57,9 +59,10 @@ rules::ConfigOutcome read_trusted_config(const std::string& path) {
     return parse_file(file);
 }
 
-LoadedConfig compile_config(rules::ConfigOutcome outcome, net::LinkType link_type) {
+LoadedConfig compile_config(rules::ConfigOutcome outcome, net::LinkType link_type,
+                            match::DatabaseSource* source) {
     LoadedConfig loaded;
-    auto compiled = match::CompiledRules::compile(outcome.config.rules, link_type);
+    auto compiled = match::CompiledRules::compile(outcome.config.rules, link_type, source);
     loaded.errors = std::move(outcome.errors);
     for (match::CompileError& error : compiled.errors) {
         loaded.errors.push_back({.pointer = fmt::format("/rules/{}{}", error.rule, error.place),
@@ -70,6 +73,18 @@ LoadedConfig compile_config(rules::ConfigOutcome outcome, net::LinkType link_typ
     loaded.summaries = std::move(compiled.summaries);
     if (loaded.errors.empty()) loaded.compiled = std::move(compiled.rules);
     return loaded;
+}
+
+LoadedConfig compile_config_cached(rules::ConfigOutcome outcome, net::LinkType link_type) {
+    // Nobody is in the way of who compiles here.
+    rules::CacheSettings cache = outcome.config.cache;
+    const bool asked_for = cache != rules::CacheSettings{};
+    DatabaseMaker maker(cache, {}, [asked_for](const std::string& line) {
+        if (asked_for) fmt::print(stderr, "note: {}\n", line);
+    });
+    const Cancellation never;
+    DatabaseSession session(maker, never);
+    return compile_config(std::move(outcome), link_type, &session);
 }
 
 std::string error_report(const std::string& path, const std::vector<rules::ConfigError>& errors) {

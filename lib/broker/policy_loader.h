@@ -27,8 +27,12 @@ rules::ConfigOutcome read_config(const std::string& path);
 /// an error at "".
 rules::ConfigOutcome read_trusted_config(const std::string& path);
 
-/// Compiles the rules for frames of this link type; their errors join those of reading.
-LoadedConfig compile_config(rules::ConfigOutcome outcome, net::LinkType link_type);
+/// Compiles the rules for frames of this link type; their errors join those of reading. `source` as for
+/// match::CompiledRules::compile().
+LoadedConfig compile_config(rules::ConfigOutcome outcome, net::LinkType link_type,
+                            match::DatabaseSource* source = nullptr);
+/// The same with the cache that the configuration names. What is to say of it goes to stderr.
+LoadedConfig compile_config_cached(rules::ConfigOutcome outcome, net::LinkType link_type);
 
 /// "FILE: 2 errors" and a line each, for a person.
 std::string error_report(const std::string& path, const std::vector<rules::ConfigError>& errors);

@@ -31,14 +31,20 @@ struct Prepared {
     std::shared_ptr<const select::PolicySnapshot> policy;  ///< null when there are errors
     std::shared_ptr<const std::string> canonical;          ///< likewise
     double compile_ms = 0;
+    unsigned from_cache = 0;  ///< pattern databases
+    unsigned compiled = 0;
 };
 
 /// `text`: null when the file is to be read.
-Prepared prepare(const std::string* text, const std::string& path, const rules::Config& running) {
+Prepared prepare(const std::string* text, const std::string& path, const rules::Config& running,
+                 DatabaseMaker& maker, const Cancellation& cancellation) {
     const auto begin = Clock::now();
     Prepared prepared;
+    DatabaseSession databases(maker, cancellation);
+    if (cancellation.cancelled()) return prepared;
     try {
-        prepared.loaded = compile_live_config(text ? rules::parse_config(*text) : read_trusted_config(path));
+        prepared.loaded =
+            compile_live_config(text ? rules::parse_config(*text) : read_trusted_config(path), &databases);
         // What cannot be understood is not held against what runs: it would bring other errors with it.
         if (prepared.loaded.ok()) prepared.loaded.errors = unchangeable(running, prepared.loaded.config);
         if (prepared.loaded.ok()) {
@@ -46,11 +52,15 @@ Prepared prepare(const std::string* text, const std::string& path, const rules::
             prepared.canonical =
                 std::make_shared<const std::string>(rules::canonical_json(prepared.loaded.config));
         }
+    } catch (const match::CompileCancelled&) {
+        // Whoever has the cancellation says so.
     } catch (const std::exception& error) {
         // No memory for it. What runs is not concerned.
         prepared.loaded.errors = {{"", fmt::format("cannot be compiled: {}", error.what()), ""}};
     }
     prepared.compile_ms = milliseconds_since(begin);
+    prepared.from_cache = databases.from_cache();
+    prepared.compiled = databases.compiled();
     return prepared;
 }
 
@@ -71,6 +81,10 @@ control::RpcError wrong(const std::vector<rules::ConfigError>& errors, double co
         .details = {{"errors", std::move(list)}, {"error_count", errors.size()}, {"compile_ms", compile_ms}}};
 }
 
+control::RpcError cancelled() {
+    return {.code = control::RpcCode::kConflict, .message = "cancelled: nothing has changed"};
+}
+
 Json verdict(const Prepared& prepared) {
     Json warnings = Json::array();
     for (std::size_t i = 0; i < prepared.loaded.summaries.size() && warnings.size() < kToldErrors; ++i) {
@@ -80,6 +94,8 @@ Json verdict(const Prepared& prepared) {
     }
     return {{"rules", prepared.loaded.config.rules.size()},
             {"compile_ms", prepared.compile_ms},
+            {"databases", prepared.from_cache + prepared.compiled},
+            {"cached", prepared.from_cache != 0 && prepared.compiled == 0},
             {"warnings", std::move(warnings)}};
 }
 
@@ -128,14 +144,35 @@ std::vector<rules::ConfigError> unchangeable(const rules::Config& running, const
     must_be(running.inspect == wanted.inspect, "/inspect");
     must_be(running.control == wanted.control, "/control");
     must_be(running.audit == wanted.audit, "/audit");
+    must_be(running.cache == wanted.cache, "/cache");
     must_be(running.disabled_features == wanted.disabled_features, "/disabled_features");
     return errors;
 }
 
+std::shared_ptr<Cancellation> Reloader::begin() {
+    std::erase_if(begun_, [](const auto& one) { return one.expired(); });
+    auto cancellation = std::make_shared<Cancellation>();
+    begun_.push_back(cancellation);
+    return cancellation;
+}
+
+std::size_t Reloader::cancel() {
+    std::size_t count = 0;
+    for (const auto& one : begun_) {
+        const auto cancellation = one.lock();
+        if (cancellation == nullptr || cancellation->cancelled()) continue;
+        cancellation->cancel();
+        ++count;
+    }
+    return count;
+}
+
 void Reloader::check(std::string text, Done done) {
-    worker_.submit([text = std::move(text), running = run_.config, done = std::move(done)] {
-        auto prepared = std::make_shared<Prepared>(prepare(&text, {}, running));
-        return [prepared, done] {
+    worker_.submit([this, text = std::move(text), running = run_.config, cancellation = begin(),
+                    done = std::move(done)] {
+        auto prepared = std::make_shared<Prepared>(prepare(&text, {}, running, maker_, *cancellation));
+        return [prepared, cancellation, done] {
+            if (cancellation->cancelled()) return done(cancelled());
             if (!prepared->loaded.ok())
                 return done(wrong(prepared->loaded.errors, prepared->compile_ms, kOfConfig));
             done(verdict(*prepared));
@@ -157,9 +194,10 @@ void Reloader::roll_back(const ConfigVersion& version, ConfigOrigin origin, Done
 void Reloader::bring(std::shared_ptr<const std::string> text, ConfigOrigin origin, const char* field,
                      Done done) {
     worker_.submit([this, text = std::move(text), path = run_.config_path, running = run_.config,
-                    origin = std::move(origin), field, done = std::move(done)] {
-        auto prepared = std::make_shared<Prepared>(prepare(text.get(), path, running));
-        return [this, prepared, origin, field, done] {
+                    origin = std::move(origin), field, cancellation = begin(), done = std::move(done)] {
+        auto prepared = std::make_shared<Prepared>(prepare(text.get(), path, running, maker_, *cancellation));
+        return [this, prepared, origin, field, cancellation, done] {
+            if (cancellation->cancelled()) return done(cancelled());
             if (!prepared->loaded.ok()) {
                 return done(wrong(prepared->loaded.errors, prepared->compile_ms, field));
             }

@@ -7,6 +7,8 @@
 #include <string>
 #include <vector>
 
+#include "broker/cancellation.h"
+#include "broker/database_maker.h"
 #include "broker/live_run.h"
 #include "broker/worker.h"
 #include "control/json_rpc.h"
@@ -20,7 +22,9 @@ class Reloader {
     /// Gets what came of it, on the control thread, as the answer of the control socket.
     using Done = std::function<void(const control::Outcome&)>;
 
-    Reloader(LiveRun& run, Worker& worker) : run_(run), worker_(worker) {}
+    /// All outlive it. The maker is the worker's from now on.
+    Reloader(LiveRun& run, Worker& worker, DatabaseMaker& maker)
+        : run_(run), worker_(worker), maker_(maker) {}
 
     /// Says whether the text is a configuration, and whether load() would take it. The worker has room, here
     /// and in load().
@@ -31,11 +35,17 @@ class Reloader {
     /// The same with the text of a version before: it comes into effect again, as another version.
     void roll_back(const ConfigVersion& version, ConfigOrigin origin, Done done);
 
+    /// Whatever of this has not been done is given up: who waits for it is told so. How many there were.
+    std::size_t cancel();
+
   private:
+    std::shared_ptr<Cancellation> begin();
     void bring(std::shared_ptr<const std::string> text, ConfigOrigin origin, const char* field, Done done);
 
     LiveRun& run_;
     Worker& worker_;
+    DatabaseMaker& maker_;
+    std::vector<std::weak_ptr<Cancellation>> begun_;
 };
 
 /// What differs between two configurations and cannot change in a run, at its place.

@@ -151,6 +151,13 @@ void add_rules_commands(control::CommandTable& table, ControlPlane& plane) {
                                        origin_of("rules.load", call), done);
              });
          }});
+    table.add({.name = "rules.cancel",
+               .help = "Gives up every rules.check, rules.load and rules.rollback that has not been done yet",
+               .right = Role::kOperator,
+               .parameters = {},
+               .handler = [&plane](const Arguments&, Call&) -> Answer {
+                   return Json{{"cancelled", plane.reloader().cancel()}};
+               }});
     table.add({.name = "rules.versions",
                .help = "The configurations that were in effect last, the newest first, and who brought them",
                .right = Role::kViewer,

@@ -16,8 +16,9 @@ using control::Call;
 using control::Json;
 using control::Role;
 
-Json info(ControlPlane& plane, const Call& call) {
-    const LiveRun& run = plane.run();
+}  // namespace
+
+Json live_info(const ControlPlane& plane, const LiveRun& run) {
     const auto seconds = std::chrono::floor<std::chrono::seconds>(run.started);
     Json json{{"name", "yagura"},
               {"version", run.program_version},
@@ -34,6 +35,8 @@ Json info(ControlPlane& plane, const Call& call) {
               {"tool_ports", run.config.tool_ports().size()},
               {"rules", run.config.rules.size()},
               {"disabled_features", run.config.disabled_features}};
+    const std::string cache = plane.maker().folder();
+    json["cache"] = cache.empty() ? Json(nullptr) : Json(cache);
     if (const control::ControlServer* server = plane.server()) {
         const control::ServerCounters& counters = server->counters();
         json["control"] = {{"socket", server->path()},
@@ -44,11 +47,10 @@ Json info(ControlPlane& plane, const Call& call) {
                            {"errors", counters.errors},
                            {"missed_updates", counters.missed_updates}};
     }
-    json["caller"] = {{"uid", call.peer().uid}, {"roles", call.roles().to_string()}};
     return json;
 }
 
-Json health(const ControlPlane& plane, LiveRun& run) {
+Json live_health(const ControlPlane& plane, LiveRun& run) {
     const dataplane::Stats& stats = run.stats();
     const std::uint64_t lost_lately = plane.health().lost_lately(stats);
     const std::vector<unsigned>& stalled = plane.health().stalled();
@@ -88,20 +90,22 @@ Json health(const ControlPlane& plane, LiveRun& run) {
             {"audit", std::move(audit)}};
 }
 
-}  // namespace
-
 void add_system_commands(control::CommandTable& table, ControlPlane& plane) {
     table.add({.name = "system.info",
                .help = "What runs: versions, configuration, lcores, the control socket, and who asks",
                .right = Role::kViewer,
                .parameters = {},
-               .handler = [&plane](const Arguments&, Call& call) -> Answer { return info(plane, call); }});
+               .handler = [&plane](const Arguments&, Call& call) -> Answer {
+                   Json json = live_info(plane, plane.run());
+                   json["caller"] = {{"uid", call.peer().uid}, {"roles", call.roles().to_string()}};
+                   return json;
+               }});
     table.add(
         {.name = "system.health",
          .help = "Whether all is well: ok, losing, unaudited, stalled or ending, and why",
          .right = Role::kViewer,
          .parameters = {},
-         .handler = [&plane](const Arguments&, Call&) -> Answer { return health(plane, plane.run()); }});
+         .handler = [&plane](const Arguments&, Call&) -> Answer { return live_health(plane, plane.run()); }});
     table.add({.name = "system.shutdown",
                .help = "Ends the run as SIGTERM does: what is inside reaches its end first",
                .right = Role::kAdmin,

@@ -281,38 +281,41 @@ void Pipeline::bury(std::vector<std::unique_ptr<select::Selector>>& selectors) {
     selectors.clear();
 }
 
-/// To the thread of a select stage; `done` is false from then on until the message sets it.
-bool Pipeline::post(std::size_t select, Message& message, std::atomic<bool>& done) {
+/// Has the stage's thread run this with the question, and mark it as done.
+template <class Question>
+bool Pipeline::ask(std::size_t select, Question& question, void (*run)(void*) noexcept) {
     const unsigned lcore = options_.plan.select[select];
     const auto thread = std::ranges::find_if(threads_, [&](const auto& t) { return t->lcore() == lcore; });
-    done.store(false, std::memory_order_relaxed);
-    if ((*thread)->post(message)) return true;
-    done.store(true, std::memory_order_relaxed);
+    question.stage = select_[select].get();
+    question.message = {.run = run, .argument = &question};
+    question.done.store(false, std::memory_order_relaxed);
+    if ((*thread)->post(question.message)) return true;
+    question.done.store(true, std::memory_order_relaxed);
     return false;
 }
 
 bool Pipeline::ask_flows(std::size_t select, FlowPage& page) {
-    page.stage = select_[select].get();
-    page.message = {.run =
-                        [](void* argument) noexcept {
-                            auto& asked = *static_cast<FlowPage*>(argument);
-                            asked.stage->copy_flows(asked);
-                            asked.done.store(true, std::memory_order_release);
-                        },
-                    .argument = &page};
-    return post(select, page.message, page.done);
+    return ask(select, page, [](void* argument) noexcept {
+        auto& asked = *static_cast<FlowPage*>(argument);
+        asked.stage->copy_flows(asked);
+        asked.done.store(true, std::memory_order_release);
+    });
 }
 
 bool Pipeline::exchange_draws(std::size_t select, DrawsExchange& exchange) {
-    exchange.stage = select_[select].get();
-    exchange.message = {.run =
-                            [](void* argument) noexcept {
-                                auto& asked = *static_cast<DrawsExchange*>(argument);
-                                asked.stage->exchange_draws(asked);
-                                asked.done.store(true, std::memory_order_release);
-                            },
-                        .argument = &exchange};
-    return post(select, exchange.message, exchange.done);
+    return ask(select, exchange, [](void* argument) noexcept {
+        auto& asked = *static_cast<DrawsExchange*>(argument);
+        asked.stage->exchange_draws(asked);
+        asked.done.store(true, std::memory_order_release);
+    });
+}
+
+bool Pipeline::ask_flow(std::size_t select, FlowQuestion& question) {
+    return ask(select, question, [](void* argument) noexcept {
+        auto& asked = *static_cast<FlowQuestion*>(argument);
+        asked.stage->answer(asked);
+        asked.done.store(true, std::memory_order_release);
+    });
 }
 
 Stats Pipeline::stats() const {

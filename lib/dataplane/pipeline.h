@@ -79,6 +79,10 @@ class Pipeline {
     /// Likewise has a select stage exchange what it draws packets into. What it draws into must stay until it
     /// has been given back, or the threads have stopped.
     [[nodiscard]] bool exchange_draws(std::size_t select, DrawsExchange& exchange);
+    /// The same for one flow.
+    [[nodiscard]] bool ask_flow(std::size_t select, FlowQuestion& question);
+    /// Names the policy in effect: another with each swap_policy(). They come round after 65 thousand.
+    std::uint32_t epoch() const { return epoch_; }
 
   private:
     explicit Pipeline(PipelineOptions options) : options_(std::move(options)), epoch_(options_.epoch) {}
@@ -90,8 +94,9 @@ class Pipeline {
         std::shared_ptr<const select::Succession> successors) const;
     void bury(std::vector<std::unique_ptr<select::Selector>>& selectors);
     std::uint32_t flows_per_select() const;
+    template <class Question>
+    bool ask(std::size_t select, Question& question, void (*run)(void*) noexcept);
     base::Result<void> make_threads();
-    bool post(std::size_t select, Message& message, std::atomic<bool>& done);
 
     PipelineOptions options_;
     bool running_ = false;

@@ -10,6 +10,7 @@
 #include "dataplane/flow_draws.h"
 #include "dataplane/flow_log.h"
 #include "dataplane/flow_page.h"
+#include "dataplane/flow_question.h"
 #include "dataplane/rx_stage.h"
 #include "dataplane/stage.h"
 #include "dataplane/tool_outlet.h"
@@ -89,8 +90,11 @@ class SelectStage : public Stage {
     /// Draws into what the exchange brings from now on, and gives back what it has drawn into so far. Its own
     /// thread, between two turns.
     void exchange_draws(DrawsExchange& exchange) noexcept;
+    /// Answers the question, but for `done`. Likewise.
+    void answer(FlowQuestion& question) noexcept;
 
   private:
+    FlowFacts facts_of(std::uint32_t index) noexcept;
     bool adopt_policy();
     /// The new policy learns what the old one has found out about the flow, if it is not at it still.
     void pass_on(flow::FlowEntry& flow, std::uint32_t index, std::uint64_t hash) {

@@ -178,6 +178,15 @@ FlowTable::Found FlowTable::find_or_insert(const net::FlowKey& key, std::uint64_
     return found;
 }
 
+std::uint32_t FlowTable::look_up(const net::FlowKey& key, std::uint64_t hash) const {
+    const std::uint16_t tag = tag_of(hash);
+    const std::uint64_t first = hash & mask_;
+    const bool reversed = !key.is_canonical();
+    const Found found = found_in(buckets_[first], tag, key, reversed);
+    if (found.index != kNone) return found.index;
+    return found_in(buckets_[other_bucket(first, tag)], tag, key, reversed).index;
+}
+
 void FlowTable::restart(std::uint32_t index, const net::FlowKey& key, const Arrival& arrival) {
     entries_[index] = {};
     if (keeps_details()) details_[index] = {};

@@ -98,6 +98,15 @@ class FlowTable {
     /// The entry of this flow, made if it is not there. `hash`: key.symmetric_hash().
     Found find_or_insert(const net::FlowKey& key, std::uint64_t hash, const Arrival& arrival);
 
+    /// The entry of this flow, whatever has become of it; kNone when there is none. Changes nothing.
+    std::uint32_t look_up(const net::FlowKey& key, std::uint64_t hash) const;
+    /// Since the flow's last packet, by the latest time stamp that was seen, to a tick of FlowClock.
+    std::uint64_t idle_ns(std::uint32_t index) const {
+        const std::uint32_t last = entries_[index].last_seen;
+        const std::uint32_t now = clock_.present();
+        return now > last ? std::uint64_t{now - last} << FlowClock::kTickShift : 0;
+    }
+
     /// The short way, for what nearly every packet is: `candidate` (of candidate(), not kNone) is its flow,
     /// and the packet changes nothing of it but the time of its last packet. False: nothing of the
     /// flow has changed; ask find_or_insert(). The entry must be is_open(). `reversed`: the key is not

@@ -40,7 +40,7 @@ BareStreams::BareStreams(std::shared_ptr<const CompiledRules> rules, std::size_t
     state_->scratch.reset(scratch);
     state_->databases = patterns.streams->databases_.size();
     for (std::size_t i = 0; i < streams; ++i) {
-        for (const PatternMatcher::Database& database : patterns.streams->databases_) {
+        for (const Database& database : patterns.streams->databases_) {
             hs_stream_t* stream = nullptr;
             if (hs_open_stream(database.get(), 0, &stream) != HS_SUCCESS) throw std::bad_alloc();
             state_->streams.emplace_back(stream);

@@ -72,7 +72,8 @@ void check_payload_none(std::span<const rules::Rule> rules, const std::vector<bo
 
 }  // namespace
 
-CompiledRules::Outcome CompiledRules::compile(std::span<const rules::Rule> rules, net::LinkType link_type) {
+CompiledRules::Outcome CompiledRules::compile(std::span<const rules::Rule> rules, net::LinkType link_type,
+                                              DatabaseSource* source) {
     Outcome outcome;
     FilterSet filters(link_type);
     std::vector<RuleHeader> headers(rules.size());
@@ -92,7 +93,7 @@ CompiledRules::Outcome CompiledRules::compile(std::span<const rules::Rule> rules
         asked_per_packet[i] = !headers[i].per_flow(filters);
     }
     check_payload_none(rules, asked_per_packet, outcome.errors);
-    PayloadPatterns patterns(rules, asked_per_packet, outcome.errors);
+    PayloadPatterns patterns(rules, asked_per_packet, source, outcome.errors);
     if (!outcome.errors.empty()) {
         std::stable_sort(outcome.errors.begin(), outcome.errors.end(),
                          [](const CompileError& a, const CompileError& b) { return a.rule < b.rule; });

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "base/bytes.h"
+#include "match/database_source.h"
 #include "net/parser.h"
 #include "rules/rule.h"
 
@@ -109,7 +110,10 @@ class CompiledRules {
         std::vector<CompileError> errors;            ///< all of them
     };
     /// Link type: that of the frames which "frame" filters, and packets without IP, will be asked on.
-    static Outcome compile(std::span<const rules::Rule> rules, net::LinkType link_type);
+    /// `source`: where pattern databases come from; null: they are compiled here. Throws CompileCancelled if
+    /// it does.
+    static Outcome compile(std::span<const rules::Rule> rules, net::LinkType link_type,
+                           DatabaseSource* source = nullptr);
     ~CompiledRules();
 
     std::size_t size() const;  ///< number of rules

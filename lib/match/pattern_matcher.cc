@@ -13,11 +13,6 @@ namespace {
 /// Patterns that only fail together with others cost one compilation each to find.
 constexpr unsigned kMaxJointErrors = 16;
 
-struct CompileErrorDeleter {
-    void operator()(hs_compile_error_t* error) const { hs_free_compile_error(error); }
-};
-using HsError = std::unique_ptr<hs_compile_error_t, CompileErrorDeleter>;
-
 /// Where this thread's next stream goes: Hyperscan takes an allocator for the whole process, not a place.
 thread_local void* stream_memory = nullptr;
 
@@ -71,55 +66,36 @@ struct PatternMatcher::Source {
     bool after_gap;
 };
 
-struct PatternMatcher::Joint {
-    Database database;
-    int expression = -1;  ///< the one at fault; -1: not any one
-    std::string reason;
-};
-
-PatternMatcher::Joint PatternMatcher::compile_together(std::span<const Wanted> patterns,
-                                                       std::span<const Source> sources, Mode mode) {
-    std::vector<const char*> texts;
-    std::vector<unsigned> flags;
-    std::vector<unsigned> ids;
-    std::vector<hs_expr_ext_t> places(sources.size());
-    std::vector<const hs_expr_ext_t*> place_pointers;
-    for (std::size_t i = 0; i < sources.size(); ++i) {
-        const Wanted& wanted = patterns[sources[i].pattern];
+CompiledDatabase PatternMatcher::compile_together(std::span<const Wanted> patterns,
+                                                  std::span<const Source> sources, Mode mode,
+                                                  DatabaseSource* from) {
+    DatabaseOrder order{.streams = mode == Mode::kStreams, .expressions = {}};
+    for (const Source& source : sources) {
+        const Wanted& wanted = patterns[source.pattern];
         const Expression& expression =
-            sources[i].after_gap ? *wanted.spelling.after_gap : wanted.spelling.expression;
-        texts.push_back(expression.text.c_str());
-        flags.push_back(expression.flags |
-                        (wanted.single || mode == Mode::kBlocks ? HS_FLAG_SINGLEMATCH : 0u));
-        ids.push_back(sources[i].pattern << 1 | static_cast<unsigned>(sources[i].after_gap));
-        if (expression.min_offset != 0) {
-            places[i].flags |= HS_EXT_FLAG_MIN_OFFSET;
-            places[i].min_offset = expression.min_offset;
-        }
-        if (expression.max_offset) {
-            places[i].flags |= HS_EXT_FLAG_MAX_OFFSET;
-            places[i].max_offset = *expression.max_offset;
-        }
-        place_pointers.push_back(&places[i]);
+            source.after_gap ? *wanted.spelling.after_gap : wanted.spelling.expression;
+        const unsigned single = wanted.single || mode == Mode::kBlocks ? HS_FLAG_SINGLEMATCH : 0u;
+        order.expressions.push_back({.text = expression.text,
+                                     .flags = expression.flags | single,
+                                     .id = source.pattern << 1 | static_cast<unsigned>(source.after_gap),
+                                     .min_offset = expression.min_offset,
+                                     .max_offset = expression.max_offset});
     }
-    hs_database_t* database = nullptr;
-    hs_compile_error_t* raw_error = nullptr;
-    const hs_error_t status = hs_compile_ext_multi(
-        texts.data(), flags.data(), ids.data(), place_pointers.data(), static_cast<unsigned>(sources.size()),
-        mode == Mode::kBlocks ? HS_MODE_BLOCK : HS_MODE_STREAM, nullptr, &database, &raw_error);
-    const HsError error(raw_error);
-    if (status == HS_SUCCESS) return {Database(database), -1, {}};
-    return {nullptr, error ? error->expression : -1, error ? error->message : "out of memory"};
+    if (from == nullptr) return compile_here(order);
+    DatabaseAnswer answer = from->get(order);
+    if (answer.bytes.empty()) return {nullptr, answer.expression, std::move(answer.reason)};
+    Database database = deserialized(answer.bytes);
+    if (database) return {std::move(database), -1, {}};
+    return {nullptr, -1, "the compiled form does not fit this machine"};
 }
 
 /// Compiles those expressions together, without those that turn out to be wrong. Null when none is left.
-PatternMatcher::Database PatternMatcher::compile_sound(std::span<const Wanted> patterns,
-                                                       std::vector<Source> sources, Mode mode,
-                                                       std::vector<PatternError>& errors) {
+Database PatternMatcher::compile_sound(std::span<const Wanted> patterns, std::vector<Source> sources,
+                                       Mode mode, DatabaseSource* from, std::vector<PatternError>& errors) {
     const auto is_after_gap = [](const Source& source) { return source.after_gap; };
     unsigned dropped = 0;
     for (unsigned tries = 0; !sources.empty() && tries < kMaxJointErrors;) {
-        Joint joint = compile_together(patterns, sources, mode);
+        CompiledDatabase joint = compile_together(patterns, sources, mode, from);
         if (joint.database) return std::move(joint.database);
         if (joint.expression < 0 || static_cast<std::size_t>(joint.expression) >= sources.size()) {
             errors.push_back({sources.front().pattern,
@@ -142,7 +118,7 @@ PatternMatcher::Database PatternMatcher::compile_sound(std::span<const Wanted> p
 }
 
 PatternMatcher::Outcome PatternMatcher::compile(std::span<const Wanted> patterns, Mode mode,
-                                                HsScratch& prototype) {
+                                                HsScratch& prototype, DatabaseSource* source) {
     Outcome outcome;
     if (hs_valid_platform() != HS_SUCCESS) {
         outcome.errors.push_back({0, "Hyperscan needs a CPU with SSSE3", ""});
@@ -161,7 +137,7 @@ PatternMatcher::Outcome PatternMatcher::compile(std::span<const Wanted> patterns
     auto matcher = std::make_unique<PatternMatcher>();
     // Compiled even when some are wrong already: the user shall see all faults in one run.
     for (std::vector<Source>* sources : {&of_bytes, &of_utf8}) {
-        Database database = compile_sound(patterns, std::move(*sources), mode, outcome.errors);
+        Database database = compile_sound(patterns, std::move(*sources), mode, source, outcome.errors);
         if (database) matcher->databases_.push_back(std::move(database));
     }
     if (!outcome.errors.empty()) {

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "base/bytes.h"
+#include "match/database.h"
 #include "match/pattern_expression.h"
 
 namespace yagura::match {
@@ -68,8 +69,10 @@ class PatternMatcher {
         std::vector<PatternError> errors;
     };
     /// Compiles patterns, of which none should be given twice, and grows the scratch prototype. An error that
-    /// only shows when they are compiled together is found for a few of them.
-    static Outcome compile(std::span<const Wanted> patterns, Mode mode, HsScratch& prototype);
+    /// only shows when they are compiled together is found for a few of them. `source`: where the databases
+    /// come from; null: they are compiled here. Throws what that throws.
+    static Outcome compile(std::span<const Wanted> patterns, Mode mode, HsScratch& prototype,
+                           DatabaseSource* source = nullptr);
 
     /// The patterns that are in the data, each once, in no order; storage of the scratch. Only kBlocks. Below
     /// 4 GiB.
@@ -89,16 +92,12 @@ class PatternMatcher {
 
   private:
     friend class BareStreams;
-    struct DatabaseDeleter {
-        void operator()(hs_database_t* database) const { hs_free_database(database); }
-    };
-    using Database = std::unique_ptr<hs_database_t, DatabaseDeleter>;
-    struct Joint;
     struct Source;
-    static Joint compile_together(std::span<const Wanted> patterns, std::span<const Source> sources,
-                                  Mode mode);
+    static CompiledDatabase compile_together(std::span<const Wanted> patterns,
+                                             std::span<const Source> sources, Mode mode,
+                                             DatabaseSource* from);
     static Database compile_sound(std::span<const Wanted> patterns, std::vector<Source> sources, Mode mode,
-                                  std::vector<PatternError>& errors);
+                                  DatabaseSource* from, std::vector<PatternError>& errors);
     template <class Visit>
     void for_streams(void* memory, Visit&& visit) const;
 

@@ -105,9 +105,10 @@ PayloadConditions::PayloadConditions(std::span<const rules::Rule> rules, std::sp
 }
 
 std::unique_ptr<PatternMatcher> PayloadConditions::compile(PatternMatcher::Mode mode, HsScratch& prototype,
+                                                           DatabaseSource* source,
                                                            std::vector<CompileError>& errors) const {
     if (wanted_.empty()) return nullptr;
-    PatternMatcher::Outcome outcome = PatternMatcher::compile(wanted_, mode, prototype);
+    PatternMatcher::Outcome outcome = PatternMatcher::compile(wanted_, mode, prototype, source);
     for (const PatternError& error : outcome.errors) {
         for (const Place& place : places_[error.pattern]) {
             errors.push_back(error_at(place, "", error.reason, error.fix));
@@ -117,15 +118,17 @@ std::unique_ptr<PatternMatcher> PayloadConditions::compile(PatternMatcher::Mode 
 }
 
 PayloadPatterns::PayloadPatterns(std::span<const rules::Rule> rules,
-                                 const std::vector<bool>& asked_per_packet, std::vector<CompileError>& errors)
+                                 const std::vector<bool>& asked_per_packet, DatabaseSource* source,
+                                 std::vector<CompileError>& errors)
     : flow(rules, payload_rules_of(rules, false), asked_per_packet, errors),
       packet(rules, payload_rules_of(rules, true), asked_per_packet, errors) {
     // All that is wrong with patterns shows in one run; what does not compile as a stream is not tried in
     // blocks.
     const std::size_t before = errors.size();
-    streams = flow.compile(PatternMatcher::Mode::kStreams, prototype, errors);
-    packets = packet.compile(PatternMatcher::Mode::kBlocks, prototype, errors);
-    if (errors.size() == before) datagrams = flow.compile(PatternMatcher::Mode::kBlocks, prototype, errors);
+    streams = flow.compile(PatternMatcher::Mode::kStreams, prototype, source, errors);
+    packets = packet.compile(PatternMatcher::Mode::kBlocks, prototype, source, errors);
+    if (errors.size() == before)
+        datagrams = flow.compile(PatternMatcher::Mode::kBlocks, prototype, source, errors);
 }
 
 PayloadScratch PayloadPatterns::make_scratch() const {

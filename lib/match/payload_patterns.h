@@ -69,7 +69,7 @@ class PayloadConditions {
     /// Null when there are no patterns, and with errors, which are appended. Patterns that are wrong already
     /// are left out.
     std::unique_ptr<PatternMatcher> compile(PatternMatcher::Mode mode, HsScratch& prototype,
-                                            std::vector<CompileError>& errors) const;
+                                            DatabaseSource* source, std::vector<CompileError>& errors) const;
 
   private:
     struct Place {
@@ -101,9 +101,9 @@ struct PayloadScratch {
 
 /// The patterns of all rules, compiled for each way in which they are looked for.
 struct PayloadPatterns {
-    /// With errors, which are appended, nothing must be asked.
+    /// With errors, which are appended, nothing must be asked. `source`: as for PatternMatcher::compile().
     PayloadPatterns(std::span<const rules::Rule> rules, const std::vector<bool>& asked_per_packet,
-                    std::vector<CompileError>& errors);
+                    DatabaseSource* source, std::vector<CompileError>& errors);
     PayloadScratch make_scratch() const;
 
     PayloadConditions flow;    ///< rules of scope session and onward

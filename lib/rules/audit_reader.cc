@@ -12,16 +12,6 @@
 namespace yagura::rules {
 namespace {
 
-void read_path(const Fields& fields, std::string_view key, std::string& path, ErrorList& errors) {
-    auto text = fields.string(key);
-    if (!text) return;
-    if (text->empty()) {
-        errors.add(fields.place(key), "the path is empty", "leave the key out for the default");
-    } else if (check_no_control(*text, fields.place(key), errors)) {
-        path = *std::move(text);
-    }
-}
-
 void read_socket(const Fields& fields, AuditHeadSettings& head, ErrorList& errors) {
     std::string path;
     read_path(fields, "socket", path, errors);

@@ -239,6 +239,16 @@ void write_audit(Writer& out, const AuditSettings& audit) {
     out.close('}');
 }
 
+void write_cache(Writer& out, const CacheSettings& cache) {
+    const CacheSettings usual;
+    out.key("cache");
+    out.open('{');
+    if (!cache.enabled) out.member("enabled", "false");
+    if (cache.folder != usual.folder) out.member("folder", string_json(cache.folder));
+    if (cache.max_size != usual.max_size) out.member("max_size", size_json(cache.max_size));
+    out.close('}');
+}
+
 void write_roles(Writer& out, const Control& control) {
     out.key("roles");
     out.open('{');
@@ -277,6 +287,7 @@ std::string canonical_json(const Config& config) {
     if (!config.rules.empty()) write_rules(out, config);
     if (config.inspect != Inspect{}) write_inspect(out, config.inspect);
     if (config.audit != AuditSettings{}) write_audit(out, config.audit);
+    if (config.cache != CacheSettings{}) write_cache(out, config.cache);
     if (config.control) write_control(out, *config.control);
     if (!config.disabled_features.empty()) {
         out.member("disabled_features", list_json(config.disabled_features, string_json));

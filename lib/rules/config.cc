@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "rules/audit_reader.h"
+#include "rules/cache_reader.h"
 #include "rules/control_reader.h"
 #include "rules/fields.h"
 #include "rules/inspect_reader.h"
@@ -46,6 +47,9 @@ class ConfigReader {
         }
         if (const Json* audit = fields->find("audit")) {
             config_.audit = read_audit(*audit, fields->place("audit"), errors_);
+        }
+        if (const Json* cache = fields->find("cache")) {
+            config_.cache = read_cache(*cache, fields->place("cache"), errors_);
         }
         if (const Json* control = fields->find("control")) {
             config_.control = read_control(*control, fields->place("control"), errors_);

@@ -98,6 +98,15 @@ struct Control {
     bool operator==(const Control&) const = default;
 };
 
+/// Where compiled pattern databases are kept on disk.
+struct CacheSettings {
+    static constexpr const char* kUsualFolder = "/var/cache/yagura";
+    bool enabled = true;
+    std::string folder = kUsualFolder;  ///< the usual one is used only if it is there
+    std::uint64_t max_size = 1u << 30;  ///< bytes of all files
+    bool operator==(const CacheSettings&) const = default;
+};
+
 /// A configuration that is right as far as its own words go: names resolve, types and ranges hold. Whether
 /// filters and patterns compile is for lib/match to say.
 struct Config {
@@ -108,6 +117,7 @@ struct Config {
     std::vector<Rule> rules;  ///< in the order of the file: index = precedence
     Inspect inspect;
     AuditSettings audit;
+    CacheSettings cache;
     std::optional<Control> control;              ///< none: there is no socket
     std::vector<std::string> disabled_features;  ///< methods of the socket, or families of them
 

@@ -155,4 +155,14 @@ const Json::object_t* Fields::object(std::string_view key) const {
     return nullptr;
 }
 
+void read_path(const Fields& fields, std::string_view key, std::string& path, ErrorList& errors) {
+    auto text = fields.string(key);
+    if (!text) return;
+    if (text->empty()) {
+        errors.add(fields.place(key), "the path is empty", "leave the key out for the default");
+    } else if (check_no_control(*text, fields.place(key), errors)) {
+        path = *std::move(text);
+    }
+}
+
 }  // namespace yagura::rules

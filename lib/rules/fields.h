@@ -34,6 +34,12 @@ bool check_name(std::string_view name, const Place& place, ErrorList& errors);
 /// Reports what would end or garble the text when it is handed on or printed.
 bool check_no_control(std::string_view text, const Place& place, ErrorList& errors);
 
+class Fields;
+
+/// Reads a path into `out`, which stays as it is when the key is absent or, with a report, what stands there
+/// is none.
+void read_path(const Fields& fields, std::string_view key, std::string& out, ErrorList& errors);
+
 /// An object whose keys are those of a table. Each getter gives nothing when the key is absent, and when its
 /// value is of a wrong type, which it reports. The value, the place and the list must outlive it.
 class Fields {

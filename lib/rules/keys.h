@@ -24,6 +24,7 @@ struct KeySpec {
 using KeyTable = std::span<const KeySpec>;
 
 inline constexpr std::string_view kAuditExample = R"({"file": "/var/log/yagura/audit.jsonl", "files": 8})";
+inline constexpr std::string_view kCacheExample = R"({"folder": "/var/cache/yagura", "max_size": "1GiB"})";
 inline constexpr std::string_view kControlExample =
     R"({"socket": "/run/yagura/control.sock", "roles": {"operator": {"groups": ["netops"]}}})";
 inline constexpr std::array kDocumentKeys{
@@ -34,6 +35,7 @@ inline constexpr std::array kDocumentKeys{
     KeySpec{"rules", "an array of objects", R"([{"id": 10, "filter": "tcp port 80", "forward": ["ids"]}])"},
     KeySpec{"inspect", "an object", R"({"stream_depth": "1MiB", "hold_bytes": "64KiB", "flows": 1048576})"},
     KeySpec{"audit", "an object", kAuditExample},
+    KeySpec{"cache", "an object", kCacheExample},
     KeySpec{"control", "an object", kControlExample},
     KeySpec{"disabled_features", "an array of methods", R"(["rules.load"])"},
 };
@@ -100,6 +102,11 @@ inline constexpr std::array kAuditHeadKeys{
     KeySpec{"file", "a string", R"("/var/lib/yagura/audit.head")"},
     KeySpec{"socket", "a string", R"("/dev/log")"},
     KeySpec{"interval", "a duration", R"("60s")"},
+};
+inline constexpr std::array kCacheKeys{
+    KeySpec{"enabled", "true or false", "false"},
+    KeySpec{"folder", "a string", R"("/var/cache/yagura")"},
+    KeySpec{"max_size", "a size", R"("1GiB")"},
 };
 
 inline constexpr std::array kControlKeys{
@@ -177,6 +184,8 @@ inline constexpr std::uint64_t kMinAuditSize = std::uint64_t{64} << 10;  ///< of
 inline constexpr std::uint64_t kMaxAuditSize = std::uint64_t{1} << 30;
 inline constexpr std::uint64_t kMinAuditFiles = 2;  ///< the one that is written, and one behind it
 inline constexpr std::uint64_t kMaxAuditFiles = 10000;
+inline constexpr std::uint64_t kMinCacheSize = std::uint64_t{1} << 20;
+inline constexpr std::uint64_t kMaxCacheSize = std::uint64_t{1} << 40;
 inline constexpr std::chrono::nanoseconds kMinHeadInterval = std::chrono::seconds(1);
 inline constexpr std::chrono::nanoseconds kMaxHeadInterval = std::chrono::hours(24);
 // Budgets are products of these; none may overflow.

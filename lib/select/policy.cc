@@ -126,7 +126,7 @@ std::shared_ptr<const PolicySnapshot> make_policy(const rules::Config& config,
 
     policy->actions.reserve(config.rules.size());
     for (const rules::Rule& rule : config.rules) {
-        RuleAction action{.drop = rule.drop, .scope = rule.scope, .sample = rule.sample};
+        RuleAction action{.id = rule.id, .drop = rule.drop, .scope = rule.scope, .sample = rule.sample};
         policy->samples = policy->samples || rule.sample != 1;
         for (const std::size_t g : rule.forward) {
             action.copy_tools |= copy_mask[g];

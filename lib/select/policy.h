@@ -16,6 +16,7 @@ namespace yagura::select {
 
 /// What a rule does when it matches.
 struct RuleAction {
+    std::uint64_t id = 0;  ///< rules::Rule::id
     bool drop = false;
     rules::Scope scope = rules::Scope::kSession;
     std::uint64_t copy_tools = 0;               ///< tools that get every packet

@@ -13,6 +13,7 @@
 #include "rules/config.h"
 #include "select/decision_table.h"
 #include "select/drop_reason.h"
+#include "select/flow_standing.h"
 #include "select/flow_trace.h"
 #include "select/inspector.h"
 #include "select/policy.h"
@@ -142,6 +143,9 @@ class Selector {
     /// Before each packet: without room, close() the oldest.
     bool has_room() const { return !inspects_ || (inspections_.has_room() && inspector_.has_room()); }
 
+    /// Where a flow of this selector stands. Its own thread, between two packets.
+    FlowStanding standing(const flow::FlowEntry& flow) noexcept;
+
     /// The rules that selected packets of a flow (forwards alone), for its record; ascending, appended to
     /// `out`.
     void append_forward_rules(const flow::FlowEntry& flow, std::vector<match::RuleIndex>& out) const;
@@ -230,6 +234,7 @@ class Selector {
     std::uint64_t within_own_drop(std::uint64_t tools, const RuleList& list, const flow::FlowEntry& flow,
                                   const Inspection& inspection);
     void remember(flow::FlowEntry& flow, std::uint32_t decision);
+    void add_inspection(const flow::FlowEntry& flow, FlowStanding& standing);
     void trace_begin(const flow::FlowEntry& flow, std::uint64_t hash);
     void trace_samples(std::uint64_t hash);
     void trace_rules(Rules rules);

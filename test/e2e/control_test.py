@@ -3,6 +3,7 @@
 """A live yagura and its control socket: every method with nothing, something good and junk; rights; clients that misbehave;
 rules that change under traffic."""
 
+import contextlib
 import json
 import os
 import random
@@ -16,6 +17,7 @@ import threading
 import time
 import unittest
 from pathlib import Path
+from unittest import mock
 
 import yagura_e2e
 from yagura_e2e import OK, USAGE, run_yagura
@@ -148,7 +150,7 @@ class Methods(ControlTest):
             "flows.top": [{"limit": 1}, {"by": "bytes"}, {"by": "packets", "limit": 100}],
             "rules.list": [{"limit": 1}, {"cursor": 1}], "config.get": [{"cursor": 10}],
             "rules.check": [{"config": "CONFIG"}], "rules.load": [{"config": "CONFIG"}],
-            "rules.rollback": [{"version": 1}]}
+            "rules.rollback": [{"version": 1}], "flows.explain": [{"flow": "FLOW"}]}
     LEFT_OUT = {"system.shutdown"}
 
     def junk(self, method):
@@ -186,7 +188,10 @@ class Methods(ControlTest):
                 else:
                     self.assertIsInstance(client.result(name), dict)
                 for good in self.GOOD.get(name, []):
-                    params = {key: config if value == "CONFIG" else value for key, value in good.items()}
+                    if "FLOW" in good.values():
+                        self.wait_for(lambda: client.result("flows.list")["flows"], "flows")
+                    given = {"CONFIG": config, "FLOW": client.result("flows.list")["flows"][0]["flow"] if "FLOW" in good.values() else ""}
+                    params = {key: given.get(value, value) if isinstance(value, str) else value for key, value in good.items()}
                     self.assertIsInstance(client.result(name, **params), dict)
                     if name == "stats.subscribe":
                         client.request("stats.unsubscribe", number=99)
@@ -286,6 +291,74 @@ class Methods(ControlTest):
         client.request("flows.list", number="flows", limit=1000)
         self.assertEqual({client.line()["id"], client.line()["id"]}, {"load", "flows"})
         self.wait_for(lambda: client.result("flows.list", limit=1)["flows"][0].get("tools") == ["t1"], "the new rules")
+        self.end_well()
+
+    def explained(self, client, flow):
+        flows = client.result("flows.explain", flow=flow)["flows"]
+        self.assertEqual(len(flows), 1)
+        return flows[0]
+
+    def test_a_flow_is_explained(self):
+        rules = [{"id": 10, "filter": "tcp port 443", "drop": True}, {"id": 20, "filter": "tcp", "forward": ["t0"]},
+                 {"id": 30, "filter": "tcp port 80", "forward": ["g"]}]
+        flows = 1000
+        self.start(self.configuration(rules, f"loop:flows={flows},size=64"), plan=("--lcores", "rx=0;select=0,1;tx=0"))
+        client = self.connect()
+        self.wait_for(lambda: client.result("stats.get")["flows"] == flows, "the flows")
+        listed = client.result("flows.list", limit=1000)["flows"]
+        self.assertEqual({flow["lcore"] for flow in listed}, {0, 1})
+        for flow in (listed[0], listed[-1]):
+            name = flow["flow"]
+            self.wait_for(lambda: self.explained(client, name)["state"] == "established", "an answer")
+            told = self.explained(client, name)
+            self.assertEqual((told["flow"], told["lcore"], told["config_version"], told["decided"]), (name, flow["lcore"], 1, True))
+            self.assertEqual((told["rules"], told["waiting"], told["open"], told["awaits"]), ([20, 30], [], [], []))
+            self.assertEqual((told["reason"], told["inspection"], told["late_drop"]), (None, None, False))
+            by = {tool["tool"]: tool["by"] for tool in told["tools"]}
+            self.assertIn({"rule": 20, "group": "t0"}, by["t0"])
+            member = next(tool for tool, ways in by.items() if {"rule": 30, "group": "g"} in ways)
+            self.assertIn(member, flow["tools"])
+            self.assertEqual(sorted(told["offered"]), sorted(by))
+            source, target = name.removeprefix("tcp ").split(" > ")
+            self.assertEqual(self.explained(client, f"tcp {target} -> {source}")["flow"], name)
+        # The same flow by other rules: by none until its next packet, then by the new ones.
+        drops = self.configuration([{"id": 10, "filter": "tcp port 80", "drop": True}, *rules[1:]], f"loop:flows={flows},size=64")
+        client.result("rules.load", config=json.dumps(drops))
+        self.wait_for(lambda: self.explained(client, name)["config_version"] == 2, "its next packet")
+        told = self.explained(client, name)
+        self.assertEqual((told["rules"], told["tools"], told["reason"], told["offered"]), ([10], [], "drop_rule", []))
+        for wrong in ("x", "tcp 1.2.3.4 > 5.6.7.8", "1.2.3.4:5 > 5.6.7.8:9", "", "tcp [::1]:1 > 1.2.3.4:2"):
+            error = client.error("flows.explain", flow=wrong)
+            self.assertEqual((error["code"], error["data"]["field"]), (PARAMS, "params/flow"), wrong)
+        gone = client.error("flows.explain", flow="tcp 203.0.113.9:1 > 203.0.113.10:2")
+        self.assertEqual((gone["code"], gone["data"]["field"]), (CONFLICT, "params/flow"))
+        self.assertIn("no flow tcp 203.0.113.9:1 > 203.0.113.10:2", gone["message"])
+        self.end_well(may_lose=True)
+
+    def test_a_flow_that_is_open_is_explained(self):
+        rules = lambda tool: [{"id": 10, "filter": "tcp port 80", "payload": ["no such bytes"], "drop": True},
+                              {"id": 20, "filter": "tcp", "forward": [tool]}, {"id": 30, "filter": "udp", "payload": ["x"], "forward": ["t1"]}]
+        device = "loop:flows=5,size=512"
+        more = {"inspect": {"hold_bytes": "4KiB", "flow_key": ["vlan"], "stream_depth": "1MiB"}}
+        self.start(self.configuration(rules("t0"), device, **more))
+        client = self.connect()
+        self.wait_for(lambda: client.result("stats.get")["inspected"] == 5, "the flows")
+        name = client.result("flows.list")["flows"][0]["flow"]
+        self.wait_for(lambda: (self.explained(client, name)["inspection"] or {}).get("hold_full"), "a full hold")
+        told = self.explained(client, name)
+        self.assertEqual((told["rules"], told["waiting"], told["open"], told["open_count"]), ([], [20], [10], 1))
+        self.assertEqual((told["decided"], told["awaits"], told["tools"], told["reason"]), (False, ["payload"], [], "hold_full"))
+        inspection = told["inspection"]
+        self.assertGreater(inspection["held_packets"], 0)
+        self.assertLessEqual(inspection["held_bytes"], 4096)
+        self.assertEqual(["tcp " + " > ".join(d["from"] for d in inspection["directions"])], [name])
+        for direction in inspection["directions"]:
+            self.assertEqual(direction["depth"], 1 << 20)
+        self.assertGreater(sum(direction["matched"] for direction in inspection["directions"]), 0)
+        # It goes on under the version that it began with.
+        client.result("rules.load", config=json.dumps(self.configuration(rules("t1"), device, **more)))
+        told = self.explained(client, name)
+        self.assertEqual((told["config_version"], told["open"]), (1, [10]))
         self.end_well()
 
     def test_flows_are_listed_of_all_lcores(self):
@@ -762,6 +835,259 @@ class Reloads(ControlTest):
         self.assertEqual(self.config_path.stat().st_mode & 0o777, 0o640)
         self.assertEqual([path.name for path in self.folder.glob("control.json*")], ["control.json"])
         self.assertEqual(run_yagura("check", "--config", self.config_path).returncode, OK)
+        self.end_well()
+
+
+class Compiling(ControlTest):
+    """Patterns: compiled in a process of their own, kept on disk, given up."""
+
+    def many(self, count, seed=1):
+        choose = random.Random(seed)
+        words = ["".join(choose.choices("abcdefghijklmnop", k=12)) for _ in range(count)]
+        return [{"id": number, "payload": [f"/{word}[0-9]+x.*{word[::-1]}/i"], "forward": ["t0"]} for number, word in enumerate(words, 1)]
+
+    def with_cache(self, rules=None, **settings):
+        return self.configuration(rules, cache={"folder": str(self.folder / "cache"), **settings})
+
+    def compilers(self):
+        found = []
+        for task in Path(f"/proc/{self.process.pid}/task").iterdir():
+            with contextlib.suppress(FileNotFoundError):
+                found += (task / "children").read_text().split()
+        return [int(pid) for pid in found]
+
+    def begin_load(self, client):
+        """A load that would take minutes; its process."""
+        client.request("rules.load", number="load", config=json.dumps(self.with_cache(self.many(8000))))
+        self.wait_for(self.compilers, "the process that compiles")
+        return self.compilers()[0]
+
+    def test_a_load_is_given_up(self):
+        self.start(self.with_cache())
+        client = self.connect()
+        for _ in range(3):
+            self.begin_load(client)
+            client.request("rules.check", number="check", config=json.dumps(self.configuration(self.many(3))))
+            client.request("rules.cancel", number="cancel")
+            answers = {line["id"]: line for line in (client.line(), client.line(), client.line())}
+            self.assertEqual(answers["cancel"]["result"], {"cancelled": 2})
+            self.assertEqual({answers[name]["error"]["code"] for name in ("load", "check")}, {CONFLICT})
+            self.assertIn("cancelled", answers["load"]["error"]["message"])
+            self.assertEqual(self.compilers(), [])
+        self.assertEqual(client.result("rules.cancel"), {"cancelled": 0})
+        self.assertEqual(client.result("system.info")["config_version"], 1)
+        answer = client.result("rules.load", config=json.dumps(self.with_cache(self.many(3))))
+        self.assertEqual((answer["new_version"], answer["packets_lost"]), (2, 0))
+        self.end_well()
+
+    def test_the_end_does_not_wait_for_a_compiler(self):
+        self.start(self.with_cache())
+        child = self.begin_load(self.connect())
+        self.end_well()
+        self.assertFalse(Path(f"/proc/{child}").exists())
+
+    def test_a_compiler_dies_with_its_parent(self):
+        self.start(self.with_cache())
+        child = self.begin_load(self.connect())
+        self.process.kill()
+        self.process.wait()
+        self.wait_for(lambda: not Path(f"/proc/{child}").exists() or
+                      "Z" in Path(f"/proc/{child}/stat").read_text().split(")")[-1].split()[0], "its end")
+
+    def test_a_compiler_that_dies_fails_the_load_and_nothing_else(self):
+        self.start(self.with_cache())
+        client = self.connect()
+        child = self.begin_load(client)
+        self.wait_for(lambda: Path(f"/proc/{child}/oom_score_adj").read_text() == "1000\n", "its modesty")
+        self.assertEqual(os.getpriority(os.PRIO_PROCESS, child), 19)
+        self.wait_for(lambda: re.search(r"CapEff:\s+0+\n", Path(f"/proc/{child}/status").read_text()), "the end of its capabilities")
+        self.assertEqual(sorted(map(int, os.listdir(f"/proc/{child}/fd"))), [0, 1, 2])
+        os.kill(child, signal.SIGKILL)
+        error = client.line()["error"]
+        self.assertEqual(error["code"], CONFIGURATION)
+        self.assertIn("signal 9", error["message"])
+        self.assertEqual(client.result("system.info")["config_version"], 1)
+        self.end_well()
+
+    def test_what_was_compiled_once_is_not_again(self):
+        rules = self.many(40)
+        text = json.dumps(self.with_cache(rules))
+        cache = self.folder / "cache"
+        self.start(self.with_cache())
+        client = self.connect()
+        self.assertEqual(client.result("system.info")["cache"], str(cache))
+        first = client.result("rules.load", config=text)
+        self.assertEqual((first["cached"], first["databases"]), (False, 2))
+        second = client.result("rules.load", config=text)
+        self.assertEqual((second["cached"], second["databases"], second["packets_lost"]), (True, 2, 0))
+        # Other rules around the same patterns.
+        other = json.dumps(self.with_cache([{"id": 1000, "filter": "udp", "drop": True}, *rules]))
+        self.assertTrue(client.result("rules.check", config=other)["cached"])
+        self.assertFalse(client.result("rules.check", config=json.dumps(self.with_cache(self.many(40, seed=2))))["cached"])
+        client.result("rules.load", config=json.dumps(self.with_cache()))
+        self.assertTrue(client.result("rules.rollback", version=2)["cached"])
+        self.end_well()
+        # Start, check and replay find them too.
+        before = {path: path.stat().st_mtime_ns for path in cache.iterdir()}
+        self.start(self.with_cache(rules))
+        used = {path for path, time_ns in before.items() if path.stat().st_mtime_ns != time_ns}
+        self.assertEqual(len(used), 2)
+        self.assertEqual(set(cache.iterdir()), set(before))
+        self.assertEqual(self.connect().result("rules.list")["count"], 40)
+        self.end_well()
+        self.assertEqual(run_yagura("check", "--config", self.config_path).returncode, OK)
+        self.assertEqual(set(cache.iterdir()), set(before))
+        # Damaged: said, made anew, and good the next time.
+        victim = sorted(used)[0]
+        data = bytearray(victim.read_bytes())
+        data[len(data) // 2] ^= 1
+        victim.write_bytes(data)
+        self.start(self.with_cache())
+        client = self.connect()
+        self.assertFalse(client.result("rules.load", config=text)["cached"])
+        self.assertRegex(self.log.read_text(), re.escape(str(victim)) + " cannot be used, and is made anew: it is damaged")
+        self.assertTrue(client.result("rules.load", config=text)["cached"])
+        self.end_well()
+
+    def test_a_folder_that_others_can_write_is_not_used(self):
+        cache = self.folder / "cache"
+        cache.mkdir(mode=0o700)
+        cache.chmod(0o770)
+        self.start(self.with_cache(self.many(3)))
+        self.assertRegex(self.log.read_text(), r"compiled patterns are not kept: .*/cache: .*\(chmod go-w\)")
+        client = self.connect()
+        self.assertIsNone(client.result("system.info")["cache"])
+        self.assertFalse(client.result("rules.load", config=json.dumps(self.with_cache(self.many(3))))["cached"])
+        self.assertEqual(list(cache.iterdir()), [])
+        self.end_well()
+
+    def test_the_command_is_yaguras_own(self):
+        process = run_yagura("compile-patterns")
+        self.assertEqual(process.returncode, USAGE)
+        self.assertIn("yagura's own", process.stderr)
+
+
+class Telemetry(ControlTest):
+    """DPDK's telemetry, as dpdk-telemetry.py speaks it."""
+
+    def start(self, *arguments, **options):
+        with mock.patch.dict(os.environ, {"RUNTIME_DIRECTORY": str(self.folder)}):
+            return super().start(*arguments, **options)
+
+    def sockets(self):
+        return sorted(self.folder.glob("dpdk/yagura/dpdk_telemetry.v2*"))
+
+    def dial(self, path=None):
+        connection = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self.addCleanup(connection.close)
+        connection.settimeout(DEADLINE_S)
+        connection.connect(str(path or self.sockets()[0]))
+        self.greeting = json.loads(connection.recv(1024))
+        return connection
+
+    def ask(self, connection, command):
+        connection.send(command if isinstance(command, bytes) else command.encode())
+        answer = json.loads(connection.recv(self.greeting["max_output_len"]))
+        self.assertEqual(len(answer), 1)
+        return next(iter(answer.values()))
+
+    def wait_for_answer(self, connection):
+        """The first copy is left by the first turn of the control thread."""
+        self.wait_for(lambda: self.ask(connection, "/yagura/info") is not None, "the first copy")
+
+    def test_every_command_with_nothing_something_good_and_junk(self):
+        self.start()
+        connection = self.dial()
+        self.assertEqual(self.greeting["pid"], self.process.pid)
+        self.wait_for_answer(connection)
+        commands = [command for command in self.ask(connection, "/") if command.startswith("/yagura")]
+        page = (ROOT / "docs/telemetry.md").read_text()
+        self.assertEqual(sorted(re.findall(r"^\| `(/yagura/\w+)` \|", page, flags=re.MULTILINE)), sorted(commands))
+        good = {"/yagura/port": "in", "/yagura/tool": "t1", "/yagura/rule": "1", "/yagura/lcore": "0", "/yagura/ports": "1",
+                "/yagura/tools": "1", "/yagura/rules": "0", "/yagura/lcores": "1"}
+        for command in commands:
+            with self.subTest(command=command):
+                needs_name = command in ("/yagura/port", "/yagura/tool", "/yagura/rule", "/yagura/lcore")
+                alone = self.ask(connection, command)
+                self.assertEqual(alone is None, needs_name)
+                if command in good:
+                    self.assertIsInstance(self.ask(connection, f"{command},{good[command]}"), (dict, list))
+                for junk in ("x", "-1", "1.5", "99999999999999999999", "4711", " 1", "1 ", "1,2", "in/../in", "%s%n", "A" * 900):
+                    self.assertIsNone(self.ask(connection, f"{command},{junk}"), junk)
+                self.assertIsNone(self.ask(connection, command.encode() + b",\xff\xfe"))
+        self.assertIsNone(self.ask(connection, "/yagura/none"))
+        self.assertEqual(self.ask(connection, "/yagura/tools"), ["t0", "t1"])
+        self.assertEqual(self.ask(connection, "/yagura/tools,1"), ["t1"])
+        self.assertEqual(self.ask(connection, "/yagura/tools,2"), [])
+        # Who goes without reading ends nobody.
+        for _ in range(20):
+            with self.dial() as rude:
+                rude.send(b"/yagura/stats")
+        self.assertEqual(self.connect().result("system.health")["status"], "ok")
+        self.end_well()
+        self.assertEqual(self.sockets(), [])
+
+    def test_it_counts_what_the_control_socket_counts(self):
+        rules = [{"id": 5, "filter": "tcp port 80", "forward": ["g"]}]
+        self.start(self.configuration(rules))
+        connection, client = self.dial(), self.connect()
+        self.wait_for_answer(connection)
+        before = client.result("stats.get")
+        at_least = before["ports"]["in"]["received"]["packets"]
+        self.wait_for(lambda: self.ask(connection, "/yagura/port,in")["received_packets"] > at_least, "a newer copy")
+        port = self.ask(connection, "/yagura/port,in")
+        tools = {name: self.ask(connection, f"/yagura/tool,{name}") for name in ("t0", "t1")}
+        rule, stats = self.ask(connection, "/yagura/rule,5"), self.ask(connection, "/yagura/stats")
+        lcore = self.ask(connection, "/yagura/lcore,0")
+        after = client.result("stats.get")
+
+        def between(low, value, high):
+            self.assertLessEqual(low, value)
+            self.assertLessEqual(value, high)
+
+        for count in ("packets", "bytes"):
+            between(before["ports"]["in"]["received"][count], port[f"received_{count}"], after["ports"]["in"]["received"][count])
+            for name, tool in tools.items():
+                between(before["tools"][name]["sent"][count], tool[f"sent_{count}"], after["tools"][name]["sent"][count])
+        between(before["threads"][0]["busy_turns"], lcore["busy_turns"], after["threads"][0]["busy_turns"])
+        between(0, rule["packets"], client.result("rules.list")["rules"][0]["packets"])
+        self.assertEqual((rule["id"], rule["flows"], port["name"]), (5, 100, "in"))
+        self.assertEqual((stats["flows"], stats["lost"], stats["config_version"]), (after["flows"], 0, 1))
+        self.assertEqual(stats["exhausted_let_go"], 0)
+        self.assertEqual(self.ask(connection, "/yagura/health")["status"], "ok")
+        # After a change of the rules there are others.
+        many = [{"id": number, "filter": "tcp", "forward": ["t0"]} for number in range(1, 1202)]
+        client.result("rules.load", config=json.dumps(self.configuration(many)))
+        self.wait_for(lambda: self.ask(connection, "/yagura/info")["config_version"] == 2, "a newer copy")
+        self.assertIsNone(self.ask(connection, "/yagura/rule,1202"))
+        got = []
+        while page := self.ask(connection, f"/yagura/rules,{len(got)}"):
+            got += page
+        self.assertEqual(got, list(range(1, 1202)))
+        self.end_well()
+
+    def test_it_is_its_users_alone_or_not_there(self):
+        self.start()
+        for folder in ("dpdk", "dpdk/yagura"):
+            self.assertEqual((self.folder / folder).stat().st_mode & 0o777, 0o700)
+        first = self.process
+        other = self.configuration(control={"socket": str(self.folder / "other.sock")}, audit=self.audit_settings("other"))
+        self.start(other)
+        pids = []
+        for path in self.sockets():
+            self.dial(path)
+            pids.append(self.greeting["pid"])
+        self.assertEqual(sorted(pids), sorted([first.pid, self.process.pid]))
+        self.end_well()
+        self.process = first
+        self.end_well()
+        self.start(self.configuration(disabled_features=["telemetry"]))
+        self.assertEqual(self.sockets(), [])
+        self.end_well()
+        (self.folder / "dpdk/yagura").chmod(0o750)
+        self.start()
+        self.assertRegex(self.log.read_text(), r"note: no DPDK telemetry: .*/dpdk/yagura is not this user's alone")
+        self.assertEqual(self.sockets(), [])
         self.end_well()
 
 

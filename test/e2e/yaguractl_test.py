@@ -106,6 +106,20 @@ class Commands(YaguractlTest):
                     self.assertIn(word, output)
         self.end_well()
 
+    def test_a_flow_is_explained(self):
+        self.start(self.configuration([{"id": 7, "filter": "tcp", "forward": ["t1"]}]))
+        client = self.connect()
+        self.wait_for(lambda: client.result("flows.list")["flows"], "flows")
+        name = client.result("flows.list")["flows"][0]["flow"]
+        output = self.ctl_well("flows", "explain", name)
+        for words in (name, "rules of version: 1", "rules in effect: 7", "decided", "goes to: t1 (rule 7 by t1)", "was offered to: t1"):
+            self.assertIn(words, output)
+        self.assertEqual(json.loads(self.ctl_well("--json", "flows", "explain", name))["flows"][0]["rules"], [7])
+        self.assertIn(name, self.ctl_well("flows", "--limit", "100"))
+        self.assertIn("two ends", self.ctl("flows", "explain", "x").stderr)
+        self.assertEqual(self.ctl("flows", "explain", "tcp 203.0.113.9:1 > 203.0.113.10:2").returncode, REFUSED)
+        self.end_well()
+
     def test_json_is_what_yagura_says(self):
         self.start()
         client = self.connect()

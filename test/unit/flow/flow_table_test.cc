@@ -35,6 +35,32 @@ TEST_CASE("both directions of a flow share an entry, which says which way a pack
     CHECK(table.size() == 1);
 }
 
+TEST_CASE("a flow is looked up without being touched") {
+    FlowTable table(1000, {}, false);
+    const auto hash = [](const FlowKey& key) { return key.symmetric_hash(1); };
+    constexpr std::uint64_t kSecond = 1'000'000'000;
+    for (std::uint32_t n = 0; n < 1000; ++n) {
+        CHECK(table.look_up(numbered(n), hash(numbered(n))) == FlowTable::kNone);
+        REQUIRE(table.find_or_insert(numbered(n), hash(numbered(n)), {100 * kSecond, 0, false}).inserted);
+    }
+    CHECK(table.size() == 1000);
+    // Of so many some are in their second bucket.
+    for (std::uint32_t n = 0; n < 1000; ++n) {
+        const std::uint32_t index = table.look_up(numbered(n).reversed(), hash(numbered(n)));
+        REQUIRE(index != FlowTable::kNone);
+        CHECK(table.entry(index).key == numbered(n));
+        CHECK(table.idle_ns(index) == 0);
+        CHECK_FALSE(table.entry(index).answered);
+    }
+    (void)table.find_or_insert(numbered(5), hash(numbered(5)), {103 * kSecond, 0, false});
+    CHECK(table.idle_ns(table.look_up(numbered(5), hash(numbered(5)))) == 0);
+    const std::uint64_t idle = table.idle_ns(table.look_up(numbered(6), hash(numbered(6))));
+    CHECK(idle > 2 * kSecond + kSecond / 2);
+    CHECK(idle < 3 * kSecond + kSecond / 2);
+    table.erase(table.look_up(numbered(6), hash(numbered(6))));
+    CHECK(table.look_up(numbered(6), hash(numbered(6))) == FlowTable::kNone);
+}
+
 TEST_CASE("flows that differ in one field have entries of their own") {
     FlowTable table(16, {}, false);
     std::set<std::uint32_t> entries;

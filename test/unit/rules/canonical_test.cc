@@ -247,6 +247,9 @@ TEST_CASE("random configurations come back from their canonical form") {
             }
         }
         if (below(2) == 0) {
+            config.cache.enabled = below(2) == 0;
+            config.cache.folder = "c" + text("ab/\" \\", 9);
+            config.cache.max_size = std::min(kMinCacheSize + number(kMaxCacheSize), kMaxCacheSize);
             AuditSettings& audit = config.audit;
             audit.enabled = below(2) == 0;
             audit.file = "f" + text("ab/\" \\", 9);

@@ -38,6 +38,7 @@ const ObjectRow kObjects[] = {
     {"/$defs/pattern_object", kPatternKeys},
     {"/$defs/timeouts", kTimeoutKeys},
     {"/$defs/audit", kAuditKeys},
+    {"/$defs/cache", kCacheKeys},
     {"/$defs/audit_head", kAuditHeadKeys},
     {"/$defs/control", kControlKeys},
     {"/$defs/roles", kRoleKeys},
@@ -130,6 +131,10 @@ TEST_CASE("the schema has the reader's words, bounds and defaults") {
         CHECK(parse_duration(value.get<std::string>()) == usual.timeouts.*kTimeouts[i]);
     }
     check_words("/$defs/audit/properties/on_failure/enum", kAuditFailures);
+    const CacheSettings cache;
+    CHECK(at("/$defs/cache/properties/enabled/default") == Json(cache.enabled));
+    CHECK(at("/$defs/cache/properties/folder/default") == Json(cache.folder));
+    CHECK(parse_size(at("/$defs/cache/properties/max_size/default").get<std::string>()) == cache.max_size);
     const AuditSettings audit;
     CHECK(at("/$defs/audit/properties/enabled/default") == Json(audit.enabled));
     CHECK(at("/$defs/audit/properties/file/default") == Json(audit.file));
@@ -189,6 +194,10 @@ TEST_CASE("the examples in errors are JSON, and right in their place") {
     for (const KeySpec& key : kAuditKeys) {
         CAPTURE(key.name);
         must_parse(with(fmt::format("\"audit\": {{\"{}\": {}}}", key.name, key.example)));
+    }
+    for (const KeySpec& key : kCacheKeys) {
+        CAPTURE(key.name);
+        must_parse(with(fmt::format("\"cache\": {{\"{}\": {}}}", key.name, key.example)));
     }
     for (const KeySpec& key : kAuditHeadKeys) {
         CAPTURE(key.name);
