@@ -160,12 +160,14 @@ base::Result<void> ForwardRun::open(const std::optional<ForwardTraffic>& traffic
         }
         if (auto opened = ports_->open(loaded_.config, environment_.pool->get()); !opened) return opened;
         sources = ports_->sources();
+        places = ports_->places();
     }
     auto pipeline =
         dataplane::Pipeline::create({.plan = plan_,
                                      .sources = sources,
+                                     .places = places,
                                      .tools = ports_->tools(),
-                                     .ports = sources.size(),
+                                     .ports = loaded_.config.network_ports().size(),
                                      .policy = select::make_policy(loaded_.config, loaded_.compiled),
                                      .pressure = dataplane::Pressure::kDrop,
                                      .burst = options_.burst,

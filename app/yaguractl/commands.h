@@ -19,6 +19,7 @@ struct Options {
 
 /// Each adds subcommands that run when they are parsed, and throw Failure; `options` outlives `app`.
 void add_queries(CLI::App& app, const Options& options);
+void add_ports(CLI::App& app, const Options& options);
 void add_flows(CLI::App& app, const Options& options);
 void add_rules(CLI::App& app, const Options& options);
 void add_config(CLI::App& app, const Options& options);

@@ -43,6 +43,7 @@ int main(int argc, char** argv) {
 
     // A subcommand is a line here, and a pair of files.
     yagura::ctl::add_queries(app, options);
+    yagura::ctl::add_ports(app, options);
     yagura::ctl::add_flows(app, options);
     yagura::ctl::add_rules(app, options);
     yagura::ctl::add_config(app, options);

@@ -89,22 +89,21 @@ std::string stats_text(const Json& stats) {
         tools.add({name, packets(tool["offered"]), packets(tool["sent"]), bytes(tool["sent"]),
                    grouped(number(tool["flows"])), reasons(tool["shed"])});
     }
+    for (const auto& [name, link] : stats.value("links", Json::object()).items()) {
+        ports.add({"link " + name, packets(link["received"]), bytes(link["received"]),
+                   packets(link["forwarded"]), packets(link["held"]), reasons(link["dropped"])});
+    }
+    if (stats.contains("removed_ports")) {
+        const Json& gone = stats["removed_ports"];
+        ports.add({"(removed)", packets(gone["received"]), bytes(gone["received"]),
+                   packets(gone["forwarded"]), packets(gone["held"]), reasons(gone["dropped"])});
+    }
     std::string text = ports.text() + "\n" + tools.text();
     text += fmt::format("\nlost {}, flows {}, inspected {}, held {} bytes, up {}\n",
                         grouped(number(stats["lost"])), grouped(number(stats["flows"])),
                         grouped(number(stats["inspected"])), grouped(number(stats["held_bytes"])),
                         duration(number(stats["uptime_ms"])));
     return text;
-}
-
-std::string ports_text(const Json& ports) {
-    Table table({{"port"}, {"role"}, {"device"}, {"received", Align::kRight}, {"dropped"}});
-    for (const Json& port : ports) {
-        const bool network = port.contains("received");
-        table.add({port.value("name", ""), port.value("role", ""), port.value("device", ""),
-                   network ? packets(port["received"]) : "", network ? reasons(port["dropped"]) : ""});
-    }
-    return table.text();
 }
 
 std::string tools_text(const Json& tools) {
@@ -161,9 +160,6 @@ void add_queries(CLI::App& app, const Options& options) {
     add_query(app, options, "health", "Whether all is well, and why not", calling("system.health"),
               health_text);
     add_query(app, options, "stats", "Counters of ports and tools", calling("stats.get"), stats_text);
-    add_query(
-        app, options, "ports", "Network and tool ports",
-        [](Session& session) { return all_pages(session, "ports.list", "ports"); }, ports_text);
     add_query(
         app, options, "tools", "Tools, the groups they are in, what they got",
         [](Session& session) { return session.call("tools.list")["tools"]; }, tools_text);

@@ -10,8 +10,6 @@
 #include <cerrno>
 #include <vector>
 
-#include "base/clock.h"
-#include "port/packet.h"
 #include "port/packet_pool.h"
 
 namespace yagura::ethdev {
@@ -19,12 +17,7 @@ namespace {
 
 constexpr std::uint16_t kDescriptors = 1024;
 constexpr std::uint16_t kNoPort = RTE_MAX_ETHPORTS;
-
-struct LandingPool {
-    unsigned packets;
-    unsigned cache;
-    std::uint32_t bytes;  ///< of frame in each
-};
+constexpr std::size_t kUsualKeySize = 40;
 
 std::uint16_t find(const std::string& device) {
     rte_dev_iterator iterator;
@@ -40,29 +33,30 @@ std::uint16_t find(const std::string& device) {
 
 }  // namespace
 
-unsigned EthdevPort::memory_mib(const std::string& device) {
-    // The landing pool, and the driver's lists of slots.
+unsigned EthdevPort::memory_mib(const std::string& device, unsigned queues) {
+    // The landing pools, and the driver's lists of slots.
     switch (DeviceString(device).kind()) {
         case DeviceKind::kAfPacket:
-            return 12;
+            return 12 * queues;
         case DeviceKind::kAfXdp:
-            return 48;
+            return 48 * queues;
         default:
             return 0;
     }
 }
 
 base::Result<std::unique_ptr<EthdevPort>> EthdevPort::open(const std::string& text, rte_mempool* pool,
-                                                           base::PortId id, std::uint32_t socket_frames) {
+                                                           base::PortId id, const Options& options) {
     DeviceString parts(text);
     std::optional<PacketSocketRing> ring;
     if (parts.kind() == DeviceKind::kAfPacket) {
-        auto completed = complete_packet_socket(parts, socket_frames);
+        auto completed = complete_packet_socket(parts, options.socket_frames, options.queues);
         if (!completed) return completed.error();
         ring = *completed;
     }
     const std::string device = ring ? parts.to_string() : text;
     std::uint16_t dpdk_port = find(device);
+    bool ours = false;
     const std::vector<int> sockets = packet_sockets();
     if (dpdk_port == kNoPort) {
         if (const int error = rte_dev_probe(device.c_str()); error != 0) {
@@ -70,39 +64,39 @@ base::Result<std::unique_ptr<EthdevPort>> EthdevPort::open(const std::string& te
                 fmt::format("cannot open the device \"{}\": {}", device, rte_strerror(-error))};
         }
         dpdk_port = find(device);
+        ours = true;
     }
     if (dpdk_port == kNoPort) {
         return base::Error{
             fmt::format("the device \"{}\" was found, but it is not an Ethernet device", device)};
     }
-    std::unique_ptr<EthdevPort> port(new EthdevPort(dpdk_port, pool, id, parts.kind()));
+    std::unique_ptr<EthdevPort> port(new EthdevPort(dpdk_port, parts.kind()));
     port->ring_ = std::move(ring);
-    // Of several queues' the first one's: the driver makes them in turn, and we use no other.
+    port->probed_ = ours;
     for (const int fd : packet_sockets()) {
-        if (port->socket_ < 0 && std::ranges::find(sockets, fd) == sockets.end()) port->socket_ = fd;
+        if (std::ranges::find(sockets, fd) == sockets.end()) port->sockets_.push_back(fd);
+    }
+    for (std::uint16_t queue = 0; queue < options.queues; ++queue) {
+        port->queues_.push_back(std::make_unique<EthdevQueue>(
+            EthdevQueue::Options{.dpdk_port = dpdk_port,
+                                 .queue = queue,
+                                 .pool = pool,
+                                 .id = id,
+                                 .missed = queue == 0 ? &port->missed_ : nullptr}));
     }
     if (auto started = port->start(device); !started) return started.error();
     return port;
 }
 
-/// A pool of its own for a driver that needs larger buffers than ours, or keeps some for good.
-int EthdevPort::make_landing(int socket) {
-    LandingPool size;
-    if (kind_ == DeviceKind::kAfPacket) {
-        // A burst, and what one lcore keeps.
-        size = {.packets = 127, .cache = 32, .bytes = ring_->sendable()};
-        snap_ = ring_->snap();
-    } else if (kind_ == DeviceKind::kAfXdp) {
-        // The kernel's rings of 2,048, which are not given back when the device is closed.
-        size = {.packets = 8191, .cache = 256, .bytes = port::kMbufDataSize};
-    } else {
-        return 0;
-    }
-    rte_mempool* pool =
-        rte_pktmbuf_pool_create(fmt::format("landing{}", port_).c_str(), size.packets, size.cache, 0,
-                                static_cast<std::uint16_t>(size.bytes + RTE_PKTMBUF_HEADROOM), socket);
-    if (pool == nullptr) return rte_errno;
-    landing_.reset(pool);
+/// Pools of their own for the queues of a driver that needs larger buffers than ours, or keeps some for good.
+int EthdevPort::make_landing(EthdevQueue& queue, int socket) const {
+    // A burst, and what one lcore keeps.
+    if (kind_ == DeviceKind::kAfPacket)
+        return queue.make_landing(127, 32, ring_->sendable(), ring_->snap(), socket);
+    // The kernel's rings of 2,048, which are not given back when the device is closed.
+    if (kind_ == DeviceKind::kAfXdp)
+        return queue.make_landing(8191, 256, port::kMbufDataSize, std::numeric_limits<std::uint32_t>::max(),
+                                  socket);
     return 0;
 }
 
@@ -112,32 +106,64 @@ base::Result<void> EthdevPort::start(const std::string& device) {
                                        rte_strerror(error < 0 ? -error : error))};
     };
     const int socket = rte_eth_dev_socket_id(port_);
-    if (const int e = make_landing(socket); e != 0) return fail("allocate its receive buffers", e);
-    rte_mempool* landing = landing_ ? landing_.get() : pool_;
+    const auto queues = static_cast<std::uint16_t>(queues_.size());
+    for (const auto& queue : queues_) {
+        if (const int e = make_landing(*queue, socket); e != 0)
+            return fail("allocate its receive buffers", e);
+    }
     rte_eth_dev_info info{};
     if (const int e = rte_eth_dev_info_get(port_, &info); e != 0) return fail("ask what it can do", e);
+    if (queues > info.max_rx_queues) {
+        return base::Error{fmt::format(
+            "the device \"{}\" has {} receive queue{}, not {}; write \"queues\": {}, or have the device make "
+            "more",
+            device, info.max_rx_queues, info.max_rx_queues == 1 ? "" : "s", queues, info.max_rx_queues)};
+    }
     rte_eth_conf conf{};
+    std::vector<std::uint8_t> key =
+        symmetric_rss_key(info.hash_key_size == 0 ? kUsualKeySize : info.hash_key_size);
+    rte_eth_rss_conf& rss = conf.rx_adv_conf.rss_conf;
+    if (queues > 1 && rss_types(info.flow_type_rss_offloads) != 0) {
+        conf.rxmode.mq_mode = RTE_ETH_MQ_RX_RSS;
+        rss = {.rss_key = key.data(),
+               .rss_key_len = static_cast<std::uint8_t>(key.size()),
+               .rss_hf = rss_types(info.flow_type_rss_offloads)};
+    }
+    // What is sent goes by the first; but some drivers want as many of both.
+    const std::uint16_t outlets =
+        kind_ == DeviceKind::kPci ? 1 : std::clamp<std::uint16_t>(info.max_tx_queues, 1, queues);
     conf.txmode.offloads = info.tx_offload_capa & RTE_ETH_TX_OFFLOAD_MULTI_SEGS;
     chains_ = conf.txmode.offloads != 0;
-    if (const int e = rte_eth_dev_configure(port_, 1, 1, &conf); e != 0) return fail("configure it", e);
+    if (const int e = rte_eth_dev_configure(port_, queues, outlets, &conf); e != 0)
+        return fail("configure it", e);
     std::uint16_t rx = kDescriptors;
     std::uint16_t tx = kDescriptors;
     if (const int e = rte_eth_dev_adjust_nb_rx_tx_desc(port_, &rx, &tx); e != 0)
         return fail("size its queues", e);
     const auto node = static_cast<unsigned>(socket);
-    if (const int e = rte_eth_rx_queue_setup(port_, 0, rx, node, nullptr, landing); e != 0) {
-        return fail("set up its receive queue", e);
+    for (std::uint16_t q = 0; q < queues; ++q) {
+        if (const int e = rte_eth_rx_queue_setup(port_, q, rx, node, nullptr, queues_[q]->landing()); e != 0)
+            return fail("set up its receive queues", e);
     }
-    if (const int e = rte_eth_tx_queue_setup(port_, 0, tx, node, nullptr); e != 0) {
-        return fail("set up its transmit queue", e);
+    for (std::uint16_t q = 0; q < outlets; ++q) {
+        if (const int e = rte_eth_tx_queue_setup(port_, q, tx, node, nullptr); e != 0)
+            return fail("set up its transmit queue", e);
     }
     // DPDK sets an interface's flag to what it takes for ours when it starts: one that is set shall stay.
     if (ring_ && interface_state(ring_->iface).promiscuous) rte_eth_promiscuous_enable(port_);
     if (const int e = rte_eth_dev_start(port_); e != 0) return fail("start it", e);
     started_ = true;
+    if (conf.rxmode.mq_mode == RTE_ETH_MQ_RX_RSS) {
+        // Some drivers take the key here alone.
+        (void)rte_eth_dev_rss_hash_update(port_, &rss);
+        std::ranges::fill(key, std::uint8_t{0});
+        const bool told = rte_eth_dev_rss_hash_conf_get(port_, &rss) == 0 && rss.rss_key != nullptr;
+        rss_ = told ? rss_of(rss.rss_hf, key) : Rss::kAsymmetric;
+    }
     if (ring_) {
-        // The driver would set that flag, which outlives us.
-        if (!listen_to_all(socket_, ring_->iface)) return fail("make it promiscuous", errno);
+        // The driver would set that flag, which outlives us. It is the interface's: one socket will do.
+        if (sockets_.empty() || !listen_to_all(sockets_.front(), ring_->iface))
+            return fail("make it promiscuous", errno);
         forget_other_interfaces();
         return {};
     }
@@ -150,112 +176,39 @@ base::Result<void> EthdevPort::start(const std::string& device) {
 /// The driver's socket hears every interface until it is bound to its own: what came by then, which cannot be
 /// told from what is ours, is not traffic of this port, nor is it missed.
 void EthdevPort::forget_other_interfaces() {
+    for (std::uint16_t q = 0; q < queues_.size(); ++q) drain(q, ring_->frame_count);
+    for (const int fd : sockets_) (void)socket_drops(fd);
+}
+
+/// Frees what comes by a queue, so many packets and a burst at most.
+void EthdevPort::drain(std::uint16_t queue, std::uint32_t packets) {
     std::array<rte_mbuf*, 64> burst;
-    for (std::uint32_t frames = 0; frames < ring_->frame_count;) {
+    for (std::uint32_t done = 0; done < packets;) {
         const std::uint16_t n =
-            rte_eth_rx_burst(port_, 0, burst.data(), static_cast<std::uint16_t>(burst.size()));
+            rte_eth_rx_burst(port_, queue, burst.data(), static_cast<std::uint16_t>(burst.size()));
         if (n == 0) break;
         rte_pktmbuf_free_bulk(burst.data(), n);
-        frames += n;
+        done += n;
     }
-    (void)socket_drops(socket_);
 }
 
 EthdevPort::~EthdevPort() {
-    if (pending_count_ != 0) rte_pktmbuf_free_bulk(pending_.data() + pending_first_, pending_count_);
     if (started_) {
         // A ring device keeps packets that nobody has read.
-        std::array<rte_mbuf*, 64> burst;
-        for (unsigned bursts = 0; bursts < 1024; ++bursts) {
-            const std::uint16_t n =
-                rte_eth_rx_burst(port_, 0, burst.data(), static_cast<std::uint16_t>(burst.size()));
-            if (n == 0) break;
-            rte_pktmbuf_free_bulk(burst.data(), n);
-        }
+        for (std::uint16_t q = 0; q < queues_.size(); ++q) drain(q, 65'536);
         rte_eth_dev_stop(port_);
     }
+    rte_eth_dev_info info{};
+    const bool known = rte_eth_dev_info_get(port_, &info) == 0;
     rte_eth_dev_close(port_);
+    // Else it could not be opened again under its name.
+    if (known && (probed_ || kind_ == DeviceKind::kPci)) rte_dev_remove(info.device);
 }
 
-/// Puts a packet that came without room for our metadata (of another program's pool), or that others still
-/// hold (a tool's copy that came back through a ring device), into a packet of our own.
-bool EthdevPort::adopt(rte_mbuf*& packet) {
-    if (packet->priv_size >= sizeof(port::PacketMeta) && rte_mbuf_refcnt_read(packet) == 1) [[likely]]
-        return true;
-    rte_mbuf* copy = rte_pktmbuf_copy(packet, pool_, 0, UINT32_MAX);
-    if (copy == nullptr) return false;
-    rte_pktmbuf_free(packet);
-    packet = copy;
-    return true;
-}
-
-bool EthdevPort::is_cut(rte_mbuf* packet) const {
-    if (rte_pktmbuf_pkt_len(packet) < snap_) [[likely]]
-        return false;
-    return !is_whole({rte_pktmbuf_mtod(packet, const std::uint8_t*), packet->data_len});
-}
-
-/// Takes what was kept, as far as there are buffers for it and room for the result.
-std::uint16_t EthdevPort::adopt_pending(std::span<rte_mbuf*> burst) {
-    std::uint16_t n = 0;
-    while (n < burst.size() && pending_count_ != 0) {
-        rte_mbuf*& packet = pending_[pending_first_];
-        if (is_cut(packet)) [[unlikely]] {
-            truncated_.add(1, rte_pktmbuf_pkt_len(packet));
-            rte_pktmbuf_free(packet);
-        } else if (adopt(packet)) {
-            burst[n++] = packet;
-        } else {
-            break;
-        }
-        ++pending_first_;
-        --pending_count_;
-    }
-    return n;
-}
-
-/// Fills in the driver's part of PacketMeta up to the first packet that `stays` refuses. Returns how many.
-template <class Stays>
-inline std::uint16_t EthdevPort::stamp(std::span<rte_mbuf* const> packets, Stays stays) {
-    const std::uint64_t now = base::realtime_ns();
-    const std::uint64_t order_time = order_time_ = std::max(order_time_, now);
-    const base::PortId id = id_;
-    const std::uint64_t first = record_;
-    std::uint16_t n = 0;
-    for (rte_mbuf* packet : packets) {
-        if (!stays(packet)) [[unlikely]]
-            break;
-        port::PacketMeta& m = port::meta(packet);
-        m.timestamp_ns = now;
-        m.order_time = order_time;
-        m.order_record = first + n;
-        m.order_file = 0;
-        m.port = id;
-        m.wire_length = rte_pktmbuf_pkt_len(packet);
-        ++n;
-    }
-    record_ = first + n;
-    return n;
-}
-
-std::uint16_t EthdevPort::receive(std::span<rte_mbuf*> burst) {
-    std::uint16_t n = 0;
-    if (pending_count_ == 0) [[likely]] {
-        const auto room = static_cast<std::uint16_t>(std::min(burst.size(), pending_.size()));
-        const std::uint16_t received = rte_eth_rx_burst(port_, 0, burst.data(), room);
-        if (received == 0) return 0;
-        n = stamp(burst.first(received), [pool = pool_](const rte_mbuf* packet) {
-            return packet->pool == pool && rte_mbuf_refcnt_read(packet) == 1;
-        });
-        if (n == received) [[likely]]
-            return n;
-        pending_first_ = 0;
-        pending_count_ = static_cast<std::uint16_t>(received - n);
-        std::copy_n(&burst[n], pending_count_, pending_.begin());
-    }
-    const std::uint16_t adopted = adopt_pending(burst.subspan(n));
-    if (adopted != 0) stamp(burst.subspan(n, adopted), [](const rte_mbuf*) { return true; });
-    return static_cast<std::uint16_t>(n + adopted);
+std::vector<port::RxQueue*> EthdevPort::queues() const {
+    std::vector<port::RxQueue*> queues;
+    for (const auto& queue : queues_) queues.push_back(queue.get());
+    return queues;
 }
 
 std::uint16_t EthdevPort::send(std::span<rte_mbuf* const> burst) {
@@ -279,14 +232,6 @@ std::uint16_t EthdevPort::send_by_socket(std::span<rte_mbuf* const> burst) {
     failed_.add(std::min<std::uint64_t>(stats.oerrors - errors_, sent), bytes);
     errors_ = stats.oerrors;
     return sent;
-}
-
-base::Count EthdevPort::truncated(base::PortId port) const {
-    return port == id_ ? truncated_.get() : base::Count{};
-}
-
-std::uint64_t EthdevPort::missed(base::PortId port) const {
-    return port == id_ ? missed_.get() : 0;
 }
 
 }  // namespace yagura::ethdev

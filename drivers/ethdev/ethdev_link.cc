@@ -33,7 +33,7 @@ bool has_link(DeviceKind kind) {
 std::string EthdevPort::look() {
     rte_eth_stats stats;
     if (ring_) {
-        missed_.add(socket_drops(socket_));
+        for (const int fd : sockets_) missed_.add(socket_drops(fd));
     } else if (rte_eth_stats_get(port_, &stats) == 0) {
         missed_.add(stats.imissed - missed_.get());
     }
@@ -86,9 +86,14 @@ bool EthdevPort::too_large(const rte_mbuf* packet) const {
 }
 
 std::string EthdevPort::choices() const {
-    if (!ring_) return {};
-    return fmt::format("frames of up to {} bytes are received whole; {} slots of {} bytes each way, {} MiB",
-                       ring_->snap(), ring_->frame_count, ring_->frame_size, ring_->memory_mib());
+    std::string text;
+    if (queues_.size() > 1) text = fmt::format("{} receive queues, {}", queues_.size(), rss_text(rss_));
+    if (!ring_) return text;
+    return text +
+           fmt::format(
+               "{}frames of up to {} bytes are received whole; {} slots of {} bytes each way{}, {} MiB",
+               text.empty() ? "" : "; ", ring_->snap(), ring_->frame_count, ring_->frame_size,
+               queues_.size() > 1 ? " of each" : "", ring_->memory_mib());
 }
 
 }  // namespace yagura::ethdev

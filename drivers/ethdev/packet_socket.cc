@@ -23,6 +23,7 @@ namespace {
 /// that TCP hands to a link (65,215 bytes, and its headers) does.
 constexpr std::uint32_t kFrameSize = 65'408;
 constexpr std::uint32_t kFramesPerBlock = 32;
+constexpr std::uint32_t kFewestFrames = 256;
 constexpr std::uint32_t kLargestFrame = 65'536 - 128 + 31;
 
 /// The driver's own.
@@ -44,16 +45,27 @@ std::uint32_t PacketSocketRing::sendable() const {
 }
 
 unsigned PacketSocketRing::memory_mib() const {
-    return static_cast<unsigned>((2ull * frame_size * frame_count + (1u << 20) - 1) >> 20);
+    return static_cast<unsigned>((2ull * queues * frame_size * frame_count + (1u << 20) - 1) >> 20);
 }
 
-base::Result<PacketSocketRing> complete_packet_socket(DeviceString& device, std::uint32_t frames) {
+base::Result<PacketSocketRing> complete_packet_socket(DeviceString& device, std::uint32_t frames,
+                                                      unsigned queues) {
     const auto iface = device.argument("iface");
     if (!iface || iface->empty()) {
         return base::Error{fmt::format("\"{}\" names no interface; write for instance \"{},iface=eth0\"",
                                        device.to_string(), device.name())};
     }
     PacketSocketRing ring{.iface = std::string(*iface)};
+    ring.queues = queues;
+    if (device.argument("qpairs") && device.number("qpairs") != queues) {
+        return base::Error{
+            fmt::format("\"{}\": qpairs is the number of queues that are read, {}: what the kernel gives to "
+                        "others is lost. Leave it out, and write \"queues\" of a network port",
+                        device.to_string(), queues)};
+    }
+    if (queues > 1 && !device.argument("qpairs")) device.add("qpairs", queues);
+    frames =
+        std::max(kFewestFrames, (frames / queues + kFramesPerBlock - 1) / kFramesPerBlock * kFramesPerBlock);
     for (const char* key : {"framesz", "blocksz", "framecnt"}) {
         if (device.argument(key) && !device.number(key)) {
             return base::Error{fmt::format("\"{}\": {} is a number above 0", device.to_string(), key)};

@@ -17,20 +17,23 @@ struct PacketSocketRing {
     std::string iface;
     std::uint32_t frame_size = 0;   ///< bytes of a slot, with the kernel's header
     std::uint32_t frame_count = 0;  ///< of each ring
+    unsigned queues = 1;            ///< each with its own two rings
     bool chosen = false;            ///< by us: the device string says nothing of sizes
 
     /// The longest frame that is received whole, in bytes; one of just this length may have been cut.
     std::uint32_t snap() const;
     /// The longest frame that fits for sending.
     std::uint32_t sendable() const;
-    /// Both rings: memory of the kernel that is locked, beside DPDK's.
+    /// All rings: memory of the kernel that is locked, beside DPDK's.
     unsigned memory_mib() const;
 };
 
 /// Completes a net_af_packet device string where it says nothing of frames, so that segments of 64 KiB, which
-/// virtual links carry, arrive whole; what it says is kept. `frames`: slots of each ring then. The error says
-/// what is wrong with the string.
-base::Result<PacketSocketRing> complete_packet_socket(DeviceString& device, std::uint32_t frames);
+/// virtual links carry, arrive whole; what it says is kept. `frames`: slots of all receive rings together
+/// then. `queues`: that are read: there is a socket for each, and no other, for the kernel spreads what comes
+/// over all. The error says what is wrong with the string.
+base::Result<PacketSocketRing> complete_packet_socket(DeviceString& device, std::uint32_t frames,
+                                                      unsigned queues = 1);
 
 /// Whether a frame that is at least PacketSocketRing::snap() long is whole: its IP header says where it ends,
 /// and that is within the frame. What does not say so may have been cut.

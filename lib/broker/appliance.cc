@@ -40,18 +40,26 @@ void report_links(Ports& ports) {
 }
 
 /// What opened the ports is not needed any more.
-void give_capabilities_away(const doctor::Task& task) {
+void give_capabilities_away(LiveRun& run) {
     const Capabilities had = own_capabilities();
     Capabilities keep = 0;
-    for (const rules::Port& port : task.ports) {
+    for (const rules::Port& port : run.config.ports) {
         const ethdev::DeviceString device(port.device);
         keep |= to_run(device.kind(), doctor::pci_driver(doctor::Host(), device.name()));
+    }
+    for (const std::string& kind : run.config.hotplug) {
+        const Capabilities needed = to_plug(kind);
+        keep |= needed;
+        if ((needed & ~had) == 0) continue;
+        fmt::print(stderr, "yagura run: warning: hotplug \"{}\": {} is lacking, none can be added\n", kind,
+                   capability_names(needed & ~had));
     }
     if (had == 0) return;
     if (auto kept = keep_capabilities(keep); !kept) {
         fmt::print(stderr, "yagura run: warning: {}\n", kept.error().message);
         return;
     }
+    run.given_away = had & ~keep;
     fmt::print(stderr, "yagura run: capabilities kept: {}\n", capability_names(keep & had));
 }
 
@@ -75,6 +83,7 @@ void wait_for_end(LiveRun& run, ControlPlane& plane, Ports& ports, const RunOpti
 /// Lets what is inside reach its end. Whoever asks is answered meanwhile.
 void drain(LiveRun& run, ControlPlane& plane) {
     run.draining = true;
+    while (plane.ports().busy()) plane.serve(std::chrono::milliseconds(1));
     run.pipeline->stop_sources();
     while (!run.pipeline->drained()) plane.serve(std::chrono::milliseconds(1));
     plane.stop();
@@ -126,6 +135,9 @@ ExitStatus run(const RunOptions& options) {
     auto started_environment = start_live(run.config, run.plan, cpus, {.telemetry = plane.wants_telemetry()});
     if (!started_environment) return fail(ExitStatus::kUsage, started_environment.error().message);
     environment = std::move(*started_environment);
+    run.ports = ports.get();
+    run.pool = environment.pool->get();
+    run.hugepages = environment.hugepages;
     if (auto opened = ports->open(run.config, environment.pool->get()); !opened) {
         return fail(ExitStatus::kUsage, opened.error().message);
     }
@@ -133,9 +145,11 @@ ExitStatus run(const RunOptions& options) {
     auto pipeline =
         dataplane::Pipeline::create({.plan = run.plan,
                                      .sources = ports->sources(),
+                                     .places = ports->places(),
                                      .tools = ports->tools(),
                                      .rates = rates_of(loaded.config),
-                                     .ports = ports->sources().size(),
+                                     .ports = ports->network_ports(),
+                                     .ports_change = true,
                                      .policy = select::make_policy(loaded.config, loaded.compiled),
                                      .pressure = dataplane::Pressure::kDrop,
                                      .inspect = loaded.config.inspect,
@@ -150,9 +164,9 @@ ExitStatus run(const RunOptions& options) {
     catch_hangups();
     if (auto started = run.pipeline->start(); !started)
         return fail(ExitStatus::kUsage, started.error().message);
-    fmt::print(stderr, "yagura run: {} network ports, {} tool ports, lcores {}{}\n", ports->sources().size(),
+    fmt::print(stderr, "yagura run: {} network ports, {} tool ports, lcores {}{}\n", ports->network_ports(),
                ports->tools().size(), run.plan.to_string(), plane.describe());
-    give_capabilities_away(task);
+    give_capabilities_away(run);
     wait_for_end(run, plane, *ports, options);
     drain(run, plane);
     report_links(*ports);

@@ -116,6 +116,11 @@ Capabilities to_run(DeviceKind kind, const std::string& pci_driver) {
     }
 }
 
+Capabilities to_plug(const std::string& kind) {
+    const DeviceKind device = kind == "pci" ? DeviceKind::kPci : ethdev::DeviceString(kind).kind();
+    return to_open(device, "vfio-pci") | to_run(device, "vfio-pci");
+}
+
 Capabilities own_capabilities() {
     __user_cap_header_struct header{.version = _LINUX_CAPABILITY_VERSION_3, .pid = 0};
     std::array<__user_cap_data_struct, 2> data{};

@@ -23,6 +23,10 @@ Capabilities to_open(ethdev::DeviceKind kind, const std::string& pci_driver);
 /// What it still needs while it runs and when it is closed.
 Capabilities to_run(ethdev::DeviceKind kind, const std::string& pci_driver);
 
+/// What devices of a kind in "hotplug" need to be opened later and to run. Of PCI devices those that vfio-pci
+/// has.
+Capabilities to_plug(const std::string& kind);
+
 /// What the calling thread has.
 Capabilities own_capabilities();
 

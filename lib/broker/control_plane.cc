@@ -36,6 +36,7 @@ ControlPlane::ControlPlane(LiveRun& run, DatabaseMaker& maker)
     : run_(run), maker_(maker), flows_(run), explainer_(run), busy_flows_(run) {
     add_system_commands(table_, *this);
     add_stats_commands(table_, *this);
+    add_ports_commands(table_, *this);
     add_flows_commands(table_, *this);
     add_rules_commands(table_, *this);
     add_config_commands(table_, *this);
@@ -109,6 +110,7 @@ base::Result<void> ControlPlane::start() {
     worker_ = std::move(*worker);
     if (wants_telemetry_ && has_telemetry()) telemetry_.open();
     reloader_ = std::make_unique<Reloader>(run_, *worker_, maker_);
+    ports_ = std::make_unique<PortChanges>(run_, *worker_);
     return {};
 }
 
@@ -120,9 +122,16 @@ control::Answer ControlPlane::later(control::Call& call, const std::function<voi
     return control::Later{};
 }
 
+ConfigOrigin origin_of(const char* action, const control::Call& call) {
+    const control::Peer& peer = call.peer();
+    return {.action = action,
+            .by = ConfigOrigin::Person{.uid = peer.uid, .pid = peer.pid, .program = peer.program}};
+}
+
 void ControlPlane::serve(milliseconds wait) {
     // The lcores answer without waking anybody.
-    if (flows_.busy() || explainer_.busy() || busy_flows_.busy()) wait = std::min(wait, milliseconds(1));
+    const bool waits = flows_.busy() || explainer_.busy() || busy_flows_.busy() || ports_->busy();
+    if (waits) wait = std::min(wait, milliseconds(1));
     if (server_) {
         server_->turn(wait);
     } else {
@@ -132,6 +141,7 @@ void ControlPlane::serve(milliseconds wait) {
     flows_.go_on();
     explainer_.go_on();
     busy_flows_.go_on();
+    ports_->go_on();
     const auto now = Health::Clock::now();
     if (health_.due(now)) {
         health_.look(run_.stats(), now);

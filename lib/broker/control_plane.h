@@ -14,6 +14,7 @@
 #include "broker/flow_watcher.h"
 #include "broker/health.h"
 #include "broker/live_run.h"
+#include "broker/port_changes.h"
 #include "broker/reload.h"
 #include "broker/telemetry.h"
 #include "broker/worker.h"
@@ -60,6 +61,7 @@ class ControlPlane {
     const Health& health() const { return health_; }
     Reloader& reloader() { return *reloader_; }
     const DatabaseMaker& maker() const { return maker_; }
+    PortChanges& ports() { return *ports_; }
     Worker& worker() { return *worker_; }
     FlowLister& flows() { return flows_; }
     FlowExplainer& explainer() { return explainer_; }
@@ -86,11 +88,16 @@ class ControlPlane {
     std::unique_ptr<control::ControlServer> server_;
     std::unique_ptr<Worker> worker_;  ///< it wakes the server: it goes first
     std::unique_ptr<Reloader> reloader_;
+    std::unique_ptr<PortChanges> ports_;
 };
+
+/// Who brings a configuration into effect by a method.
+ConfigOrigin origin_of(const char* action, const control::Call& call);
 
 /// Methods, by family. The plane outlives the table.
 void add_system_commands(control::CommandTable& table, ControlPlane& plane);
 void add_stats_commands(control::CommandTable& table, ControlPlane& plane);
+void add_ports_commands(control::CommandTable& table, ControlPlane& plane);
 void add_flows_commands(control::CommandTable& table, ControlPlane& plane);
 void add_rules_commands(control::CommandTable& table, ControlPlane& plane);
 void add_config_commands(control::CommandTable& table, ControlPlane& plane);

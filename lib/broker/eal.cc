@@ -98,7 +98,14 @@ base::Result<void> start_eal(const EalOptions& options) {
         arguments.insert(arguments.end(),
                          {"--no-huge", "--no-shconf", "-m", std::to_string(options.memory_mib)});
     }
-    if (options.pci.empty()) arguments.emplace_back("--no-pci");
+    if (options.pci.empty()) {
+        // An address that no network device has: without a list every device would be taken.
+        if (options.pci_later) {
+            arguments.insert(arguments.end(), {"-a", "0000:00:00.0"});
+        } else {
+            arguments.emplace_back("--no-pci");
+        }
+    }
     for (const std::string& address : options.pci) arguments.insert(arguments.end(), {"-a", address});
 
     std::vector<char*> argv;

@@ -16,6 +16,7 @@ struct EalOptions {
     bool one_segment = false;      ///< memory in few files, as both ends of a vhost-user socket want it
     bool telemetry = false;        ///< DPDK's telemetry socket, if it can be
     std::vector<std::string> pci;  ///< PCI addresses to open; no other PCI device is touched
+    bool pci_later = false;        ///< others may be opened later, by rte_dev_probe()
 };
 
 /// Starts DPDK's environment, once in a process. Messages below a warning are not printed. It keeps no files,

@@ -33,9 +33,9 @@ bool forwards_to(const rules::Config& config, const rules::Rule& rule, std::size
 
 /// Through which groups, and by which rules in effect, a tool gets the flow. `by_current`: those rules are of
 /// the configuration in effect.
-Json tool_json_of(const rules::Config& config, std::size_t tool, const FlowStanding& standing,
+Json tool_json_of(const rules::Config& config, const rules::Port& tool, const FlowStanding& standing,
                   bool by_current) {
-    Json entry{{"tool", config.tool_ports()[tool]->name}};
+    Json entry{{"tool", tool.name}};
     if (!by_current) return entry;
     entry["by"] = Json::array();
     for (std::size_t i = 0; i < std::min<std::size_t>(standing.in_effect.count, standing.in_effect.kMost);
@@ -43,7 +43,7 @@ Json tool_json_of(const rules::Config& config, std::size_t tool, const FlowStand
         const auto rule = std::ranges::find(config.rules, standing.in_effect.ids[i], &rules::Rule::id);
         if (rule == config.rules.end()) continue;
         for (std::size_t group = 0; group < config.tool_groups.size(); ++group) {
-            if (!forwards_to(config, *rule, group, tool)) continue;
+            if (!forwards_to(config, *rule, group, tool.place)) continue;
             entry["by"].push_back({{"rule", rule->id}, {"group", config.tool_groups[group].name}});
         }
     }
@@ -84,11 +84,10 @@ void add_standing(Json& entry, const FlowFacts& facts, const LiveRun& run) {
     entry["open_count"] = standing.open.count;
     entry["tools"] = Json::array();
     entry["offered"] = Json::array();
-    const auto tools = run.config.tool_ports();
-    for (std::size_t i = 0; i < tools.size(); ++i) {
-        if ((standing.tools >> i & 1) != 0)
-            entry["tools"].push_back(tool_json_of(run.config, i, standing, by_current));
-        if ((standing.offered >> i & 1) != 0) entry["offered"].push_back(tools[i]->name);
+    for (const rules::Port* tool : run.config.tool_ports()) {
+        if ((standing.tools >> tool->place & 1) != 0)
+            entry["tools"].push_back(tool_json_of(run.config, *tool, standing, by_current));
+        if ((standing.offered >> tool->place & 1) != 0) entry["offered"].push_back(tool->name);
     }
     const bool dropped = standing.reason != select::DropReason::kNone;
     entry["reason"] = dropped ? Json(select::drop_reason_name(standing.reason)) : Json(nullptr);

@@ -28,9 +28,8 @@ Json flow_entry(const dataplane::FlowSample& flow, const LiveRun& run, std::size
 
 Json tool_names(const rules::Config& config, std::uint64_t tools) {
     Json names = Json::array();
-    const auto ports = config.tool_ports();
-    for (std::size_t i = 0; i < ports.size(); ++i) {
-        if ((tools >> i & 1) != 0) names.push_back(ports[i]->name);
+    for (const rules::Port* tool : config.tool_ports()) {
+        if ((tools >> tool->place & 1) != 0) names.push_back(tool->name);
     }
     return names;
 }

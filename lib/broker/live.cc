@@ -18,6 +18,8 @@ namespace yagura::broker {
 namespace {
 
 constexpr std::uint32_t kPackets = 65535;
+/// What a device may keep in a receive queue, from the second on.
+constexpr std::uint32_t kQueuePackets = 1024;
 /// Packets that were held, on their way to the tools.
 constexpr std::uint32_t kReleased = 16383;
 
@@ -52,11 +54,20 @@ LiveMemory live_memory(const rules::Config& config, std::size_t lcores, const Li
                                   dataplane::PipelineOptions{}.ring_size;
     LiveMemory memory{.packets = kPackets + kept + waiting + extra.packets,
                       .released = kReleased + kept + waiting};
-    for (const rules::Port* port : config.network_ports()) memory.packets += packets_kept_by(port->device);
+    for (const rules::Port* port : config.network_ports()) {
+        memory.packets += packets_kept_by(port->device) + (port->queues - 1) * kQueuePackets;
+    }
     memory.mib =
         port::pool_memory_mib(memory.packets) + port::pool_memory_mib(memory.released) + extra.memory_mib;
-    for (const rules::Port& port : config.ports) memory.mib += ethdev::EthdevPort::memory_mib(port.device);
+    for (const rules::Port& port : config.ports)
+        memory.mib += ethdev::EthdevPort::memory_mib(port.device, port.queues);
+    for (const std::string& kind : config.hotplug)
+        memory.mib += kHotplugDevices * ethdev::EthdevPort::memory_mib(kind, 1);
     return memory;
+}
+
+bool pool_suffices(std::uint32_t packets, const rules::Config& config, std::size_t lcores) {
+    return live_memory(config, lcores, {}).packets <= packets + kPackets / 2;
 }
 
 doctor::Task live_task(const rules::Config& config, const dataplane::LcorePlan& plan,
@@ -91,6 +102,10 @@ base::Result<LiveEnvironment> start_live(const rules::Config& config, const data
         if (kind == ethdev::DeviceKind::kPci) eal.pci.push_back(port.device);
         eal.one_segment |= kind == ethdev::DeviceKind::kVhost || kind == ethdev::DeviceKind::kVirtioUser;
     }
+    for (const std::string& kind : config.hotplug) {
+        eal.pci_later |= kind == "pci";
+        eal.one_segment |= kind == "net_vhost" || kind == "net_virtio_user";
+    }
     if (!eal.hugepages) {
         doctor::Findings findings;
         doctor::Task task = live_task(config, plan, "");
@@ -103,6 +118,7 @@ base::Result<LiveEnvironment> start_live(const rules::Config& config, const data
     }
     if (auto started = start_eal(eal); !started) return started.error();
     LiveEnvironment environment;
+    environment.hugepages = eal.hugepages;
     auto pool = port::PacketPool::create("packets", memory.packets);
     if (!pool) return pool.error();
     environment.pool = std::move(*pool);

@@ -23,6 +23,7 @@ LoadedConfig load_live_config(const std::string& path);
 struct LiveEnvironment {
     std::unique_ptr<port::PacketPool> pool;          ///< received packets
     std::unique_ptr<port::PacketPool> release_pool;  ///< packets that were held
+    bool hugepages = false;
 
     /// Every buffer has come back.
     bool pools_whole() const { return pool->whole() && release_pool->whole(); }
@@ -42,6 +43,11 @@ struct LiveMemory {
     unsigned mib = 0;            ///< of the environment's memory, all in all
 };
 LiveMemory live_memory(const rules::Config& config, std::size_t lcores, const LiveExtra& extra);
+/// Whether a pool of so many packets, made for fewer ports, will do for this configuration: rx may be left
+/// with half of what it has to spare.
+bool pool_suffices(std::uint32_t packets, const rules::Config& config, std::size_t lcores);
+/// Devices of each kind in "hotplug" that there is memory for.
+inline constexpr unsigned kHotplugDevices = 4;
 
 /// What the doctor is to look at for such a run. `path`: of the configuration; may be empty.
 doctor::Task live_task(const rules::Config& config, const dataplane::LcorePlan& plan,

@@ -7,8 +7,10 @@
 #include <optional>
 #include <string>
 
+#include "broker/capabilities.h"
 #include "broker/config_versions.h"
 #include "broker/policy_loader.h"
+#include "broker/ports.h"
 #include "dataplane/lcore_plan.h"
 #include "dataplane/pipeline.h"
 #include "rules/config.h"
@@ -26,6 +28,9 @@ class LiveRun {
     bool hugepages = false;
     std::chrono::system_clock::time_point started;
     std::chrono::steady_clock::time_point started_steady;
+    Ports* ports = nullptr;                         ///< open; they outlive the run
+    rte_mempool* pool = nullptr;                    ///< that packets are received into
+    Capabilities given_away = 0;                    ///< once everything ran
     std::unique_ptr<dataplane::Pipeline> pipeline;  ///< from its start on
     bool stop_wanted = false;                       ///< somebody asked for the end
     bool draining = false;

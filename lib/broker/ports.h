@@ -3,12 +3,13 @@
 
 #include <filesystem>
 #include <memory>
-#include <set>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "base/ids.h"
 #include "base/result.h"
+#include "dataplane/pipeline.h"
 #include "port/driver.h"
 #include "rules/config.h"
 
@@ -20,43 +21,55 @@ class EthdevPort;
 
 namespace yagura::broker {
 
-/// The open ports of a live configuration, by their device strings. The control thread's; the queues belong
-/// to the pipeline's threads while it runs, and must outlive it.
+/// A port that is open: its device, and the queues of it that the pipeline's threads use.
+struct OpenPort {
+    OpenPort();
+    ~OpenPort();
+    OpenPort(OpenPort&&) noexcept;
+    OpenPort& operator=(OpenPort&&) noexcept;
+
+    rules::Port port;
+    std::vector<port::RxQueue*> queues;  ///< of a network port
+    port::TxQueue* tool = nullptr;       ///< of a tool port
+    std::filesystem::path file;          ///< of a capture file
+
+    // Who owns them.
+    std::vector<std::unique_ptr<port::RxQueue>> own_queues;
+    std::unique_ptr<port::TxQueue> own_tool;
+    std::unique_ptr<ethdev::EthdevPort> device;  ///< null when it is none of DPDK's
+};
+
+/// Opens a port by its device string. Packets are received into `pool`, which must outlive it. By one thread
+/// at a time. The error names the port.
+base::Result<OpenPort> open_port(const rules::Port& port, rte_mempool* pool);
+
+/// The open ports of a live run. The control thread's; the queues belong to the pipeline's threads while it
+/// runs, and must outlive it.
 class Ports {
   public:
-    Ports();
-    ~Ports();
-    Ports(const Ports&) = delete;
-    Ports& operator=(const Ports&) = delete;
-
-    /// Opens all ports. Packets are received into `pool`, which must outlive them. The error names the port.
+    /// Opens all ports. The error names the port.
     base::Result<void> open(const rules::Config& config, rte_mempool* pool);
     /// The tools' alone, for whoever brings sources of his own.
     base::Result<void> open_tools(const rules::Config& config, rte_mempool* pool);
+    /// The port that has a capture file open already which this one would write; none.
+    std::optional<std::string> owner_of_file(const rules::Port& port) const;
+    void add(OpenPort port) { ports_.push_back(std::move(port)); }
+    /// Gives the port away; there is one of this name.
+    OpenPort take(std::string_view name);
     /// Looks at the links of all devices: a line for each that has changed since the last time, at first for
     /// each. Several times a second.
     std::vector<std::string> look();
     /// Ends the tools' outputs, when the threads have stopped.
     base::Result<void> close_tools();
 
-    const std::vector<port::RxQueue*>& sources() const { return sources_; }  ///< by PortId
-    const std::vector<port::TxQueue*>& tools() const { return tools_; }      ///< by ToolId
+    // For dataplane::PipelineOptions.
+    std::vector<port::RxQueue*> sources() const;
+    std::vector<dataplane::SourcePlace> places() const;  ///< by source: links share lanes
+    std::vector<port::TxQueue*> tools() const;
+    std::size_t network_ports() const;
 
   private:
-    base::Result<void> open_network(const rules::Port& port, rte_mempool* pool, base::PortId id);
-    base::Result<void> open_tool(const rules::Port& port, rte_mempool* pool);
-    void keep(const rules::Port& port, std::unique_ptr<ethdev::EthdevPort> device);
-
-    std::vector<port::RxQueue*> sources_;
-    std::vector<port::TxQueue*> tools_;
-    std::set<std::filesystem::path> files_;
-    std::vector<std::unique_ptr<port::RxQueue>> rx_;
-    std::vector<std::unique_ptr<port::TxQueue>> tx_;
-    struct Device {
-        std::string port;
-        std::unique_ptr<ethdev::EthdevPort> device;
-    };
-    std::vector<Device> devices_;
+    std::vector<OpenPort> ports_;  ///< in the order of the configuration, network ports first
 };
 
 }  // namespace yagura::broker

@@ -9,6 +9,7 @@
 
 #include "broker/live.h"
 #include "broker/utc.h"
+#include "rules/port_changes.h"
 
 namespace yagura::broker {
 namespace {
@@ -46,7 +47,10 @@ Prepared prepare(const std::string* text, const std::string& path, const rules::
         prepared.loaded =
             compile_live_config(text ? rules::parse_config(*text) : read_trusted_config(path), &databases);
         // What cannot be understood is not held against what runs: it would bring other errors with it.
-        if (prepared.loaded.ok()) prepared.loaded.errors = unchangeable(running, prepared.loaded.config);
+        if (prepared.loaded.ok()) {
+            rules::adopt_places(running, prepared.loaded.config);
+            prepared.loaded.errors = unchangeable(running, prepared.loaded.config);
+        }
         if (prepared.loaded.ok()) {
             prepared.policy = select::make_policy(prepared.loaded.config, prepared.loaded.compiled);
             prepared.canonical =
@@ -135,12 +139,14 @@ std::vector<rules::ConfigError> unchangeable(const rules::Config& running, const
         errors.push_back(
             {.pointer = pointer,
              .reason = "differs from what runs, and cannot change in a run",
-             .fix = "leave it as it is, or start yagura anew; rules and tool_groups can change"});
+             .fix = "leave it as it is, or start yagura anew; rules and tool_groups can change, and ports by "
+                    "ports.add and ports.remove"});
     };
     must_be(running.lcores.rx == wanted.lcores.rx && running.lcores.select == wanted.lcores.select &&
                 running.lcores.tx == wanted.lcores.tx,
             "/lcores");
-    must_be(running.ports == wanted.ports, "/ports");
+    must_be(rules::same_ports(running, wanted), "/ports");
+    must_be(running.hotplug == wanted.hotplug, "/hotplug");
     must_be(running.inspect == wanted.inspect, "/inspect");
     must_be(running.control == wanted.control, "/control");
     must_be(running.audit == wanted.audit, "/audit");

@@ -9,6 +9,8 @@
 #include <cstdio>
 #include <cstring>
 #include <memory>
+#include <utility>
+#include <vector>
 
 namespace yagura::broker {
 namespace {
@@ -118,15 +120,12 @@ Json stats_json(const dataplane::Stats& stats, const rules::Config& config, bool
     json["balanced"] = balanced;
     json["lost"] = stats.lost();
     json["ports"] = Json::object();
-    const auto ports = config.network_ports();
-    for (std::size_t i = 0; i < ports.size(); ++i) {
-        json["ports"][ports[i]->name] = port_json(stats.ports[i]);
-    }
+    for (const rules::Port* port : config.network_ports())
+        json["ports"][port->name] = port_json(stats.ports[port->place]);
     json["tools"] = Json::object();
-    const auto tools = config.tool_ports();
-    for (std::size_t i = 0; i < tools.size(); ++i) {
-        json["tools"][tools[i]->name] = tool_json(stats.tools[i]);
-    }
+    for (const rules::Port* tool : config.tool_ports())
+        json["tools"][tool->name] = tool_json(stats.tools[tool->place]);
+    json.update(sums_json(stats, config));
     json["rules"] = Json::object();
     for (std::size_t i = 0; i < config.rules.size(); ++i) {
         json["rules"][std::to_string(config.rules[i].id)] = rule_json(stats.rules[i]);
@@ -138,37 +137,71 @@ Json stats_json(const dataplane::Stats& stats, const rules::Config& config, bool
     return json;
 }
 
+namespace {
+
+/// The links of a configuration in the order of their first ports, and the sum of those of each.
+std::vector<std::pair<std::string, dataplane::PortStats>> links_of(const dataplane::Stats& stats,
+                                                                   const rules::Config& config) {
+    std::vector<std::pair<std::string, dataplane::PortStats>> links;
+    for (const rules::Port* port : config.network_ports()) {
+        if (port->link.empty()) continue;
+        auto link =
+            std::ranges::find(links, port->link, &std::pair<std::string, dataplane::PortStats>::first);
+        if (link == links.end()) link = links.insert(link, {port->link, {}});
+        link->second += stats.ports[port->place];
+    }
+    return links;
+}
+
+std::string tool_text(const std::string& name, const dataplane::ToolStats& tool) {
+    std::string text =
+        fmt::format("{:<20} {:>12} {:>14} {:>10}\n", name, tool.sent.packets, tool.sent.bytes, tool.flows);
+    for (std::size_t r = 0; r < tool.shed.size(); ++r) {
+        if (tool.shed[r].packets == 0) continue;
+        text +=
+            fmt::format("  shed: {:<12} {:>12} {:>14}\n", shed_reason_name(static_cast<port::ShedReason>(r)),
+                        tool.shed[r].packets, tool.shed[r].bytes);
+    }
+    return text;
+}
+
+std::string port_text(const std::string& name, const dataplane::PortStats& port) {
+    std::string text =
+        fmt::format("{:<20} {:>12} {:>14}\n", name, port.received.packets, port.received.bytes);
+    if (port.missed != 0) text += fmt::format("  {:<18} {:>12} (before yagura)\n", "missed", port.missed);
+    text +=
+        fmt::format("  {:<18} {:>12} {:>14}\n", "forwarded", port.forwarded.packets, port.forwarded.bytes);
+    for (std::size_t r = 0; r < port.dropped.size(); ++r) {
+        if (port.dropped[r].packets == 0) continue;
+        const auto reason = static_cast<select::DropReason>(r);
+        text += fmt::format("  {:<18} {:>12} {:>14}  ({})\n", select::drop_reason_name(reason),
+                            port.dropped[r].packets, port.dropped[r].bytes,
+                            select::drop_class_name(select::drop_class(reason)));
+    }
+    return text;
+}
+
+}  // namespace
+
+Json sums_json(const dataplane::Stats& stats, const rules::Config& config) {
+    Json json = Json::object();
+    for (const auto& [name, sum] : links_of(stats, config)) json["links"][name] = port_json(sum);
+    if (stats.removed_ports.received != base::Count{} || stats.removed_ports.missed != 0)
+        json["removed_ports"] = port_json(stats.removed_ports);
+    if (stats.removed_tools.offered != base::Count{}) json["removed_tools"] = tool_json(stats.removed_tools);
+    return json;
+}
+
 std::string summary(const dataplane::Stats& stats, const rules::Config& config, bool balanced) {
     std::string text = fmt::format("{:<20} {:>12} {:>14} {:>10}\n", "tool", "packets", "bytes", "flows");
-    const auto tools = config.tool_ports();
-    for (std::size_t i = 0; i < tools.size(); ++i) {
-        const dataplane::ToolStats& tool = stats.tools[i];
-        text += fmt::format("{:<20} {:>12} {:>14} {:>10}\n", tools[i]->name, tool.sent.packets,
-                            tool.sent.bytes, tool.flows);
-        for (std::size_t r = 0; r < tool.shed.size(); ++r) {
-            if (tool.shed[r].packets == 0) continue;
-            text += fmt::format("  shed: {:<12} {:>12} {:>14}\n",
-                                shed_reason_name(static_cast<port::ShedReason>(r)), tool.shed[r].packets,
-                                tool.shed[r].bytes);
-        }
-    }
+    for (const rules::Port* tool : config.tool_ports())
+        text += tool_text(tool->name, stats.tools[tool->place]);
+    if (stats.removed_tools.offered != base::Count{}) text += tool_text("(removed)", stats.removed_tools);
     text += fmt::format("\n{:<20} {:>12} {:>14}\n", "port", "packets", "bytes");
-    const auto ports = config.network_ports();
-    for (std::size_t i = 0; i < ports.size(); ++i) {
-        const dataplane::PortStats& port = stats.ports[i];
-        text +=
-            fmt::format("{:<20} {:>12} {:>14}\n", ports[i]->name, port.received.packets, port.received.bytes);
-        if (port.missed != 0) text += fmt::format("  {:<18} {:>12} (before yagura)\n", "missed", port.missed);
-        text += fmt::format("  {:<18} {:>12} {:>14}\n", "forwarded", port.forwarded.packets,
-                            port.forwarded.bytes);
-        for (std::size_t r = 0; r < port.dropped.size(); ++r) {
-            if (port.dropped[r].packets == 0) continue;
-            const auto reason = static_cast<select::DropReason>(r);
-            text += fmt::format("  {:<18} {:>12} {:>14}  ({})\n", select::drop_reason_name(reason),
-                                port.dropped[r].packets, port.dropped[r].bytes,
-                                select::drop_class_name(select::drop_class(reason)));
-        }
-    }
+    for (const rules::Port* port : config.network_ports())
+        text += port_text(port->name, stats.ports[port->place]);
+    if (stats.removed_ports.received != base::Count{}) text += port_text("(removed)", stats.removed_ports);
+    for (const auto& [name, sum] : links_of(stats, config)) text += port_text("link " + name, sum);
     text += fmt::format("\nledger: {}, lost: {}\n", balanced ? "balanced" : "NOT BALANCED", stats.lost());
     return text;
 }

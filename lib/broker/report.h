@@ -28,6 +28,10 @@ Json rule_json(const dataplane::RuleStats& rule);
 Json streams_json(const dataplane::StreamStats& streams);
 Json exhausted_json(const dataplane::Stats& stats);
 
+/// "links": the sums of both directions of each link; "removed_ports" and "removed_tools": those of ports
+/// that were removed. Only what there is.
+Json sums_json(const dataplane::Stats& stats, const rules::Config& config);
+
 /// An element of run.threads in stats.json.
 Json thread_json(const dataplane::ThreadStats& thread);
 

@@ -57,12 +57,6 @@ Json rules_page(LiveRun& run, const Arguments& arguments) {
             {"next", page.next()}};
 }
 
-ConfigOrigin origin_of(const char* action, const Call& call) {
-    const control::Peer& peer = call.peer();
-    return {.action = action,
-            .by = ConfigOrigin::Person{.uid = peer.uid, .pid = peer.pid, .program = peer.program}};
-}
-
 Json version_entry(const ConfigVersion& version, std::uint64_t in_effect) {
     Json entry{{"version", version.version},      {"since", utc_ms(version.since)},
                {"action", version.origin.action}, {"by", nullptr},

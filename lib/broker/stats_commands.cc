@@ -42,29 +42,28 @@ Json groups_of(const rules::Config& config, base::ToolId tool) {
 Json ports_page(LiveRun& run, const Arguments& arguments) {
     const dataplane::Stats& stats = run.stats();
     const Page page = page_of(arguments, run.config.ports.size());
-    std::size_t network = 0;
     Json list = Json::array();
-    for (std::size_t i = 0; i < page.end; ++i) {
+    for (std::size_t i = page.begin; i < page.end; ++i) {
         const rules::Port& port = run.config.ports[i];
-        const bool is_network = port.role == rules::PortRole::kNetwork;
-        if (i >= page.begin) {
-            Json entry = port_entry(port);
-            if (is_network) entry.update(port_json(stats.ports[network]));
-            list.push_back(std::move(entry));
+        Json entry = port_entry(port);
+        if (port.role == rules::PortRole::kNetwork) {
+            entry["queues"] = port.queues;
+            if (!port.link.empty()) entry["link"] = port.link;
+            if (const rules::Port* other = run.config.other_end(port)) entry["other_end"] = other->name;
+            entry.update(port_json(stats.ports[port.place]));
         }
-        if (is_network) ++network;
+        list.push_back(std::move(entry));
     }
     return {{"ports", std::move(list)}, {"next", page.next()}};
 }
 
 Json tools(LiveRun& run) {
     const dataplane::Stats& stats = run.stats();
-    const auto ports = run.config.tool_ports();
     Json list = Json::array();
-    for (std::size_t i = 0; i < ports.size(); ++i) {
-        Json entry = port_entry(*ports[i]);
-        entry["groups"] = groups_of(run.config, base::ToolId{static_cast<std::uint8_t>(i)});
-        entry.update(tool_json(stats.tools[i]));
+    for (const rules::Port* port : run.config.tool_ports()) {
+        Json entry = port_entry(*port);
+        entry["groups"] = groups_of(run.config, base::ToolId{static_cast<std::uint8_t>(port->place)});
+        entry.update(tool_json(stats.tools[port->place]));
         list.push_back(std::move(entry));
     }
     return {{"tools", std::move(list)}};
@@ -76,11 +75,12 @@ Json live_stats(LiveRun& run) {
     const dataplane::Stats& stats = run.stats();
     Json json{{"uptime_ms", run.uptime().count()}, {"config_version", run.version}, {"lost", stats.lost()}};
     json["ports"] = Json::object();
-    const auto ports = run.config.network_ports();
-    for (std::size_t i = 0; i < ports.size(); ++i) json["ports"][ports[i]->name] = port_json(stats.ports[i]);
+    for (const rules::Port* port : run.config.network_ports())
+        json["ports"][port->name] = port_json(stats.ports[port->place]);
     json["tools"] = Json::object();
-    const auto tools = run.config.tool_ports();
-    for (std::size_t i = 0; i < tools.size(); ++i) json["tools"][tools[i]->name] = tool_json(stats.tools[i]);
+    for (const rules::Port* tool : run.config.tool_ports())
+        json["tools"][tool->name] = tool_json(stats.tools[tool->place]);
+    json.update(sums_json(stats, run.config));
     json["threads"] = Json::array();
     for (const dataplane::ThreadStats& thread : stats.threads) json["threads"].push_back(thread_json(thread));
     json["flows"] = stats.flows;

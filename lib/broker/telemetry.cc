@@ -115,7 +115,7 @@ int port_of(const std::vector<const rules::Port*>& ports, std::string_view name,
     const auto found = std::ranges::find(ports, name, &rules::Port::name);
     if (found == ports.end()) return -ENOENT;
     Json json{{"name", (*found)->name}};
-    json.update(ledger(static_cast<std::size_t>(found - ports.begin())));
+    json.update(ledger((*found)->place));
     return answer(json, out);
 }
 

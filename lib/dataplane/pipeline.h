@@ -2,12 +2,14 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "dataplane/flow_draws.h"
 #include "dataplane/flow_page.h"
 #include "dataplane/lcore_plan.h"
+#include "dataplane/ledger.h"
 #include "dataplane/poll_thread.h"
 #include "dataplane/rx_stage.h"
 #include "dataplane/select_stage.h"
@@ -17,12 +19,23 @@
 
 namespace yagura::dataplane {
 
+/// Where a source belongs. Sources of one lane are polled by one lcore, one after the other, and share the
+/// rings to select: what one of them has handed over is not overtaken by what another hands over later.
+struct SourcePlace {
+    base::PortId port;  ///< that it is a queue of
+    std::size_t lane = 0;
+};
+
 struct PipelineOptions {
     LcorePlan plan;
-    std::vector<port::RxQueue*> sources;  ///< laid on the rx lcores in turn
-    std::vector<port::TxQueue*> tools;    ///< by ToolId; laid on the tx lcores in turn
-    std::vector<std::uint64_t> rates;     ///< by ToolId, bits per second, 0: no limit; empty: none has one
-    std::size_t ports = 1;                ///< network ports
+    std::vector<port::RxQueue*> sources;
+    /// By source; lanes are laid on the rx lcores in turn, and none between two is left out. Empty: each
+    /// source is that of the port with its number, in a lane of its own.
+    std::vector<SourcePlace> places;
+    std::vector<port::TxQueue*> tools;  ///< by ToolId; laid on the tx lcores in turn
+    std::vector<std::uint64_t> rates;   ///< by ToolId, bits per second, 0: no limit; empty: none has one
+    std::size_t ports = 1;              ///< network ports
+    bool ports_change = false;  ///< ports come and go: there is room for kMaxPorts, or `ports` if more
     net::LinkType link_type = net::LinkType::kEthernet;
     std::shared_ptr<const select::PolicySnapshot> policy;
     Pressure pressure = Pressure::kDrop;
@@ -47,6 +60,8 @@ struct PipelineOptions {
 class Pipeline {
   public:
     static base::Result<std::unique_ptr<Pipeline>> create(PipelineOptions options);
+    static constexpr std::size_t kMaxPorts = 64;
+    static constexpr std::size_t kMaxSources = 256;  ///< with those that come later
     /// Stops the threads. Packets that are still on rings are freed.
     ~Pipeline();
 
@@ -71,6 +86,33 @@ class Pipeline {
 
     Stats stats() const;
 
+    // ---- ports that come and go, while it runs or not; with ports_change. Queues stay with the caller.
+
+    /// The PortId that the next network port gets. None: all are in use, or packets of ports that left are
+    /// held.
+    std::optional<base::PortId> free_port();
+    /// Polls these from now on, each in a lane of its own; the one with the number of a queue of `linked` in
+    /// the lane of that one. `port`: free_port(). On an error nothing has changed.
+    base::Result<void> add_port(base::PortId port, const std::vector<port::RxQueue*>& queues,
+                                std::optional<base::PortId> linked);
+    /// They are polled no more. What has been received goes its way; until that is done the port is not gone.
+    void stop_port(base::PortId port);
+    bool port_stopped(base::PortId port) const;  ///< nothing of it is between the queues and select
+    /// When it has stopped. Its counters are those of Stats::removed_ports from now on.
+    void remove_port(base::PortId port);
+
+    std::optional<base::ToolId> free_tool() const;
+    /// `tool`: free_tool(). Gets what policies that are swapped in from now on offer it.
+    base::Result<void> add_tool(base::ToolId tool, port::TxQueue* queue, std::uint64_t rate);
+    /// Of a tool that the policy offers nothing: called until it is true. What waits for it has
+    /// TxStage::kLastSeconds.
+    /// True when nothing waits for it, and no older policy that is still alive can offer it any.
+    bool stop_tool(base::ToolId tool);
+    /// When it has stopped: its queue is used no more, but that lost() is asked until forget_tool().
+    void remove_tool(base::ToolId tool);
+    /// When its queue has been closed. Its counters are those of Stats::removed_tools from now on.
+    void forget_tool(base::ToolId tool);
+
     std::size_t select_stages() const { return select_.size(); }
     /// Has a select stage fill the page, and set `done` of it. False when its thread is not ready to be
     /// asked; then the page is as it was. The page must stay until it is done, or the threads have stopped.
@@ -85,31 +127,72 @@ class Pipeline {
     std::uint32_t epoch() const { return epoch_; }
 
   private:
-    explicit Pipeline(PipelineOptions options) : options_(std::move(options)), epoch_(options_.epoch) {}
-    base::Result<void> make_rings();
+    struct Lane {
+        unsigned lcore;
+        std::vector<std::unique_ptr<PacketRing>> rings;  ///< by select stage
+    };
+    struct Source {
+        port::RxQueue* queue;
+        base::PortId port;
+        Lane* lane;
+        std::unique_ptr<RxStage> stage;
+    };
+    struct Outlet {
+        port::TxQueue* queue;
+        unsigned lcore;
+        std::vector<std::unique_ptr<PacketRing>> rings;  ///< by select stage
+        std::unique_ptr<TxStage> stage;                  ///< null once it has been removed
+    };
+
+    explicit Pipeline(PipelineOptions options);
+    // pipeline_parts.cc
+    base::Result<std::unique_ptr<Lane>> make_lane(unsigned lcore) const;
+    base::Result<void> make_sources();
+    base::Result<void> make_outlets();
+    base::Result<std::unique_ptr<Outlet>> make_outlet(base::ToolId tool, port::TxQueue* queue,
+                                                      std::uint64_t rate) const;
     base::Result<void> make_stores();
-    void make_stages();
+    void make_select_stages();
+    std::unique_ptr<RxStage> make_rx_stage(port::RxQueue* queue, const Lane& lane) const;
     std::unique_ptr<select::Selector> make_selector(
         std::size_t select, std::shared_ptr<const select::PolicySnapshot> policy, std::uint32_t epoch,
         std::shared_ptr<const select::Succession> successors) const;
-    void bury(std::vector<std::unique_ptr<select::Selector>>& selectors);
     std::uint32_t flows_per_select() const;
     template <class Question>
     bool ask(std::size_t select, Question& question, void (*run)(void*) noexcept);
+    base::Result<std::vector<std::unique_ptr<PacketRing>>> make_rings() const;
     base::Result<void> make_threads();
+    base::Result<PollThread*> make_thread(unsigned lcore, std::vector<PollThread::Work> work);
+
+    void bury(std::vector<std::unique_ptr<select::Selector>>& selectors);
+    static void add_counters(const select::Selector& selector, Stats& stats);
+    PollThread* thread_of(unsigned lcore) const;
+    base::Result<PollThread*> thread_for(unsigned lcore);
+    PollThread& select_thread(std::size_t select) const { return *thread_of(options_.plan.select[select]); }
+    static unsigned idlest(const std::vector<unsigned>& lcores, const std::vector<unsigned>& used);
+    void forget_feeder(const RxStage* stage);
+    void close_lane(const Lane& lane);
+    // pipeline_stats.cc
+    PortSums port_sums(base::PortId port) const;
+    ToolSums tool_sums(base::ToolId tool) const;
+    static PortSums sums_of(const Source& source, base::PortId port);
+    static ToolSums sums_of(const TxStage& stage);
 
     PipelineOptions options_;
+    std::size_t room_for_ports_;
     bool running_ = false;
-    std::uint32_t epoch_;                                                 ///< of the selectors
-    std::vector<std::vector<std::unique_ptr<PacketRing>>> select_rings_;  ///< [rx stage][select stage]
-    std::vector<std::vector<std::unique_ptr<PacketRing>>> tool_rings_;    ///< [select stage][tool]
-    std::vector<std::unique_ptr<flow::BlockStore>> stores_;               ///< by select stage
-    std::vector<std::unique_ptr<select::Selector>> selectors_;            ///< by select stage
-    std::vector<std::unique_ptr<select::Selector>> old_selectors_;        ///< of the policy before; or none
-    Stats gone_;  ///< counters of policies before those
-    std::vector<std::unique_ptr<RxStage>> rx_;
+    std::uint32_t epoch_;  ///< of the selectors
+    std::vector<std::unique_ptr<Lane>> lanes_;
+    std::vector<std::unique_ptr<Outlet>> outlets_;                  ///< by ToolId; null: there is none
+    std::vector<std::unique_ptr<flow::BlockStore>> stores_;         ///< by select stage
+    std::vector<std::unique_ptr<select::Selector>> selectors_;      ///< by select stage
+    std::vector<std::unique_ptr<select::Selector>> old_selectors_;  ///< of the policy before; or none
+    Stats gone_;                                                    ///< counters of policies before those
+    std::array<std::uint64_t, base::kMaxTools> gone_flows_{};       ///< likewise, by ToolId
+    std::uint64_t closed_unmatched_ = 0;                            ///< fragments, of ports that were removed
+    Ledger ledger_;
+    std::vector<Source> sources_;
     std::vector<std::unique_ptr<SelectStage>> select_;
-    std::vector<std::unique_ptr<TxStage>> tx_;
     std::unique_ptr<QuiescentState> quiescent_;
     std::vector<std::unique_ptr<PollThread>> threads_;  ///< last: they end first
 };

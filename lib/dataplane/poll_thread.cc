@@ -9,6 +9,7 @@
 #include <sched.h>
 #include <time.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <new>
 #include <utility>
@@ -83,7 +84,9 @@ base::Result<std::unique_ptr<PollThread>> PollThread::create(const Options& opti
 
 PollThread::PollThread(const Options& options, std::vector<Work> work, const QuiescentState& quiescent,
                        std::unique_ptr<Ring<Message>> messages)
-    : options_(options), work_(std::move(work)), quiescent_(quiescent), messages_(std::move(messages)) {}
+    : options_(options), work_(std::move(work)), quiescent_(quiescent), messages_(std::move(messages)) {
+    work_.reserve(kMaxWork);
+}
 
 PollThread::~PollThread() {
     stop();
@@ -102,6 +105,19 @@ base::Result<void> PollThread::start() {
 bool PollThread::post(Message& message) {
     Message* item = &message;
     return messages_->put({&item, 1}) == 1;
+}
+
+void PollThread::add(Work work) noexcept {
+    work_.insert(std::ranges::upper_bound(work_, work.kind, {}, &Work::kind), work);
+}
+
+void PollThread::remove(const Stage* stage) noexcept {
+    std::erase_if(work_, [stage](const Work& work) { return work.stage == stage; });
+}
+
+void PollThread::wait_a_little() {
+    const timespec pause{.tv_sec = 0, .tv_nsec = 20'000};
+    nanosleep(&pause, nullptr);
 }
 
 void PollThread::stop() {

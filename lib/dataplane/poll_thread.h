@@ -4,8 +4,10 @@
 #include <rte_rcu_qsbr.h>
 
 #include <array>
+#include <atomic>
 #include <memory>
 #include <optional>
+#include <type_traits>
 #include <vector>
 
 #include "base/counter.h"
@@ -62,6 +64,15 @@ class PollThread {
     void stop();
     /// Runs the message on the thread. False when its ring is full.
     [[nodiscard]] bool post(Message& message);
+    /// Has the thread do it between two turns, where it may not allocate or wait, and sleeps until that is
+    /// done. Does it here when the thread does not run.
+    template <class Do>
+    void between_turns(Do&& work);
+
+    /// Takes up a stage, behind those of its kind and of kinds before; kMaxWork in all. Between two turns.
+    void add(Work work) noexcept;
+    void remove(const Stage* stage) noexcept;
+    static constexpr std::size_t kMaxWork = 512;
 
     struct Turns {
         std::uint64_t busy;   ///< turns that handled a packet
@@ -78,6 +89,7 @@ class PollThread {
     PollThread(const Options& options, std::vector<Work> work, const QuiescentState& quiescent,
                std::unique_ptr<Ring<Message>> messages);
     static int entry(void* self);
+    static void wait_a_little();
     template <class ClocksOrNone>
     void loop();
 
@@ -98,5 +110,26 @@ class PollThread {
     };
     CycleCounters cycles_;
 };
+
+template <class Do>
+void PollThread::between_turns(Do&& work) {
+    if (!started_) {
+        work();
+        return;
+    }
+    struct Errand {
+        std::remove_reference_t<Do>& work;
+        std::atomic<bool> done{false};
+    } errand{work};
+    Message message{.run =
+                        [](void* argument) noexcept {
+                            auto& asked = *static_cast<Errand*>(argument);
+                            asked.work();
+                            asked.done.store(true, std::memory_order_release);
+                        },
+                    .argument = &errand};
+    while (!post(message)) wait_a_little();
+    while (!errand.done.load(std::memory_order_acquire)) wait_a_little();
+}
 
 }  // namespace yagura::dataplane

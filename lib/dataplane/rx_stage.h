@@ -25,7 +25,7 @@ class RxStage : public Stage {
         port::RxQueue* queue;
         net::LinkType link_type;
         std::vector<PacketRing*> outputs;  ///< one per select lcore
-        std::size_t ports;                 ///< number of network ports: packets carry their PortId
+        std::size_t ports;                 ///< packets carry their PortId, which is below
         unsigned burst;
         Pressure pressure;
         std::uint64_t hash_seed;

@@ -53,7 +53,10 @@ SelectStage::SelectStage(Options options, ToolOutlet::Options outlet, flow::Bloc
       flows_(options_.flows, options_.timeouts, options_.keep_details),
       port_counters_(options_.ports),
       outlet_(std::move(outlet), store, port_counters_),
-      buffer_(std::make_unique<port::FrameBuffer>()) {}
+      buffer_(std::make_unique<port::FrameBuffer>()) {
+    options_.feeders.reserve(kMaxInputs);
+    options_.inputs.reserve(kMaxInputs);
+}
 
 SelectStage::~SelectStage() {
     for (; at_ < burst_->count; ++at_) rte_pktmbuf_free(burst_->packets[at_]);
@@ -396,7 +399,7 @@ void SelectStage::sweep(unsigned handled) {
 
 /// When nothing more can come every flow has ended.
 void SelectStage::finish() {
-    if (options_.feeders.empty()) return;
+    if (options_.feeders.empty() && !no_more_feeders_.load(std::memory_order_relaxed)) return;
     // First whether they are done, then whether they have left something.
     if (!std::ranges::all_of(options_.feeders, [](const RxStage* rx) { return rx->done(); })) return;
     if (std::ranges::any_of(options_.inputs, [](const PacketRing* ring) { return ring->count() != 0; }))
@@ -408,6 +411,21 @@ void SelectStage::finish() {
     }
     outlet_.flush();
     if (finished_flows_ == flows_.indices()) finished_.store(true, std::memory_order_release);
+}
+
+bool SelectStage::add_feeder(const RxStage* feeder, PacketRing* input) noexcept {
+    if (finished_flows_ != 0) return false;
+    options_.feeders.push_back(feeder);
+    if (input != nullptr) options_.inputs.push_back(input);
+    return true;
+}
+
+void SelectStage::remove_feeder(const RxStage* feeder) noexcept {
+    std::erase(options_.feeders, feeder);
+}
+
+void SelectStage::remove_input(const PacketRing* input) noexcept {
+    std::erase(options_.inputs, input);
 }
 
 void SelectStage::trace_packet(const select::Selector& selector, const match::PacketView& packet,

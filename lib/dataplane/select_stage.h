@@ -30,8 +30,8 @@ class SelectStage : public Stage {
   public:
     struct Options {
         std::vector<const RxStage*> feeders;  ///< all that put packets on its inputs; none: it never ends
-        std::vector<PacketRing*> inputs;      ///< one per rx stage
-        std::size_t ports;
+        std::vector<PacketRing*> inputs;      ///< of each at least one feeder puts packets on it
+        std::size_t ports;                    ///< PortIds are below
         unsigned burst;
         Pressure pressure;
         std::uint32_t flows;  ///< capacity
@@ -70,6 +70,19 @@ class SelectStage : public Stage {
 
     /// The feeders are done, every packet has been dealt with, and every flow has ended. Any thread.
     bool finished() const { return finished_.load(std::memory_order_acquire) && !outlet_.waits(); }
+
+    /// A feeder more, and its input if that is new (else null); up to kMaxInputs of each. False, and nothing
+    /// is changed, when flows have begun to end because no packet would come any more. Like what follows, its
+    /// own thread's, between two turns.
+    [[nodiscard]] bool add_feeder(const RxStage* feeder, PacketRing* input) noexcept;
+    /// The stage does not wait for it any more; what it still puts on its input is dealt with.
+    void remove_feeder(const RxStage* feeder) noexcept;
+    void remove_input(const PacketRing* input) noexcept;
+    /// Whom a tool's packets go to; null while nothing is offered to it.
+    void set_tool(base::ToolId tool, PacketRing* ring) noexcept { outlet_.set_tool(tool, ring); }
+    static constexpr std::size_t kMaxInputs = 512;
+    /// No feeder will be added any more: without any, too, every flow ends now. Any thread.
+    void no_more_feeders() { no_more_feeders_.store(true, std::memory_order_relaxed); }
 
     /// A burst was taken that is not wholly dealt with. Owner's thread.
     bool has_taken() const { return next_->count != 0 || at_ != burst_->count; }
@@ -201,6 +214,7 @@ class SelectStage : public Stage {
     FlowDraws* draws_ = nullptr;        ///< null while nobody asks which flows are busy
     std::uint32_t finished_flows_ = 0;  ///< indices below have ended
     std::atomic<bool> finished_{false};
+    std::atomic<bool> no_more_feeders_{false};
 };
 
 }  // namespace yagura::dataplane

@@ -1,12 +1,32 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "dataplane/stats.h"
 
+#include <algorithm>
+
 namespace yagura::dataplane {
 
 base::Count PortStats::dropped_total() const {
     base::Count total;
     for (const base::Count& count : dropped) total += count;
     return total;
+}
+
+PortStats& PortStats::operator+=(const PortStats& other) {
+    received += other.received;
+    forwarded += other.forwarded;
+    for (std::size_t r = 0; r < dropped.size(); ++r) dropped[r] += other.dropped[r];
+    held += other.held;
+    in_flight += other.in_flight;
+    missed += other.missed;
+    return *this;
+}
+
+ToolStats& ToolStats::operator+=(const ToolStats& other) {
+    offered += other.offered;
+    sent += other.sent;
+    for (std::size_t r = 0; r < shed.size(); ++r) shed[r] += other.shed[r];
+    flows += other.flows;
+    return *this;
 }
 
 base::Count ToolStats::shed_total() const {
@@ -50,27 +70,31 @@ void StreamStats::add(const select::InspectCounters& counters) {
 
 std::uint64_t Stats::lost() const {
     std::uint64_t lost = 0;
-    for (const PortStats& port : ports) {
+    const auto add_port = [&](const PortStats& port) {
         lost += port.missed;
         for (std::size_t reason = 0; reason < port.dropped.size(); ++reason) {
             const bool loss =
                 select::drop_class(static_cast<select::DropReason>(reason)) == select::DropClass::kLoss;
             if (loss) lost += port.dropped[reason].packets;
         }
-    }
+    };
+    for (const PortStats& port : ports) add_port(port);
+    add_port(removed_ports);
     for (const ToolStats& tool : tools) lost += tool.shed_total().packets;
-    return lost;
+    return lost + removed_tools.shed_total().packets;
 }
 
 bool Stats::balanced() const {
     std::uint64_t in_flight = 0;
-    for (const PortStats& port : ports) {
-        if (port.received != port.forwarded + port.dropped_total() + port.held + port.in_flight) return false;
+    const auto port_is_balanced = [&](const PortStats& port) {
         in_flight += port.in_flight.packets;
-    }
+        return port.received == port.forwarded + port.dropped_total() + port.held + port.in_flight;
+    };
+    if (!std::ranges::all_of(ports, port_is_balanced) || !port_is_balanced(removed_ports)) return false;
     if (in_flight != on_select_rings) return false;
     std::uint64_t queued = 0;
     for (const ToolStats& tool : tools) queued += (tool.offered - tool.sent - tool.shed_total()).packets;
+    if (removed_tools.offered != removed_tools.sent + removed_tools.shed_total()) return false;
     return queued == on_tool_rings;
 }
 

@@ -24,6 +24,7 @@ struct PortStats {
     std::uint64_t missed = 0;  ///< packets that the device or the kernel dropped: never received
 
     base::Count dropped_total() const;
+    PortStats& operator+=(const PortStats& other);
 };
 
 /// The ledger of one tool port: offered = sent + shed + queued.
@@ -34,6 +35,7 @@ struct ToolStats {
     std::uint64_t flows = 0;  ///< that had a packet offered
 
     base::Count shed_total() const;
+    ToolStats& operator+=(const ToolStats& other);
 };
 
 struct RuleStats {
@@ -78,8 +80,10 @@ struct StreamStats {
 
 /// Everything that is counted, at one moment. Sums are exact when the pipeline is quiet.
 struct Stats {
-    std::vector<PortStats> ports;  ///< by PortId
-    std::vector<ToolStats> tools;  ///< by ToolId
+    std::vector<PortStats> ports;  ///< by PortId; an id that no port has: nothing
+    std::vector<ToolStats> tools;  ///< by ToolId; likewise
+    PortStats removed_ports;       ///< sum of the ports that have been removed
+    ToolStats removed_tools;       ///< likewise
     std::vector<RuleStats> rules;  ///< by RuleIndex
     std::vector<ThreadStats> threads;
     std::uint64_t on_select_rings = 0;  ///< packets, counted on the rings themselves

@@ -39,7 +39,7 @@ ToolOutlet::~ToolOutlet() {
 bool ToolOutlet::has_room() {
     if (waits()) return false;
     for (const PacketRing* ring : options_.tools) {
-        if (ring->room() < options_.burst) return false;
+        if (ring != nullptr && ring->room() < options_.burst) return false;
     }
     released_ = false;
     return true;

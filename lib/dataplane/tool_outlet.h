@@ -33,7 +33,7 @@ struct SelectPortCounters {
 class ToolOutlet {
   public:
     struct Options {
-        std::vector<PacketRing*> tools;  ///< by ToolId
+        std::vector<PacketRing*> tools;  ///< by ToolId; null: there is no such tool, or not yet
         Pressure pressure;
         unsigned burst;
         rte_mempool* release_pool;  ///< for packets that were held; null when none ever is
@@ -63,6 +63,9 @@ class ToolOutlet {
     unsigned drain();
     /// Something waits for room.
     bool waits() const { return done_.get() != waits_.get(); }  ///< any thread
+
+    /// From now on this is the tool's ring. Not while anything is on its way to the one before.
+    void set_tool(base::ToolId tool, PacketRing* ring) noexcept { options_.tools[tool.index()] = ring; }
 
     struct ToolCounters {
         base::PacketCounter offered;

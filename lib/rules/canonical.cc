@@ -112,13 +112,14 @@ void write_ports(Writer& out, const Config& config) {
         out.member("role", string_json(word_of(kRoles, port.role)));
         out.member("device", string_json(port.device));
         if (port.rate_bits_per_second) out.member("rate", rate_json(*port.rate_bits_per_second));
+        if (port.queues != Port{}.queues) out.member("queues", std::to_string(port.queues));
+        if (!port.link.empty()) out.member("link", string_json(port.link));
         out.close('}');
     }
     out.close('}');
 }
 
 void write_groups(Writer& out, const Config& config) {
-    const auto tools = config.tool_ports();
     bool opened = false;
     for (const ToolGroup& group : config.tool_groups) {
         if (group.implicit) continue;
@@ -129,8 +130,8 @@ void write_groups(Writer& out, const Config& config) {
         }
         out.key(group.name);
         out.open('{');
-        out.member("members", list_json(group.members, [&tools](base::ToolId tool) {
-                       return string_json(tools.at(tool.index())->name);
+        out.member("members", list_json(group.members, [&config](base::ToolId tool) {
+                       return string_json(config.tool(tool)->name);
                    }));
         if (group.mode != ToolGroup{}.mode) out.member("mode", string_json(word_of(kModes, group.mode)));
         out.close('}');
@@ -289,6 +290,7 @@ std::string canonical_json(const Config& config) {
     if (config.audit != AuditSettings{}) write_audit(out, config.audit);
     if (config.cache != CacheSettings{}) write_cache(out, config.cache);
     if (config.control) write_control(out, *config.control);
+    if (!config.hotplug.empty()) out.member("hotplug", list_json(config.hotplug, string_json));
     if (!config.disabled_features.empty()) {
         out.member("disabled_features", list_json(config.disabled_features, string_json));
     }

@@ -3,9 +3,11 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <array>
 #include <exception>
 #include <limits>
+#include <map>
 #include <utility>
 
 #include "rules/audit_reader.h"
@@ -54,6 +56,7 @@ class ConfigReader {
         if (const Json* control = fields->find("control")) {
             config_.control = read_control(*control, fields->place("control"), errors_);
         }
+        if (const auto* kinds = fields->array("hotplug")) read_hotplug(*kinds, fields->place("hotplug"));
         if (const auto* features = fields->array("disabled_features")) {
             config_.disabled_features = read_names(*features, fields->place("disabled_features"), "a method",
                                                    R"("rules.load")", errors_);
@@ -149,12 +152,30 @@ class ConfigReader {
         } else {
             port.rate_bits_per_second = read_rate(*fields);
         }
+        for (const char* key : {"queues", "link"}) {
+            if (role != PortRole::kTool || !fields->has(key)) continue;
+            errors_.add(fields->place(key), fmt::format("a tool port has no {}", key),
+                        "receive queues and links belong to network ports");
+        }
+        if (const Json* queues = fields->find("queues")) {
+            port.queues =
+                static_cast<unsigned>(read_whole_number(*queues, fields->place("queues"),
+                                                        "a number of queues", 1, kMaxQueues, errors_)
+                                          .value_or(1));
+        }
+        if (auto link = fields->string("link")) {
+            check_name(*link, fields->place("link"), errors_);
+            join_link(*link, name, fields->place("link"));
+            port.link = *std::move(link);
+        }
         if (!role) return {};
         port.role = *role;
         if (port.role == PortRole::kNetwork) {
+            port.place = network_count_++;
             config_.ports.push_back(std::move(port));
             return {Named::Kind::kNetworkPort, 0};
         }
+        port.place = static_cast<std::uint16_t>(tool_count_);
         if (tool_count_ == base::kMaxTools) {
             errors_.add(place, "one tool port too many",
                         fmt::format("at most {} tool ports", base::kMaxTools));
@@ -162,6 +183,27 @@ class ConfigReader {
         }
         config_.ports.push_back(std::move(port));
         return {Named::Kind::kToolPort, tool_count_++};
+    }
+
+    /// A link has two directions.
+    void join_link(const std::string& link, const std::string& port, const Place& place) {
+        std::vector<std::string>& members = links_[link];
+        members.push_back(port);
+        if (members.size() <= 2) return;
+        errors_.add(place,
+                    fmt::format("the link {} has two directions already, {} and {}", in_quotes(link),
+                                in_quotes(members[0]), in_quotes(members[1])),
+                    "a link is two network ports, one for each direction; name another link");
+    }
+
+    void read_hotplug(const Json::array_t& kinds, const Place& place) {
+        config_.hotplug = read_names(kinds, place, "a kind of device", R"("net_tap")", errors_);
+        for (std::size_t i = 0; i < config_.hotplug.size(); ++i) {
+            const std::string& kind = config_.hotplug[i];
+            if (std::ranges::find(kHotplugKinds, kind) != kHotplugKinds.end()) continue;
+            errors_.add({place, i}, fmt::format("unknown kind of device {}", in_quotes(kind)),
+                        suggestion(kind, kHotplugKinds, "kinds"));
+        }
     }
 
     std::optional<std::uint64_t> read_rate(const Fields& fields) {
@@ -272,7 +314,9 @@ class ConfigReader {
     ErrorList& errors_;
     Config config_;
     Names names_;
+    std::uint16_t network_count_ = 0;
     std::size_t tool_count_ = 0;
+    std::map<std::string, std::vector<std::string>> links_;  ///< their ports
 };
 
 std::vector<const Port*> ports_of(const Config& config, PortRole role) {
@@ -290,6 +334,22 @@ std::vector<const Port*> Config::network_ports() const {
 }
 std::vector<const Port*> Config::tool_ports() const {
     return ports_of(*this, PortRole::kTool);
+}
+
+const Port* Config::port(std::string_view name) const {
+    const auto found = std::ranges::find(ports, name, &Port::name);
+    return found == ports.end() ? nullptr : &*found;
+}
+const Port* Config::tool(base::ToolId id) const {
+    const auto found = std::ranges::find_if(
+        ports, [id](const Port& port) { return port.role == PortRole::kTool && port.place == id.value(); });
+    return found == ports.end() ? nullptr : &*found;
+}
+const Port* Config::other_end(const Port& port) const {
+    if (port.link.empty()) return nullptr;
+    const auto found = std::ranges::find_if(
+        ports, [&](const Port& other) { return other.link == port.link && other.name != port.name; });
+    return found == ports.end() ? nullptr : &*found;
 }
 
 ConfigOutcome parse_config(std::string_view text) {

@@ -32,6 +32,11 @@ struct Port {
     PortRole role = PortRole::kNetwork;
     std::string device;
     std::optional<std::uint64_t> rate_bits_per_second;  ///< tool ports only: "1Gbps"
+    unsigned queues = 1;                                ///< to receive by; network ports only
+    std::string link;  ///< network ports only: the link of which this is a direction; empty: none
+    /// Its PortId or ToolId. The reader numbers the ports of each role in their order; in a run where ports
+    /// have come and gone there may be gaps.
+    std::uint16_t place = 0;
     bool operator==(const Port&) const = default;
 };
 
@@ -120,9 +125,14 @@ struct Config {
     CacheSettings cache;
     std::optional<Control> control;              ///< none: there is no socket
     std::vector<std::string> disabled_features;  ///< methods of the socket, or families of them
+    std::vector<std::string> hotplug;            ///< kinds of devices that may be added to a run
 
-    std::vector<const Port*> network_ports() const;  ///< index = PortId
-    std::vector<const Port*> tool_ports() const;     ///< index = ToolId
+    // In the order of the file.
+    std::vector<const Port*> network_ports() const;
+    std::vector<const Port*> tool_ports() const;
+    const Port* port(std::string_view name) const;  ///< null: there is none
+    const Port* tool(base::ToolId id) const;        ///< likewise
+    const Port* other_end(const Port& port) const;  ///< the other direction of its link; null: it has none
     bool operator==(const Config&) const = default;
 };
 

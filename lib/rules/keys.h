@@ -37,6 +37,7 @@ inline constexpr std::array kDocumentKeys{
     KeySpec{"audit", "an object", kAuditExample},
     KeySpec{"cache", "an object", kCacheExample},
     KeySpec{"control", "an object", kControlExample},
+    KeySpec{"hotplug", "an array of kinds of devices", R"(["net_af_packet", "net_tap"])"},
     KeySpec{"disabled_features", "an array of methods", R"(["rules.load"])"},
 };
 inline constexpr std::array kLcoreKeys{
@@ -48,6 +49,8 @@ inline constexpr std::array kPortKeys{
     KeySpec{"role", R"("network" or "tool")", R"("tool")", true},
     KeySpec{"device", "a string", R"("0000:3b:00.1")", true},
     KeySpec{"rate", "a string or a number", R"("1Gbps")"},
+    KeySpec{"queues", "a whole number", "4"},
+    KeySpec{"link", "a string", R"("uplink")"},
 };
 inline constexpr std::array kToolGroupKeys{
     KeySpec{"members", "an array of tool ports", R"(["ids0", "ids1"])", true},
@@ -165,8 +168,14 @@ constexpr std::string_view word_of(const Words& words, typename Words::value_typ
     return {};
 }
 
+/// Kinds of devices, as their device strings begin; of "pci" they are addresses.
+inline constexpr std::array<std::string_view, 10> kHotplugKinds{
+    "net_af_packet", "net_af_xdp", "net_memif", "net_null",        "net_pcap",
+    "net_ring",      "net_tap",    "net_vhost", "net_virtio_user", "pci"};
+
 inline constexpr std::uint64_t kLcoreLimit =
     127;  ///< one less than RTE_MAX_LCORE of Debian's DPDK: the control thread has the last
+inline constexpr std::uint64_t kMaxQueues = 64;  ///< of a port
 inline constexpr std::size_t kMaxNameBytes = 64;
 inline constexpr std::uint64_t kMaxStreamDepth = std::uint64_t{1} << 40;
 inline constexpr std::uint64_t kMaxHoldBytes = std::uint64_t{1} << 30;

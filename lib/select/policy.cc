@@ -105,7 +105,6 @@ std::shared_ptr<const PolicySnapshot> make_policy(const rules::Config& config,
                                                   std::shared_ptr<const match::CompiledRules> compiled) {
     auto policy = std::make_shared<PolicySnapshot>();
     policy->rules = std::move(compiled);
-    const auto tools = config.tool_ports();
 
     // A balance group with one member is that member.
     std::vector<std::uint64_t> copy_mask(config.tool_groups.size(), 0);
@@ -118,7 +117,7 @@ std::shared_ptr<const PolicySnapshot> make_policy(const rules::Config& config,
         }
         BalanceGroup balance;
         for (const base::ToolId tool : group.members) {
-            balance.members.push_back({tool.value(), hash_name(tools[tool.index()]->name)});
+            balance.members.push_back({tool.value(), hash_name(config.tool(tool)->name)});
         }
         balance_index[g] = static_cast<std::uint16_t>(policy->balance_groups.size());
         policy->balance_groups.push_back(std::move(balance));

@@ -30,11 +30,11 @@ std::vector<std::uint8_t> tcp_frame(std::uint16_t sport) {
 TEST_CASE("net_null gives packets without end and takes all it is given") {
     test::PipelineRun run(R"([{"id": 1, "forward": ["a"]}])");
     {
-        auto source = EthdevPort::open("net_null0,size=60", run.pool->get(), base::PortId{0});
-        auto tool = EthdevPort::open("net_null1", run.pool->get(), base::PortId{});
+        auto source = EthdevPort::open("net_null0,size=60", run.pool->get(), base::PortId{0}, {});
+        auto tool = EthdevPort::open("net_null1", run.pool->get(), base::PortId{}, {});
         REQUIRE(source.ok());
         REQUIRE(tool.ok());
-        run.options.sources = {source->get()};
+        run.options.sources = (*source)->queues();
         run.options.tools[0] = tool->get();
         dataplane::Pipeline& pipeline = run.start();
         while (pipeline.stats().tools[0].sent.packets < 1000) test::sleep_ms(1);
@@ -47,15 +47,63 @@ TEST_CASE("net_null gives packets without end and takes all it is given") {
     CHECK(run.pool->whole());
 }
 
+TEST_CASE("each of a device's queues is a source, and its port is their sum") {
+    test::PipelineRun run(R"([{"id": 1, "forward": ["a"]}])");
+    {
+        auto source = EthdevPort::open("net_null7,size=60", run.pool->get(), base::PortId{0}, {.queues = 3});
+        REQUIRE(source.ok());
+        CHECK((*source)->choices() == "3 receive queues, symmetric RSS");
+        const auto queues = (*source)->queues();
+        REQUIRE(queues.size() == 3);
+        run.options.plan = test::plan_of("rx=0,4;select=1,2;tx=3");
+        run.options.ports = 1;
+        run.options.sources = queues;
+        run.options.places = {{base::PortId{0}, 0}, {base::PortId{0}, 1}, {base::PortId{0}, 2}};
+        run.sinks[0] = std::make_unique<loop::LoopSink>();
+        run.options.tools[0] = run.sinks[0].get();
+        dataplane::Pipeline& pipeline = run.start();
+        while (pipeline.stats().tools[0].sent.packets < 10'000) test::sleep_ms(1);
+        pipeline.stop_sources();
+        const dataplane::Stats stats = run.finish();
+        CHECK(stats.ports[0].received.packets == stats.tools[0].sent.packets);
+        run.pipeline.reset();
+    }
+    CHECK(run.pool->whole());
+}
+
+TEST_CASE("packets of every queue of a device are received, and queues that it has not are refused") {
+    test::PipelineRun run(R"([{"id": 1, "forward": ["a"]}])");
+    {
+        // It has a ring for each lcore, and what is sent by one comes back by the same.
+        auto source = EthdevPort::open("net_ring8", run.pool->get(), base::PortId{0}, {.queues = 4});
+        REQUIRE(source.ok());
+        CHECK((*source)->choices() == "4 receive queues, no RSS");
+        for (std::uint16_t queue = 0; queue < 4; ++queue) {
+            const auto frame = tcp_frame(queue);
+            rte_mbuf* packet = port::PacketPool::make_packet(run.pool->get(), frame.data(),
+                                                             static_cast<std::uint32_t>(frame.size()));
+            REQUIRE(rte_eth_tx_burst((*source)->dpdk_port(), queue, &packet, 1) == 1);
+            std::array<rte_mbuf*, 4> burst;
+            REQUIRE((*source)->queue(queue).receive(burst) == 1);
+            CHECK(std::memcmp(rte_pktmbuf_mtod(burst[0], const void*), frame.data(), frame.size()) == 0);
+            rte_pktmbuf_free(burst[0]);
+        }
+        auto many = EthdevPort::open("net_ring9", run.pool->get(), base::PortId{0}, {.queues = 64});
+        REQUIRE_FALSE(many.ok());
+        CHECK_THAT(many.error().message, Catch::Matchers::Contains("write \"queues\""));
+    }
+    CHECK(run.pool->whole());
+}
+
 TEST_CASE("net_ring carries packets in and out, and one that nobody reads sheds what it cannot hold") {
     test::PipelineRun run(
         R"([{"id": 1, "filter": "src port 1", "forward": ["a"]}, {"id": 2, "filter": "src port 2", "forward": ["b"]}])");
     {
-        auto source = EthdevPort::open("net_ring0", run.pool->get(), base::PortId{0});
-        auto tool = EthdevPort::open("net_ring1", run.pool->get(), base::PortId{});
+        auto source = EthdevPort::open("net_ring0", run.pool->get(), base::PortId{0}, {});
+        auto tool = EthdevPort::open("net_ring1", run.pool->get(), base::PortId{}, {});
         REQUIRE(source.ok());
         REQUIRE(tool.ok());
-        run.options.sources = {source->get()};
+        run.options.sources = (*source)->queues();
         run.options.tools[0] = tool->get();
         run.options.pressure = dataplane::Pressure::kDrop;
         run.options.ring_size = 4096;
@@ -115,11 +163,11 @@ TEST_CASE("net_pcap reads a file and writes one") {
     }
     test::PipelineRun run(R"([{"id": 1, "forward": ["a", "b"]}])");
     {
-        auto source = EthdevPort::open("net_pcap0,rx_pcap=" + in, run.pool->get(), base::PortId{0});
-        auto tool = EthdevPort::open("net_pcap1,tx_pcap=" + out, run.pool->get(), base::PortId{});
+        auto source = EthdevPort::open("net_pcap0,rx_pcap=" + in, run.pool->get(), base::PortId{0}, {});
+        auto tool = EthdevPort::open("net_pcap1,tx_pcap=" + out, run.pool->get(), base::PortId{}, {});
         REQUIRE(source.ok());
         REQUIRE(tool.ok());
-        run.options.sources = {source->get()};
+        run.options.sources = (*source)->queues();
         run.options.tools[0] = tool->get();
         dataplane::Pipeline& pipeline = run.start();
         while (pipeline.stats().tools[0].sent.packets < 100) test::sleep_ms(1);
@@ -143,14 +191,14 @@ TEST_CASE("a packet of another program's pool is taken into our own") {
     REQUIRE(foreign != nullptr);
     test::PipelineRun run(R"([{"id": 1, "forward": ["a"]}])");
     {
-        auto source = EthdevPort::open("net_ring2", run.pool->get(), base::PortId{0});
+        auto source = EthdevPort::open("net_ring2", run.pool->get(), base::PortId{0}, {});
         REQUIRE(source.ok());
         const auto frame = tcp_frame(7);
         rte_mbuf* packet = rte_pktmbuf_alloc(foreign);
         std::memcpy(rte_pktmbuf_append(packet, static_cast<std::uint16_t>(frame.size())), frame.data(),
                     frame.size());
         REQUIRE(rte_eth_tx_burst((*source)->dpdk_port(), 0, &packet, 1) == 1);
-        run.options.sources = {source->get()};
+        run.options.sources = (*source)->queues();
         dataplane::Pipeline& pipeline = run.start();
         while (pipeline.stats().tools[0].sent.packets < 1) test::sleep_ms(1);
         pipeline.stop_sources();
@@ -168,7 +216,7 @@ TEST_CASE("packets of two pools in one burst keep their order, also while there 
     REQUIRE(foreign != nullptr);
     auto own = std::move(port::PacketPool::create("own2", 15).value());
     {
-        auto source = EthdevPort::open("net_ring3", own->get(), base::PortId{3});
+        auto source = EthdevPort::open("net_ring3", own->get(), base::PortId{3}, {});
         REQUIRE(source.ok());
         constexpr std::uint16_t kPackets = 8;
         for (std::uint16_t i = 0; i < kPackets; ++i) {  // ours, ours, foreign, ours, ours, foreign ...
@@ -181,11 +229,11 @@ TEST_CASE("packets of two pools in one burst keep their order, also while there 
         std::vector<rte_mbuf*> hoard;
         while (rte_mbuf* packet = rte_pktmbuf_alloc(own->get())) hoard.push_back(packet);
         std::array<rte_mbuf*, 32> burst;
-        REQUIRE((*source)->receive(burst) == 2);
-        REQUIRE((*source)->receive(std::span(burst).subspan(2)) == 0);
+        REQUIRE((*source)->queue(0).receive(burst) == 2);
+        REQUIRE((*source)->queue(0).receive(std::span(burst).subspan(2)) == 0);
         for (rte_mbuf* packet : hoard) rte_pktmbuf_free(packet);
-        REQUIRE((*source)->receive(std::span(burst).subspan(2, 4)) == 4);
-        REQUIRE((*source)->receive(std::span(burst).subspan(6)) == 2);
+        REQUIRE((*source)->queue(0).receive(std::span(burst).subspan(2, 4)) == 4);
+        REQUIRE((*source)->queue(0).receive(std::span(burst).subspan(6)) == 2);
         for (std::uint16_t i = 0; i < kPackets; ++i) {
             const port::PacketMeta& m = port::meta(burst[i]);
             const auto frame = tcp_frame(i);
@@ -204,7 +252,7 @@ TEST_CASE("packets of two pools in one burst keep their order, also while there 
 
 TEST_CASE("a device that cannot be opened says which and why") {
     test::PipelineRun run(R"([])");
-    const auto opened = EthdevPort::open("net_no_such0", run.pool->get(), base::PortId{0});
+    const auto opened = EthdevPort::open("net_no_such0", run.pool->get(), base::PortId{0}, {});
     REQUIRE_FALSE(opened.ok());
     CHECK_THAT(opened.error().message, Catch::Matchers::Contains("net_no_such0"));
 }

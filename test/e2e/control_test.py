@@ -143,7 +143,8 @@ class ControlTest(yagura_e2e.TestCase):
 
 class Methods(ControlTest):
     # Of each method, parameters that are right and ones that are not with the field at fault.
-    GOOD = {"stats.subscribe": [{"interval_ms": 100}, {"interval_ms": 3_600_000}],
+    GOOD = {"ports.add": [{"name": "x", "role": "tool", "device": "loop:"}], "ports.remove": [{"name": "x"}],
+            "stats.subscribe": [{"interval_ms": 100}, {"interval_ms": 3_600_000}],
             "ports.list": [{"limit": 1}, {"cursor": 1, "limit": 1000}, {"cursor": 1 << 63}],
             "flows.list": [{"limit": 1}, {"host": "2001:db8::1"}, {"host": "10.0.0.1", "port": 80, "protocol": "tcp"},
                            {"cursor": (1 << 64) - 1}, {"protocol": "47", "cursor": 1000}],

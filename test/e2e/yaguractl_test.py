@@ -161,6 +161,24 @@ class Commands(YaguractlTest):
         self.assertEqual(json.loads(self.config_path.read_text())["rules"][0]["id"], 5)
         self.end_well()
 
+    def test_ports_are_added_and_removed(self):
+        self.start()
+        for name in ("east", "west"):
+            said = self.ctl_well("ports", "add", name, "--role", "network", "--device", "loop:flows=10,count=1000", "--link", "up")
+            self.assertIn(f"port {name} is open", said)
+        self.ctl_well("ports", "add", "t2", "--role", "tool", "--device", "loop:", "--rate", "1Gbps")
+        self.assertIn("up (with west)", self.ctl_well("ports"))
+        self.wait_for(lambda: "1,000" in self.ctl_well("stats"), "its packets")
+        self.assertIn("link up", self.ctl_well("stats"))
+        self.assertIn("1,000 packets were received", self.ctl_well("ports", "remove", "east"))
+        self.assertIn("(removed)", self.ctl_well("stats"))
+        self.assertEqual(json.loads(self.ctl_well("--json", "ports", "remove", "t2"))["port"], "t2")
+        wrong = self.ctl("ports", "remove", "t0")
+        self.assertEqual(wrong.returncode, REFUSED)
+        self.assertIn("groups g", wrong.stderr)
+        self.assertEqual(self.ctl("ports", "add", "x").returncode, USAGE)
+        self.end_well(may_lose=True)
+
     def test_errors_have_their_places(self):
         self.start()
         wrong = self.write_config(self.configuration([{"id": 1, "filter": "x y", "forward": ["g"]}, {"id": 2}]), "wrong.json")

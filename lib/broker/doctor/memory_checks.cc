@@ -104,7 +104,8 @@ void check_locked_memory(const Host& host, const Task& task, Findings& findings)
         if (device.kind() != DeviceKind::kAfPacket) continue;
         using Port = ethdev::EthdevPort;
         const bool tool = port.role == rules::PortRole::kTool;
-        if (auto ring = complete_packet_socket(device, tool ? Port::kToolFrames : Port::kNetworkFrames)) {
+        if (auto ring = complete_packet_socket(device, tool ? Port::kToolFrames : Port::kNetworkFrames,
+                                               port.queues)) {
             rings_mib += ring->memory_mib();
         }
     }

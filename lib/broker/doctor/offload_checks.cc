@@ -33,7 +33,7 @@ std::string names_of(const Offloads& offloads) {
 }
 
 void check_network(const Host& host, const rules::Port& port, DeviceString device, Findings& findings) {
-    const auto ring = complete_packet_socket(device, Port::kNetworkFrames);
+    const auto ring = complete_packet_socket(device, Port::kNetworkFrames, port.queues);
     if (!ring) {
         findings.push_back({"offloads", "port \"" + port.name + "\"", Status::kError, ring.error().message,
                             "the port cannot be opened", "leave framesz, blocksz and framecnt out"});

@@ -51,6 +51,23 @@ TEST_CASE("a packet socket without sizes gets slots that the largest segments fi
     CHECK(ring->memory_mib() == 128);
 }
 
+TEST_CASE("a packet socket has as many queues as are read, which share its slots") {
+    DeviceString device("net_af_packet0,iface=br0");
+    const auto ring = complete_packet_socket(device, kFrames, 3);
+    REQUIRE(ring.ok());
+    CHECK(device.number("qpairs") == 3);
+    CHECK(ring->frame_count >= kFrames / 3);
+    CHECK(ring->memory_mib() < 150);
+    DeviceString named("net_af_packet0,iface=br0,qpairs=4");
+    CHECK(complete_packet_socket(named, kFrames, 4).ok());
+    const auto lost = complete_packet_socket(named, kFrames, 1);
+    REQUIRE_FALSE(lost.ok());
+    CHECK_THAT(lost.error().message, Catch::Matchers::Contains("queues"));
+    DeviceString one("net_af_packet0,iface=br0");
+    REQUIRE(complete_packet_socket(one, kFrames, 1).ok());
+    CHECK_FALSE(one.argument("qpairs"));
+}
+
 TEST_CASE("what the device string says of sizes is kept") {
     const PacketSocketRing whole = ring_of("net_af_packet0,iface=br0,framesz=2048,blocksz=4096,framecnt=512");
     CHECK_FALSE(whole.chosen);

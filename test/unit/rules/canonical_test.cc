@@ -191,7 +191,11 @@ TEST_CASE("random configurations come back from their canonical form") {
                 config.ports.push_back({"n1-" + std::to_string(i), PortRole::kNetwork, "x", {}});
             std::optional<std::uint64_t> rate;
             if (below(2) == 0) rate = number(UINT64_MAX);
-            config.ports.push_back({"t" + std::to_string(i), PortRole::kTool, text("abc", 9), rate});
+            config.ports.push_back({.name = "t" + std::to_string(i),
+                                    .role = PortRole::kTool,
+                                    .device = text("abc", 9),
+                                    .rate_bits_per_second = rate,
+                                    .place = static_cast<std::uint16_t>(i)});
         }
         for (std::uint64_t i = below(4); i > 0; --i) {
             ToolGroup group{

@@ -1,0 +1,201 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Pipeline: ports that come and go. What a thread owns it changes itself, between two turns; what is new has
+// been made before, and what is old is freed here.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "dataplane/pipeline.h"
+
+namespace yagura::dataplane {
+
+/// The thread of an lcore of the plan, which is started if nothing ran there yet.
+base::Result<PollThread*> Pipeline::thread_for(unsigned lcore) {
+    if (PollThread* thread = thread_of(lcore); thread != nullptr) return thread;
+    auto thread = make_thread(lcore, {});
+    if (!thread || !running_) return thread;
+    if (auto started = (*thread)->start(); !started) {
+        threads_.pop_back();
+        return started.error();
+    }
+    return thread;
+}
+
+/// That which stands least often in `used`.
+unsigned Pipeline::idlest(const std::vector<unsigned>& lcores, const std::vector<unsigned>& used) {
+    return *std::ranges::min_element(lcores, {},
+                                     [&](unsigned lcore) { return std::ranges::count(used, lcore); });
+}
+
+std::optional<base::PortId> Pipeline::free_port() {
+    for (std::size_t i = 0; i < ledger_.ports(); ++i) {
+        const base::PortId id{static_cast<std::uint16_t>(i)};
+        if (ledger_.port(id) != Ledger::Place::kLeft) continue;
+        const PortSums sums = port_sums(id);
+        if (sums.parked == sums.unparked) ledger_.settle(id, sums);
+    }
+    return ledger_.free_port();
+}
+
+base::Result<void> Pipeline::add_port(base::PortId port, const std::vector<port::RxQueue*>& queues,
+                                      std::optional<base::PortId> linked) {
+    if (sources_.size() + queues.size() > kMaxSources) {
+        return base::Error{fmt::format("there would be {} receive queues; at most {} at a time",
+                                       sources_.size() + queues.size(), kMaxSources)};
+    }
+    std::vector<Lane*> partners;
+    std::vector<unsigned> used;
+    for (const Source& source : sources_) {
+        if (source.port == linked) partners.push_back(source.lane);
+    }
+    for (const auto& lane : lanes_) used.push_back(lane->lcore);
+
+    std::vector<std::unique_ptr<Lane>> lanes;
+    std::vector<Source> sources;
+    std::vector<PollThread*> threads;
+    for (std::size_t i = 0; i < queues.size(); ++i) {
+        Lane* lane = i < partners.size() ? partners[i] : nullptr;
+        if (lane == nullptr) {
+            auto made = make_lane(idlest(options_.plan.rx, used));
+            if (!made) return made.error();
+            lane = made->get();
+            used.push_back(lane->lcore);
+            lanes.push_back(std::move(made).value());
+        }
+        auto thread = thread_for(lane->lcore);
+        if (!thread) return thread.error();
+        threads.push_back(*thread);
+        sources.push_back({queues[i], port, lane, make_rx_stage(queues[i], *lane)});
+    }
+    lanes_.reserve(lanes_.size() + lanes.size());
+    sources_.reserve(sources_.size() + sources.size());
+
+    bool taken = true;
+    for (std::size_t i = 0; i < sources.size() && taken; ++i) {
+        const Source& source = sources[i];
+        const bool fresh = i >= partners.size();
+        for (std::size_t n = 0; n < select_.size() && taken; ++n) {
+            PacketRing* const input = fresh ? source.lane->rings[n].get() : nullptr;
+            select_thread(n).between_turns(
+                [&] { taken = select_[n]->add_feeder(source.stage.get(), input); });
+        }
+    }
+    if (!taken) {
+        for (const Source& source : sources) forget_feeder(source.stage.get());
+        for (const auto& lane : lanes) close_lane(*lane);
+        return base::Error{"all network ports have ended, and the run with them"};
+    }
+    for (std::size_t i = 0; i < sources.size(); ++i) {
+        threads[i]->between_turns([&] { threads[i]->add({sources[i].stage.get(), StageKind::kRx}); });
+    }
+    std::ranges::move(lanes, std::back_inserter(lanes_));
+    std::ranges::move(sources, std::back_inserter(sources_));
+    ledger_.set(port, Ledger::Place::kOpen);
+    return {};
+}
+
+/// No select stage waits for it any more.
+void Pipeline::forget_feeder(const RxStage* stage) {
+    for (std::size_t n = 0; n < select_.size(); ++n)
+        select_thread(n).between_turns([&] { select_[n]->remove_feeder(stage); });
+}
+
+/// No select stage takes anything from it any more.
+void Pipeline::close_lane(const Lane& lane) {
+    for (std::size_t n = 0; n < select_.size(); ++n)
+        select_thread(n).between_turns([&] { select_[n]->remove_input(lane.rings[n].get()); });
+}
+
+void Pipeline::stop_port(base::PortId port) {
+    for (const Source& source : sources_) {
+        if (source.port != port) continue;
+        // Without it no other port's end is the end of all.
+        forget_feeder(source.stage.get());
+        source.stage->stop_polling();
+    }
+}
+
+bool Pipeline::port_stopped(base::PortId port) const {
+    const bool done = std::ranges::all_of(
+        sources_, [&](const Source& source) { return source.port != port || source.stage->done(); });
+    if (!done) return false;
+    const PortSums sums = port_sums(port);
+    return sums.handed == sums.taken;
+}
+
+void Pipeline::remove_port(base::PortId port) {
+    const auto gone =
+        std::ranges::stable_partition(sources_, [&](const Source& source) { return source.port != port; });
+    for (const Source& source : gone) {
+        PollThread& thread = *thread_of(source.lane->lcore);
+        thread.between_turns([&] { thread.remove(source.stage.get()); });
+        ledger_.close(port, sums_of(source, port));
+        closed_unmatched_ += source.stage->fragments().unmatched();
+    }
+    sources_.erase(gone.begin(), gone.end());
+    std::erase_if(lanes_, [this](const auto& lane) {
+        const bool used = std::ranges::find(sources_, lane.get(), &Source::lane) != sources_.end();
+        if (!used) close_lane(*lane);
+        return !used;
+    });
+    ledger_.set(port, Ledger::Place::kLeft);
+}
+
+std::optional<base::ToolId> Pipeline::free_tool() const {
+    return ledger_.free_tool();
+}
+
+base::Result<void> Pipeline::add_tool(base::ToolId tool, port::TxQueue* queue, std::uint64_t rate) {
+    std::vector<unsigned> used;
+    for (const auto& outlet : outlets_) {
+        if (outlet != nullptr) used.push_back(outlet->lcore);
+    }
+    auto made = make_outlet(tool, queue, rate);
+    if (!made) return made.error();
+    std::unique_ptr<Outlet> outlet = std::move(made).value();
+    outlet->lcore = idlest(options_.plan.tx, used);
+    auto thread = thread_for(outlet->lcore);
+    if (!thread) return thread.error();
+    (*thread)->between_turns([&] { (*thread)->add({outlet->stage.get(), StageKind::kTx}); });
+    for (std::size_t n = 0; n < select_.size(); ++n)
+        select_thread(n).between_turns([&] { select_[n]->set_tool(tool, outlet->rings[n].get()); });
+    outlets_[tool.index()] = std::move(outlet);
+    ledger_.set(tool, Ledger::Place::kOpen);
+    return {};
+}
+
+bool Pipeline::stop_tool(base::ToolId tool) {
+    // A flow may go on under the policy before, which may offer it something.
+    if (!retire_policy()) {
+        for (const auto& select : select_) select->end_passing_soon();
+        return false;
+    }
+    outlets_[tool.index()]->stage->hurry();
+    const ToolStats now = ledger_.since(tool, tool_sums(tool));
+    return now.offered == now.sent + now.shed_total();
+}
+
+void Pipeline::remove_tool(base::ToolId tool) {
+    Outlet& outlet = *outlets_[tool.index()];
+    for (std::size_t n = 0; n < select_.size(); ++n)
+        select_thread(n).between_turns([&] { select_[n]->set_tool(tool, nullptr); });
+    PollThread& thread = *thread_of(outlet.lcore);
+    thread.between_turns([&] { thread.remove(outlet.stage.get()); });
+    ledger_.close(tool, sums_of(*outlet.stage));
+    outlet.stage.reset();
+    ledger_.set(tool, Ledger::Place::kLeft);
+}
+
+void Pipeline::forget_tool(base::ToolId tool) {
+    const Outlet& outlet = *outlets_[tool.index()];
+    // It is kept where the counters of its next user are not, and taken off what that one will see.
+    ToolSums lost;
+    lost.sent = base::Count{} - outlet.queue->lost();
+    lost.shed[static_cast<std::size_t>(outlet.queue->loss())] = outlet.queue->lost();
+    ledger_.close(tool, lost);
+    outlets_[tool.index()].reset();
+    ledger_.settle(tool, tool_sums(tool));
+}
+
+}  // namespace yagura::dataplane
