@@ -22,6 +22,7 @@ void add_queries(CLI::App& app, const Options& options);
 void add_ports(CLI::App& app, const Options& options);
 void add_flows(CLI::App& app, const Options& options);
 void add_rules(CLI::App& app, const Options& options);
+void add_tools(CLI::App& app, const Options& options);
 void add_config(CLI::App& app, const Options& options);
 void add_top(CLI::App& app, const Options& options);
 void add_call(CLI::App& app, const Options& options);

@@ -46,6 +46,7 @@ int main(int argc, char** argv) {
     yagura::ctl::add_ports(app, options);
     yagura::ctl::add_flows(app, options);
     yagura::ctl::add_rules(app, options);
+    yagura::ctl::add_tools(app, options);
     yagura::ctl::add_config(app, options);
     yagura::ctl::add_top(app, options);
     yagura::ctl::add_call(app, options);

@@ -7,23 +7,11 @@
 #include <string>
 
 #include "app/yaguractl/commands.h"
+#include "app/yaguractl/counts.h"
 #include "app/yaguractl/table.h"
 
 namespace yagura::ctl {
 namespace {
-
-std::uint64_t packets(const Json& count) {
-    return count.value("packets", std::uint64_t{0});
-}
-
-/// "ring_full 12, no_buffer 3", or "-".
-std::string reasons(const Json& counts) {
-    std::string text;
-    for (const auto& [reason, count] : counts.items()) {
-        text += fmt::format("{}{} {}", text.empty() ? "" : ", ", reason, grouped(packets(count)));
-    }
-    return text.empty() ? "-" : text;
-}
 
 void list_ports(const Options& options) {
     Session session(options.socket);
@@ -35,7 +23,7 @@ void list_ports(const Options& options) {
         std::string link = port.value("link", "");
         if (port.contains("other_end")) link += " (with " + port.value("other_end", "") + ")";
         table.add({port.value("name", ""), port.value("role", ""), port.value("device", ""),
-                   network && !link.empty() ? link : "-", network ? grouped(packets(port["received"])) : "",
+                   network && !link.empty() ? link : "-", network ? packets(port["received"]) : "",
                    network ? reasons(port["dropped"]) : ""});
     }
     fmt::print("{}", table.text());

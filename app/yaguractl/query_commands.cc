@@ -6,33 +6,13 @@
 #include <functional>
 
 #include "app/yaguractl/commands.h"
+#include "app/yaguractl/counts.h"
 #include "app/yaguractl/table.h"
 
 namespace yagura::ctl {
 namespace {
 
 using Align = Table::Align;
-
-std::uint64_t number(const Json& json) {
-    return json.is_number() ? json.get<std::uint64_t>() : 0;
-}
-
-std::string packets(const Json& count) {
-    return grouped(number(count.value("packets", Json())));
-}
-
-std::string bytes(const Json& count) {
-    return grouped(number(count.value("bytes", Json())));
-}
-
-/// "ring_full 12, no_buffer 3", or "-".
-std::string reasons(const Json& counts) {
-    std::string text;
-    for (const auto& [reason, count] : counts.items()) {
-        text += fmt::format("{}{} {}", text.empty() ? "" : ", ", reason, packets(count));
-    }
-    return text.empty() ? "-" : text;
-}
 
 std::string info_text(const Json& info) {
     std::string text =
@@ -106,21 +86,6 @@ std::string stats_text(const Json& stats) {
     return text;
 }
 
-std::string tools_text(const Json& tools) {
-    Table table(
-        {{"tool"}, {"device"}, {"groups"}, {"sent", Align::kRight}, {"flows", Align::kRight}, {"shed"}});
-    for (const Json& tool : tools) {
-        std::string groups;
-        for (const Json& group : tool.value("groups", Json::array())) {
-            groups += fmt::format("{}{} ({})", groups.empty() ? "" : ", ", group.value("name", ""),
-                                  group.value("mode", ""));
-        }
-        table.add({tool.value("name", ""), tool.value("device", ""), groups.empty() ? "-" : groups,
-                   packets(tool["sent"]), grouped(number(tool["flows"])), reasons(tool["shed"])});
-    }
-    return table.text();
-}
-
 std::string methods_text(const Json& methods) {
     Table table({{"method"}, {"right"}, {"parameters"}, {""}});
     for (const Json& method : methods) {
@@ -160,9 +125,6 @@ void add_queries(CLI::App& app, const Options& options) {
     add_query(app, options, "health", "Whether all is well, and why not", calling("system.health"),
               health_text);
     add_query(app, options, "stats", "Counters of ports and tools", calling("stats.get"), stats_text);
-    add_query(
-        app, options, "tools", "Tools, the groups they are in, what they got",
-        [](Session& session) { return session.call("tools.list")["tools"]; }, tools_text);
     add_query(
         app, options, "methods", "The methods of the control socket, and the right that each needs",
         [](Session& session) { return session.call("rpc.methods")["methods"]; }, methods_text);

@@ -52,9 +52,9 @@ class EthdevPort final : public port::TxQueue {
 
     std::uint32_t largest_frame() const override { return largest_.load(std::memory_order_relaxed); }
     bool too_large(const rte_mbuf* packet) const override;
+    bool is_down() const override { return down_.load(std::memory_order_relaxed); }
     port::ShedReason refusal() const override {
-        return down_.load(std::memory_order_relaxed) ? port::ShedReason::kToolDown
-                                                     : port::ShedReason::kToolFull;
+        return is_down() ? port::ShedReason::kToolDown : port::ShedReason::kToolFull;
     }
     base::Count lost() const override { return failed_.get(); }
     port::ShedReason loss() const override { return port::ShedReason::kToolDown; }

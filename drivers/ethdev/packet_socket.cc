@@ -126,6 +126,12 @@ bool listen_to_all(int fd, const std::string& iface) {
     return setsockopt(fd, SOL_PACKET, PACKET_ADD_MEMBERSHIP, &request, sizeof request) == 0;
 }
 
+void forget_error(int fd) {
+    int error = 0;
+    socklen_t size = sizeof error;
+    getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &size);
+}
+
 std::uint64_t socket_drops(int fd) {
     tpacket_stats stats{};
     socklen_t size = sizeof stats;

@@ -39,6 +39,9 @@ base::Result<PacketSocketRing> complete_packet_socket(DeviceString& device, std:
 /// and that is within the frame. What does not say so may have been cut.
 bool is_whole(base::Bytes frame);
 
+/// Takes an error back that the kernel keeps for the next call.
+void forget_error(int fd);
+
 /// The packet sockets of this process: the driver gives its own to nobody. Ascending.
 std::vector<int> packet_sockets();
 /// The interface hears what is not for it, too, as long as the socket is open.

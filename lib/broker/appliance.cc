@@ -72,6 +72,7 @@ void wait_for_end(LiveRun& run, ControlPlane& plane, Ports& ports, const RunOpti
         if (options.duration && now - begin >= *options.duration) break;
         if (now - looked >= std::chrono::milliseconds(200)) {
             report_links(ports);
+            plane.look_at_tools(ports.down_tools());
             run.pipeline->retire_policy();
             looked = now;
         }
@@ -159,6 +160,7 @@ ExitStatus run(const RunOptions& options) {
     if (!pipeline) return fail(ExitStatus::kUsage, pipeline.error().message);
     run.pipeline = std::move(*pipeline);
     if (auto started = plane.start(); !started) return fail(ExitStatus::kUsage, started.error().message);
+    plane.look_at_tools(ports->down_tools());
 
     catch_interrupts();
     catch_hangups();

@@ -30,6 +30,18 @@ void allow_descriptors(rlim_t wanted) {
     setrlimit(RLIMIT_NOFILE, &limit);
 }
 
+/// What nobody at the socket did.
+control::AuditEvent own_event(const char* action, std::string object) {
+    return {.pid = getpid(),
+            .uid = getuid(),
+            .gid = getgid(),
+            .program = "yagura",
+            .action = action,
+            .object = std::move(object),
+            .allowed = true,
+            .outcome = {}};
+}
+
 }  // namespace
 
 ControlPlane::ControlPlane(LiveRun& run, DatabaseMaker& maker)
@@ -37,6 +49,7 @@ ControlPlane::ControlPlane(LiveRun& run, DatabaseMaker& maker)
     add_system_commands(table_, *this);
     add_stats_commands(table_, *this);
     add_ports_commands(table_, *this);
+    add_tools_commands(table_, *this);
     add_flows_commands(table_, *this);
     add_rules_commands(table_, *this);
     add_config_commands(table_, *this);
@@ -111,6 +124,7 @@ base::Result<void> ControlPlane::start() {
     if (wants_telemetry_ && has_telemetry()) telemetry_.open();
     reloader_ = std::make_unique<Reloader>(run_, *worker_, maker_);
     ports_ = std::make_unique<PortChanges>(run_, *worker_);
+    tool_switch_ = std::make_unique<ToolSwitch>(run_, *worker_);
     return {};
 }
 
@@ -143,6 +157,9 @@ void ControlPlane::serve(milliseconds wait) {
     busy_flows_.go_on();
     ports_->go_on();
     const auto now = Health::Clock::now();
+    if (const auto end = tool_switch_->tick(now))
+        announce(fmt::format("{}: {}", end->object, end->outcome), own_event("tools.switch", end->object),
+                 end->outcome);
     if (health_.due(now)) {
         health_.look(run_.stats(), now);
         audit_.tick();
@@ -159,15 +176,36 @@ void ControlPlane::stop() {
     server_->end({.code = control::RpcCode::kConflict, .message = "yagura is ending"}, kLastWords);
 }
 
+void ControlPlane::look_at_tools(std::uint64_t seen) {
+    const auto changes = tool_watch_.look(seen, ToolWatch::Clock::now());
+    if (changes.empty()) return;
+    run_.down_tools = tool_watch_.down();
+    run_.pipeline->set_down_tools(run_.down_tools);
+    for (const ToolWatch::Change& change : changes) {
+        const rules::Port* const tool = run_.config.tool(change.tool);
+        if (tool == nullptr) continue;  // it has been removed
+        const std::string& name = tool->name;
+        std::string outcome = "its own flows are back";
+        if (change.down) {
+            const auto others = stand_ins(run_.config, change.tool, run_.down_tools);
+            outcome = others.empty() ? "nobody stands in for it: what it would get is shed"
+                                     : "its flows go to " + tool_names(run_.config, others);
+        }
+        announce(fmt::format("tool \"{}\" is {}: {}", name, change.down ? "down" : "up again", outcome),
+                 own_event(change.down ? "tool.down" : "tool.up", name), outcome);
+    }
+}
+
+/// To stderr and to the audit log.
+void ControlPlane::announce(const std::string& line, control::AuditEvent event, std::string outcome) {
+    fmt::print(stderr, "yagura run: {}\n", line);
+    event.outcome = std::move(outcome);
+    audit_.record(event);
+}
+
 void ControlPlane::reload() {
-    control::AuditEvent event{.pid = getpid(),
-                              .uid = getuid(),
-                              .gid = getgid(),
-                              .program = "yagura",
-                              .action = "rules.load",
-                              .object = "by SIGHUP",
-                              .allowed = table_.find("rules.load")->enabled,
-                              .outcome = {}};
+    control::AuditEvent event = own_event("rules.load", "by SIGHUP");
+    event.allowed = table_.find("rules.load")->enabled;
     const auto tell = [this, event](const std::string& outcome) {
         control::AuditEvent told = event;
         told.outcome = outcome;

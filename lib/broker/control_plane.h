@@ -17,6 +17,8 @@
 #include "broker/port_changes.h"
 #include "broker/reload.h"
 #include "broker/telemetry.h"
+#include "broker/tool_switch.h"
+#include "broker/tool_watch.h"
 #include "broker/worker.h"
 #include "control/command_table.h"
 #include "control/control_server.h"
@@ -50,6 +52,10 @@ class ControlPlane {
     /// Ends the worker: nothing changes the run any more. Says what is left to say, for a short time.
     void stop();
 
+    /// Takes tools that are down (bit per ToolId) out of their groups, and those that are up again in. Says
+    /// so to stderr and to the audit log. Several times a second.
+    void look_at_tools(std::uint64_t down);
+
     /// Brings the rules of the run's own file into effect, and tells stderr of it. As by a signal.
     void reload();
 
@@ -62,6 +68,7 @@ class ControlPlane {
     Reloader& reloader() { return *reloader_; }
     const DatabaseMaker& maker() const { return maker_; }
     PortChanges& ports() { return *ports_; }
+    ToolSwitch& tool_switch() { return *tool_switch_; }
     Worker& worker() { return *worker_; }
     FlowLister& flows() { return flows_; }
     FlowExplainer& explainer() { return explainer_; }
@@ -71,6 +78,7 @@ class ControlPlane {
     const control::ControlServer* server() const { return server_.get(); }
 
   private:
+    void announce(const std::string& line, control::AuditEvent event, std::string outcome);
     base::Result<void> grant_roles(const rules::Control& control);
     base::Result<void> disable_features();
 
@@ -80,6 +88,7 @@ class ControlPlane {
     FlowLister flows_;
     FlowExplainer explainer_;
     FlowWatcher busy_flows_;
+    ToolWatch tool_watch_;
     Telemetry telemetry_;
     bool wants_telemetry_ = true;
     AuditTrail audit_;
@@ -89,6 +98,7 @@ class ControlPlane {
     std::unique_ptr<Worker> worker_;  ///< it wakes the server: it goes first
     std::unique_ptr<Reloader> reloader_;
     std::unique_ptr<PortChanges> ports_;
+    std::unique_ptr<ToolSwitch> tool_switch_;
 };
 
 /// Who brings a configuration into effect by a method.
@@ -98,6 +108,7 @@ ConfigOrigin origin_of(const char* action, const control::Call& call);
 void add_system_commands(control::CommandTable& table, ControlPlane& plane);
 void add_stats_commands(control::CommandTable& table, ControlPlane& plane);
 void add_ports_commands(control::CommandTable& table, ControlPlane& plane);
+void add_tools_commands(control::CommandTable& table, ControlPlane& plane);
 void add_flows_commands(control::CommandTable& table, ControlPlane& plane);
 void add_rules_commands(control::CommandTable& table, ControlPlane& plane);
 void add_config_commands(control::CommandTable& table, ControlPlane& plane);

@@ -32,6 +32,7 @@ class LiveRun {
     rte_mempool* pool = nullptr;                    ///< that packets are received into
     Capabilities given_away = 0;                    ///< once everything ran
     std::unique_ptr<dataplane::Pipeline> pipeline;  ///< from its start on
+    std::uint64_t down_tools = 0;                   ///< bit per ToolId: others stand in for them
     bool stop_wanted = false;                       ///< somebody asked for the end
     bool draining = false;
 

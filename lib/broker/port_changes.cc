@@ -71,9 +71,10 @@ std::optional<RpcError> users_of(const rules::Config& config, const rules::Port&
     std::vector<std::uint64_t> rules;
     for (std::size_t g = 0; g < config.tool_groups.size(); ++g) {
         const rules::ToolGroup& group = config.tool_groups[g];
-        if (!group.implicit &&
-            std::ranges::count(group.members, base::ToolId{static_cast<std::uint8_t>(tool.place)}) != 0)
-            groups.push_back(group.name);
+        const bool named = std::ranges::any_of({&group.members, &group.standby}, [&](const auto* members) {
+            return std::ranges::count(*members, rules::tool_id(tool), &rules::GroupMember::tool) != 0;
+        });
+        if (!group.implicit && named) groups.push_back(group.name);
         if (!group.implicit || group.name != tool.name) continue;
         for (const rules::Rule& rule : config.rules) {
             if (std::ranges::count(rule.forward, g) != 0 && rules.size() < kToldUsers)

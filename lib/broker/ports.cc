@@ -151,6 +151,14 @@ std::vector<std::string> Ports::look() {
     return lines;
 }
 
+std::uint64_t Ports::down_tools() const {
+    std::uint64_t down = 0;
+    for (const OpenPort& open : ports_) {
+        if (open.tool != nullptr) down |= std::uint64_t{open.tool->is_down()} << open.port.place;
+    }
+    return down;
+}
+
 base::Result<void> Ports::close_tools() {
     base::Result<void> result;
     for (const OpenPort& open : ports_) {

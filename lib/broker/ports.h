@@ -59,6 +59,8 @@ class Ports {
     /// Looks at the links of all devices: a line for each that has changed since the last time, at first for
     /// each. Several times a second.
     std::vector<std::string> look();
+    /// The tools that were down then: bit per ToolId.
+    std::uint64_t down_tools() const;
     /// Ends the tools' outputs, when the threads have stopped.
     base::Result<void> close_tools();
 

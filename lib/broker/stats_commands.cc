@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Methods of the control socket: counters, ports, tools.
-#include <algorithm>
-
+// Methods of the control socket: counters and ports.
 #include "broker/control_plane.h"
 #include "broker/paging.h"
 #include "broker/report.h"
@@ -21,31 +19,14 @@ constexpr std::uint64_t kMinInterval = 100;  // ms
 constexpr std::uint64_t kMaxInterval = 3'600'000;
 constexpr std::uint64_t kUsualInterval = 1000;
 
-std::string_view mode_name(rules::GroupMode mode) {
-    return rules::word_of(rules::kModes, mode);
-}
-
-Json port_entry(const rules::Port& port) {
-    return {{"name", port.name}, {"role", rules::word_of(rules::kRoles, port.role)}, {"device", port.device}};
-}
-
-/// The groups that a tool is in, but for its own.
-Json groups_of(const rules::Config& config, base::ToolId tool) {
-    Json groups = Json::array();
-    for (const rules::ToolGroup& group : config.tool_groups) {
-        if (group.implicit || std::ranges::find(group.members, tool) == group.members.end()) continue;
-        groups.push_back({{"name", group.name}, {"mode", mode_name(group.mode)}});
-    }
-    return groups;
-}
-
 Json ports_page(LiveRun& run, const Arguments& arguments) {
     const dataplane::Stats& stats = run.stats();
     const Page page = page_of(arguments, run.config.ports.size());
     Json list = Json::array();
     for (std::size_t i = page.begin; i < page.end; ++i) {
         const rules::Port& port = run.config.ports[i];
-        Json entry = port_entry(port);
+        Json entry{
+            {"name", port.name}, {"role", rules::word_of(rules::kRoles, port.role)}, {"device", port.device}};
         if (port.role == rules::PortRole::kNetwork) {
             entry["queues"] = port.queues;
             if (!port.link.empty()) entry["link"] = port.link;
@@ -55,18 +36,6 @@ Json ports_page(LiveRun& run, const Arguments& arguments) {
         list.push_back(std::move(entry));
     }
     return {{"ports", std::move(list)}, {"next", page.next()}};
-}
-
-Json tools(LiveRun& run) {
-    const dataplane::Stats& stats = run.stats();
-    Json list = Json::array();
-    for (const rules::Port* port : run.config.tool_ports()) {
-        Json entry = port_entry(*port);
-        entry["groups"] = groups_of(run.config, base::ToolId{static_cast<std::uint8_t>(port->place)});
-        entry.update(tool_json(stats.tools[port->place]));
-        list.push_back(std::move(entry));
-    }
-    return {{"tools", std::move(list)}};
 }
 
 }  // namespace
@@ -130,11 +99,6 @@ void add_stats_commands(control::CommandTable& table, ControlPlane& plane) {
          .handler = [&plane](const Arguments& arguments, Call&) -> Answer {
              return ports_page(plane.run(), arguments);
          }});
-    table.add({.name = "tools.list",
-               .help = "Tool ports, the groups they are in, and their ledger",
-               .right = Role::kViewer,
-               .parameters = {},
-               .handler = [&plane](const Arguments&, Call&) -> Answer { return tools(plane.run()); }});
 }
 
 }  // namespace yagura::broker

@@ -61,6 +61,15 @@ Json live_health(const ControlPlane& plane, LiveRun& run) {
         reasons.push_back(fmt::format("{} packets were lost in the last {} seconds; stats.get says where",
                                       lost_lately, Health::kMemory.count()));
     }
+    Json down = Json::array();
+    for (const rules::Port* tool : run.config.tool_ports()) {
+        if ((run.down_tools >> tool->place & 1) == 0) continue;
+        const auto others = stand_ins(run.config, rules::tool_id(*tool), run.down_tools);
+        down.push_back(tool->name);
+        reasons.push_back(fmt::format("tool {} is down: {}", tool->name,
+                                      others.empty() ? "what it would get is shed"
+                                                     : "its flows go to " + tool_names(run.config, others)));
+    }
     if (run.draining) reasons.push_back("it is ending: nothing is received any more");
     Json audit;
     bool audit_fails = false;
@@ -82,11 +91,13 @@ Json live_health(const ControlPlane& plane, LiveRun& run) {
                        : run.draining     ? "ending"
                        : lost_lately != 0 ? "losing"
                        : audit_fails      ? "unaudited"
+                       : !down.empty()    ? "degraded"
                                           : "ok"},
             {"reasons", std::move(reasons)},
             {"uptime_ms", run.uptime().count()},
             {"lost", stats.lost()},
             {"lost_lately", lost_lately},
+            {"down_tools", std::move(down)},
             {"audit", std::move(audit)}};
 }
 
@@ -102,7 +113,7 @@ void add_system_commands(control::CommandTable& table, ControlPlane& plane) {
                }});
     table.add(
         {.name = "system.health",
-         .help = "Whether all is well: ok, losing, unaudited, stalled or ending, and why",
+         .help = "Whether all is well: ok, degraded, losing, unaudited, stalled or ending, and why",
          .right = Role::kViewer,
          .parameters = {},
          .handler = [&plane](const Arguments&, Call&) -> Answer { return live_health(plane, plane.run()); }});

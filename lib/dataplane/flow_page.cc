@@ -14,6 +14,11 @@ bool FlowFilter::matches(const net::FlowKey& key) const noexcept {
            (key.ip_version == host->ip_version && (key.src == host->address || key.dst == host->address));
 }
 
+std::uint64_t SelectStage::tools_of(const select::Selector& selector, const flow::FlowEntry& flow) const {
+    return reached(selector, selector.flow_rules(flow), selector.flow_tools(flow),
+                   flow.key.symmetric_hash(options_.hash_seed), &flow);
+}
+
 void SelectStage::copy_flows(FlowPage& page) const noexcept {
     const std::uint32_t indices = flows_.indices();
     const std::uint32_t end =
@@ -26,7 +31,7 @@ void SelectStage::copy_flows(FlowPage& page) const noexcept {
         const select::Selector& selector = knower_of(entry);
         const bool current = entry.epoch == selector.epoch();
         page.samples[page.count++] = {.key = entry.key,
-                                      .tools = current ? selector.flow_tools(entry) : 0,
+                                      .tools = current ? tools_of(selector, entry) : 0,
                                       .state = static_cast<flow::TcpState>(entry.tcp_state),
                                       .answered = entry.answered != 0,
                                       .decided = current && entry.decided != 0,

@@ -113,6 +113,12 @@ void Pipeline::swap_policy(std::shared_ptr<const select::PolicySnapshot> policy)
     retire_policy();
 }
 
+void Pipeline::set_down_tools(std::uint64_t tools) {
+    if (down_tools_.exchange(tools, std::memory_order_relaxed) == tools) return;
+    // A turn reads it at its begin.
+    quiescent_->synchronize();
+}
+
 bool Pipeline::retire_policy() {
     for (std::size_t i = 0; i < old_selectors_.size(); ++i) {
         if (select_[i]->passing() == old_selectors_[i].get()) return false;

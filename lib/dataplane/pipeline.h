@@ -84,7 +84,13 @@ class Pipeline {
     /// Frees the policy before the current one when nothing goes on under it any more. False: not yet.
     bool retire_policy();
 
+    /// Tools that are down (bit per ToolId), in place of those so far: what would go to them goes to others
+    /// of their groups, or to their standby, while there are any. Packets that were offered to them before
+    /// are theirs. When it returns every select lcore goes by it.
+    void set_down_tools(std::uint64_t tools);
+
     Stats stats() const;
+    const select::PolicySnapshot& policy() const { return *options_.policy; }
 
     // ---- ports that come and go, while it runs or not; with ports_change. Queues stay with the caller.
 
@@ -181,7 +187,8 @@ class Pipeline {
     PipelineOptions options_;
     std::size_t room_for_ports_;
     bool running_ = false;
-    std::uint32_t epoch_;  ///< of the selectors
+    std::uint32_t epoch_;                       ///< of the selectors
+    std::atomic<std::uint64_t> down_tools_{0};  ///< bit per ToolId
     std::vector<std::unique_ptr<Lane>> lanes_;
     std::vector<std::unique_ptr<Outlet>> outlets_;                  ///< by ToolId; null: there is none
     std::vector<std::unique_ptr<flow::BlockStore>> stores_;         ///< by select stage

@@ -65,6 +65,7 @@ SelectStage::~SelectStage() {
 }
 
 unsigned SelectStage::turn() {
+    if (options_.down_tools != nullptr) down_ = options_.down_tools->load(std::memory_order_relaxed);
     unsigned handled = adopt_policy() ? 1 : 0;
     if (outlet_.waits()) {
         handled += outlet_.drain();
@@ -192,9 +193,9 @@ inline void SelectStage::fetch_ahead() {
         return false;
     }
     now_ns_ = std::max(now_ns_, m.order_time);
-    if (flow.decision != run.decision || m.port != run.port) [[unlikely]] {
+    if (flow.decision != run.joined_by || m.port != run.port) [[unlikely]] {
         end_run(run);
-        run = begin_run(place, flow.decision, m.port);
+        run = begin_run(place, flow, m.port);
     }
     const std::uint32_t captured = rte_pktmbuf_pkt_len(packet);
     ++run.packets;
@@ -207,10 +208,22 @@ inline void SelectStage::fetch_ahead() {
     return true;
 }
 
-SelectStage::SettledRun SelectStage::begin_run(unsigned place, std::uint32_t decision,
+SelectStage::SettledRun SelectStage::begin_run(unsigned place, const flow::FlowEntry& flow,
                                                base::PortId port) const {
+    const std::uint32_t decision = flow.decision;
     const auto [tools, reason] = selector_->decision(decision);
-    return {.first = place, .decision = decision, .port = port, .reason = reason, .tools = tools};
+    SettledRun run{.first = place,
+                   .decision = decision,
+                   .joined_by = decision,
+                   .port = port,
+                   .reason = reason,
+                   .tools = tools};
+    if ((tools & down_) != 0) [[unlikely]] {
+        // Where it goes instead depends on the flow.
+        run.tools = selector_->redirect(flow, burst_->hashes[place], down_);
+        run.joined_by = select::DecisionTable::kFull;
+    }
+    return run;
 }
 
 void SelectStage::end_run(const SettledRun& run) {
@@ -298,15 +311,18 @@ void SelectStage::select_one(rte_mbuf* packet, std::uint32_t candidate) {
     if (traced) [[unlikely]]
         trace_packet(selector, view, m, found.index);
     select::Verdict verdict = selector.select(view, m.flow_hash, flow, found.index);
+    std::uint64_t goes_to = reached(selector, verdict.rules, verdict.tools, m.flow_hash, flow);
     if (traced) [[unlikely]]
         options_.trace->selected(found.index, *flow, selector, verdict);
     const Hold hold_outcome =
-        verdict.hold ? hold(selector, view, m, *flow, found.index, verdict) : Hold::kNotAsked;
+        verdict.hold ? hold(selector, view, m, *flow, found.index, verdict, goes_to) : Hold::kNotAsked;
     const bool held = hold_outcome == Hold::kHeld;
     if (hold_outcome == Hold::kShort && selector.forwards_when_short()) [[unlikely]] {
         // It is the oldest itself.
         end_inspection(found.index, End::kShort);
-        verdict = {.tools = verdict.tools | selector.flow_tools(*flow)};
+        const std::uint64_t more = selector.flow_tools(*flow) & ~verdict.tools;
+        goes_to |= reached(selector, selector.flow_rules(*flow), more, m.flow_hash, flow);
+        verdict = {.tools = verdict.tools | more};
         pass_on(*flow, found.index, m.flow_hash);
         if (verdict.tools == 0) verdict.reason = select::DropReason::kHoldBudget;
     } else if (verdict.hold && !held) {
@@ -334,7 +350,7 @@ void SelectStage::select_one(rte_mbuf* packet, std::uint32_t candidate) {
     }
     if (verdict.tools != 0) {
         counters.forwarded.add(1, captured);
-        outlet_.offer({&packet, 1}, captured, verdict.tools);
+        outlet_.offer({&packet, 1}, captured, goes_to);
         return;
     }
     if (held) {

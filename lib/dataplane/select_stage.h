@@ -41,6 +41,9 @@ class SelectStage : public Stage {
         bool keep_details;         ///< fill FlowDetails
         FlowLog* log;              ///< null, or with keep_details
         select::FlowTrace* trace;  ///< null, or the selectors' too
+        /// Bit per ToolId: tools that are down, whose flows go elsewhere from the next turn on. Null: none
+        /// is.
+        const std::atomic<std::uint64_t>* down_tools = nullptr;
     };
     /// `selector` stays with the caller, until another is published and this thread has been quiescent since;
     /// the store for good.
@@ -128,6 +131,8 @@ class SelectStage : public Stage {
     const select::Selector& knower_of(const flow::FlowEntry& flow) const {
         return passing_ != nullptr && passing_->epoch() == flow.epoch ? *passing_ : *selector_;
     }
+    /// Who gets the flow now, as far as is known.
+    std::uint64_t tools_of(const select::Selector& selector, const flow::FlowEntry& flow) const;
     bool inspects(const flow::FlowEntry& flow) { return selector_of(flow).inspects(flow); }
     std::uint32_t oldest_inspected() const;
     std::uint32_t oldest_one_sided() const;
@@ -137,6 +142,7 @@ class SelectStage : public Stage {
         unsigned packets = 0;
         std::uint64_t bytes = 0;
         std::uint32_t decision = select::DecisionTable::kFull;
+        std::uint32_t joined_by = select::DecisionTable::kFull;  ///< whose packets; kFull: nobody's
         base::PortId port{};
         select::DropReason reason{};
         std::uint64_t tools = 0;
@@ -149,15 +155,25 @@ class SelectStage : public Stage {
     unsigned go_on();
     void fetch_ahead();
     bool take_settled(unsigned place, SettledRun& run);
-    SettledRun begin_run(unsigned place, std::uint32_t decision, base::PortId port) const;
+    SettledRun begin_run(unsigned place, const flow::FlowEntry& flow, base::PortId port) const;
     void end_run(const SettledRun& run);
     void select_one(rte_mbuf* packet, std::uint32_t candidate);
+    /// Who gets the copies of these tools, when some are down or have been switched.
+    std::uint64_t reached(const select::Selector& selector, std::span<const match::RuleIndex> rules,
+                          std::uint64_t tools, std::uint64_t hash, const flow::FlowEntry* flow) const {
+        if ((tools & (down_ | taken_over_)) == 0) [[likely]]
+            return tools;
+        return redirected(selector, rules, tools, hash, flow);
+    }
+    std::uint64_t redirected(const select::Selector& selector, std::span<const match::RuleIndex> rules,
+                             std::uint64_t tools, std::uint64_t hash, const flow::FlowEntry* flow) const;
     flow::FlowTable::Found find(const port::PacketMeta& m, std::uint32_t candidate);
     bool make_room(std::uint64_t hash);
     enum class Hold : std::uint8_t { kNotAsked, kHeld, kFull, kShort };
     // Whose flow it is must be known before it is asked anything: by the flow it cannot be told afterwards.
     Hold hold(select::Selector& selector, const match::PacketView& packet, const port::PacketMeta& m,
-              flow::FlowEntry& flow, std::uint32_t index, const select::Verdict& verdict);
+              flow::FlowEntry& flow, std::uint32_t index, const select::Verdict& verdict,
+              std::uint64_t gone_to);
     void resolve_held(select::Selector& selector, std::uint32_t index, bool closed);
     void free_chain(flow::BlockStore::Chain& chain);
     void end_inspection(std::uint32_t index, select::Selector::End end);
@@ -208,8 +224,10 @@ class SelectStage : public Stage {
     std::array<rte_mbuf*, kMaxBurst> unwanted_;
     unsigned unwanted_count_ = 0;
 
-    std::uint64_t now_ns_ = 0;  ///< latest PacketMeta::order_time
-    std::uint32_t looks_ = 0;   ///< that the sweep has left
+    std::uint64_t down_ = 0;        ///< Options::down_tools, as of this turn
+    std::uint64_t taken_over_ = 0;  ///< tools whose flows under the policy before are another's
+    std::uint64_t now_ns_ = 0;      ///< latest PacketMeta::order_time
+    std::uint32_t looks_ = 0;       ///< that the sweep has left
     unsigned idle_turns_ = 0;
     FlowDraws* draws_ = nullptr;        ///< null while nobody asks which flows are busy
     std::uint32_t finished_flows_ = 0;  ///< indices below have ended

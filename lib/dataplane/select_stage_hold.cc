@@ -14,7 +14,7 @@ constexpr unsigned kLetGoPerPacket = 16;
 /// have let go (kShort).
 SelectStage::Hold SelectStage::hold(select::Selector& selector, const match::PacketView& packet,
                                     const port::PacketMeta& m, flow::FlowEntry& flow, std::uint32_t index,
-                                    const select::Verdict& verdict) {
+                                    const select::Verdict& verdict, std::uint64_t gone_to) {
     flow::HoldQueue& queue = selector.held(flow);
     if (packet.captured > options_.hold_bytes || queue.bytes > options_.hold_bytes - packet.captured) {
         return Hold::kFull;
@@ -23,6 +23,7 @@ SelectStage::Hold SelectStage::hold(select::Selector& selector, const match::Pac
                                 .order_time = m.order_time,
                                 .order_record = m.order_record,
                                 .offered = verdict.tools,
+                                .gone_to = gone_to,
                                 .pending = 0,
                                 .own = verdict.own,
                                 .counted = verdict.counted,
@@ -62,6 +63,7 @@ void SelectStage::resolve_held(select::Selector& selector, std::uint32_t index, 
             return;
         }
     }
+    const std::uint64_t hash = flow.key.symmetric_hash(options_.hash_seed);
     bool pending = false;
     flow::BlockStore::Cursor at(store_, queue.chain);
     for (;;) {
@@ -73,10 +75,14 @@ void SelectStage::resolve_held(select::Selector& selector, std::uint32_t index, 
         const std::uint64_t fresh = now.tools & ~held.offered;
         if (fresh != 0 && held.offered == 0 && options_.keep_details)
             flows_.details(index).count_offered(held.size);
-        held.pending |= fresh;
+        // What has gone to one that stood in for another is not sent to it again for its own part.
+        const std::uint64_t news =
+            fresh == 0 ? 0 : reached(selector, now.rules, fresh, hash, &flow) & ~held.gone_to;
         held.offered |= fresh;
+        held.gone_to |= news;
+        held.pending |= news;
         held.counted = now.counted;
-        pending |= fresh != 0;
+        pending |= news != 0;
         if (flow.traced && fresh != 0) options_.trace->unheld(fresh, select::DropReason::kNone, 1, held.size);
         place.write(&held, sizeof held);
         if (closed && held.offered == 0) {

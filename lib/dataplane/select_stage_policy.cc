@@ -16,7 +16,16 @@ constexpr std::uint32_t kEndedPerTurn = 16;
 
 void SelectStage::show_passing(select::Selector* passing) {
     passing_ = passing;
+    taken_over_ = passing != nullptr ? selector_->policy().takeover.from : 0;
     passing_shown_.store(passing, std::memory_order_release);
+}
+
+std::uint64_t SelectStage::redirected(const select::Selector& selector,
+                                      std::span<const match::RuleIndex> rules, std::uint64_t tools,
+                                      std::uint64_t hash, const flow::FlowEntry* flow) const {
+    if ((tools & down_) != 0) tools = selector.redirect(rules, tools, hash, flow, down_);
+    if (&selector != passing_ || (tools & taken_over_) == 0) return tools;
+    return (tools & ~taken_over_) | selector_->policy().takeover.to;
 }
 
 /// Goes over to a policy that was published. What is open under the one before goes on; but not what was

@@ -12,8 +12,10 @@ struct HeldPacket {
     std::uint64_t timestamp_ns;
     std::uint64_t order_time;  ///< place in capture order, as in port::PacketMeta
     std::uint64_t order_record;
-    std::uint64_t offered;  ///< bit per ToolId: tools that it has been offered to
-    std::uint64_t pending;  ///< tools that it goes to when the queue is released
+    std::uint64_t
+        offered;  ///< bit per ToolId: tools whose copy has been offered, to them or to others instead
+    std::uint64_t gone_to;  ///< tools that it has been offered to
+    std::uint64_t pending;  ///< of these: still to be released
     std::uint32_t own;      ///< the rules that hold for this packet and not for the whole session (select's)
     std::uint32_t counted;  ///< the rules that it has been counted for (select's)
     std::uint32_t size;     ///< bytes of the frame
@@ -24,7 +26,7 @@ struct HeldPacket {
     bool in_ledger;           ///< offered to no tool yet: its port's ledger has it as held
     std::uint16_t spare = 0;  ///< so that there is no padding
 };
-static_assert(sizeof(HeldPacket) == 64);
+static_assert(sizeof(HeldPacket) == 72);
 
 /// The held packets of one flow, copied, in the order of their arrival. The blocks belong to the store: they
 /// have to be freed there.

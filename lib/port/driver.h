@@ -73,6 +73,10 @@ class TxQueue {
     /// What they count as.
     virtual ShedReason loss() const { return ShedReason::kWriteError; }
 
+    /// Nobody is there to take anything: the link is down, its interface is gone, nobody is at the socket. As
+    /// of the driver's last look. Any thread.
+    virtual bool is_down() const { return false; }
+
     /// Sends what is buffered. Called when the thread is idle.
     virtual void flush() {}
 

@@ -119,6 +119,13 @@ void write_ports(Writer& out, const Config& config) {
     out.close('}');
 }
 
+std::string members_json(const std::vector<GroupMember>& members, const Config& config) {
+    return list_json(members, [&config](const GroupMember& member) {
+        const std::string tool = string_json(config.tool(member.tool)->name);
+        return member.as.empty() ? tool : "{\"tool\": " + tool + ", \"as\": " + string_json(member.as) + "}";
+    });
+}
+
 void write_groups(Writer& out, const Config& config) {
     bool opened = false;
     for (const ToolGroup& group : config.tool_groups) {
@@ -130,10 +137,9 @@ void write_groups(Writer& out, const Config& config) {
         }
         out.key(group.name);
         out.open('{');
-        out.member("members", list_json(group.members, [&config](base::ToolId tool) {
-                       return string_json(config.tool(tool)->name);
-                   }));
+        out.member("members", members_json(group.members, config));
         if (group.mode != ToolGroup{}.mode) out.member("mode", string_json(word_of(kModes, group.mode)));
+        if (!group.standby.empty()) out.member("standby", members_json(group.standby, config));
         out.close('}');
     }
     if (opened) out.close('}');

@@ -246,30 +246,82 @@ class ConfigReader {
                                          R"({"members": ["ids0", "ids1"], "mode": "balance"})", errors_);
         if (!fields) return group;
         group.mode = fields->choice("mode", kModes).value_or(group.mode);
-        const auto* members = fields->array("members");
-        if (members == nullptr) return group;
-        const Place list = fields->place("members");
-        if (members->empty())
-            errors_.add(list, "the group has no members", "name a tool port, or remove the group");
-        std::array<std::optional<std::size_t>, base::kMaxTools> seen{};
-        for (std::size_t i = 0; i < members->size(); ++i) {
-            const Place entry(list, i);
-            const std::optional<std::size_t> tool = read_member((*members)[i], entry);
-            if (!tool) continue;
-            if (seen[*tool]) {
-                errors_.add(
-                    entry,
-                    fmt::format("{} is already member {} of the group", shown((*members)[i]), *seen[*tool]),
-                    "name it once");
-                continue;
+        std::array<std::string, base::kMaxTools> seen{};  ///< by tool: where it stands
+        if (const auto* members = fields->array("members")) {
+            if (members->empty()) {
+                errors_.add(fields->place("members"), "the group has no members",
+                            "name a tool port, or remove the group");
             }
-            seen[*tool] = i;
-            group.members.emplace_back(static_cast<std::uint8_t>(*tool));
+            group.members = read_members(*members, fields->place("members"), group.mode, "member", seen);
+        }
+        if (const auto* standby = fields->array("standby")) {
+            if (standby->empty()) {
+                errors_.add(fields->place("standby"), "the list is empty",
+                            "name a tool port, or remove the key");
+            }
+            group.standby = read_members(*standby, fields->place("standby"), group.mode, "standby", seen);
         }
         return group;
     }
 
-    std::optional<std::size_t> read_member(const Json& value, const Place& place) {
+    /// `kind`: what they are of the group, in words.
+    std::vector<GroupMember> read_members(const Json::array_t& list, const Place& place, GroupMode mode,
+                                          std::string_view kind,
+                                          std::array<std::string, base::kMaxTools>& seen) {
+        std::vector<GroupMember> members;
+        std::map<std::string, std::size_t> weights;
+        for (std::size_t i = 0; i < list.size(); ++i) {
+            const Place entry(place, i);
+            const std::optional<GroupMember> member = read_member(list[i], entry, mode);
+            if (!member) continue;
+            std::string& stands = seen[member->tool.index()];
+            if (!stands.empty()) {
+                errors_.add(entry, fmt::format("{} is already {} of the group", shown(list[i]), stands),
+                            "name it once");
+                continue;
+            }
+            stands = fmt::format("{} {}", kind, i);
+            const std::string weight(member->as.empty() ? names_.tool_ports[member->tool.index()]
+                                                        : std::string_view(member->as));
+            if (const auto [first, is_new] = weights.emplace(weight, i); !is_new) {
+                errors_.add(entry,
+                            fmt::format("flows choose it as {}, and {} {} too", in_quotes(weight), kind,
+                                        first->second),
+                            "let each have another name in \"as\"");
+                continue;
+            }
+            members.push_back(*member);
+        }
+        return members;
+    }
+
+    /// "ids0", or {"tool": "ids0b", "as": "ids0"}.
+    std::optional<GroupMember> read_member(const Json& value, const Place& place, GroupMode mode) {
+        if (!value.is_object()) {
+            const auto tool = read_tool(value, place);
+            if (!tool) return std::nullopt;
+            return GroupMember{.tool = *tool, .as = {}};
+        }
+        const auto fields =
+            Fields::open(value, place, kGroupMemberKeys, "the name of a tool port, or an object",
+                         R"({"tool": "ids0b", "as": "ids0"})", errors_);
+        std::string as = fields->string("as").value_or("");
+        if (fields->has("as")) {
+            check_name(as, fields->place("as"), errors_);
+            if (mode == GroupMode::kCopy) {
+                errors_.add(fields->place("as"), "in a copy group no flow chooses a member",
+                            "remove the key; it is for groups of mode \"balance\"");
+            }
+        }
+        const Json* name = fields->find("tool");
+        if (name == nullptr) return std::nullopt;
+        const auto tool = read_tool(*name, fields->place("tool"));
+        if (!tool) return std::nullopt;
+        if (as == names_.tool_ports[tool->index()]) as.clear();
+        return GroupMember{.tool = *tool, .as = std::move(as)};
+    }
+
+    std::optional<base::ToolId> read_tool(const Json& value, const Place& place) {
         const auto* name = value.get_ptr<const std::string*>();
         if (name == nullptr) {
             report_type(value, place, "the name of a tool port", R"("ids0")", errors_);
@@ -286,7 +338,7 @@ class ConfigReader {
         }
         switch (found->second.kind) {
             case Named::Kind::kToolPort:
-                return found->second.index;
+                return base::ToolId(static_cast<std::uint8_t>(found->second.index));
             case Named::Kind::kNetworkPort:
                 errors_.add(place,
                             fmt::format("{} is a network port; members are tool ports", in_quotes(*name)),
@@ -307,7 +359,11 @@ class ConfigReader {
         std::uint8_t tool = 0;
         for (const Port& port : config_.ports) {
             if (port.role != PortRole::kTool) continue;
-            config_.tool_groups.push_back({port.name, GroupMode::kCopy, {base::ToolId(tool++)}, true});
+            config_.tool_groups.push_back({.name = port.name,
+                                           .mode = GroupMode::kCopy,
+                                           .members = {{.tool = base::ToolId(tool++), .as = {}}},
+                                           .standby = {},
+                                           .implicit = true});
         }
     }
 

@@ -40,9 +40,23 @@ struct Port {
     bool operator==(const Port&) const = default;
 };
 
+/// Of a tool port.
+inline base::ToolId tool_id(const Port& port) {
+    return base::ToolId{static_cast<std::uint8_t>(port.place)};
+}
+
 enum class GroupMode : std::uint8_t {
     kBalance,  ///< one member per flow, the same for the whole flow
     kCopy,     ///< a copy to every member
+};
+
+/// A tool port's place in a group.
+struct GroupMember {
+    base::ToolId tool;
+    /// The name by whose weight flows choose it, where that is not its port's own: the tool whose flows it
+    /// has taken over. In balance groups alone.
+    std::string as;
+    bool operator==(const GroupMember&) const = default;
 };
 
 /// Where a rule's `forward` may point. A tool port that is named directly is a group of one, made by the
@@ -50,8 +64,9 @@ enum class GroupMode : std::uint8_t {
 struct ToolGroup {
     std::string name;
     GroupMode mode = GroupMode::kCopy;
-    std::vector<base::ToolId> members;
-    bool implicit = false;  ///< a tool port's own name; not part of the canonical form
+    std::vector<GroupMember> members;
+    std::vector<GroupMember> standby;  ///< get what members get that are down; none is a member
+    bool implicit = false;             ///< a tool port's own name; not part of the canonical form
     bool operator==(const ToolGroup&) const = default;
 };
 

@@ -55,6 +55,11 @@ inline constexpr std::array kPortKeys{
 inline constexpr std::array kToolGroupKeys{
     KeySpec{"members", "an array of tool ports", R"(["ids0", "ids1"])", true},
     KeySpec{"mode", R"("balance" or "copy")", R"("balance")"},
+    KeySpec{"standby", "an array of tool ports", R"(["ids2"])"},
+};
+inline constexpr std::array kGroupMemberKeys{
+    KeySpec{"tool", "the name of a tool port", R"("ids0b")", true},
+    KeySpec{"as", "the name of a tool port, past or present", R"("ids0")"},
 };
 inline constexpr std::array kRuleKeys{
     KeySpec{"id", "a whole number", "10", true},

@@ -12,10 +12,12 @@ void adopt_places(const Config& running, Config& read) {
         const std::uint16_t was = port.place;
         const Port* const runs = running.port(port.name);
         if (runs != nullptr && runs->role == port.role) port.place = runs->place;
-        if (port.role == PortRole::kTool) tools[was] = base::ToolId{static_cast<std::uint8_t>(port.place)};
+        if (port.role == PortRole::kTool) tools[was] = tool_id(port);
     }
     for (ToolGroup& group : read.tool_groups) {
-        for (base::ToolId& member : group.members) member = tools[member.index()];
+        for (auto* members : {&group.members, &group.standby}) {
+            for (GroupMember& member : *members) member.tool = tools[member.tool.index()];
+        }
     }
 }
 

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <utility>
@@ -11,6 +12,7 @@
 #include "base/hash.h"
 #include "match/compiled_rules.h"
 #include "rules/config.h"
+#include "select/tool_choice.h"
 
 namespace yagura::select {
 
@@ -20,6 +22,8 @@ struct RuleAction {
     bool drop = false;
     rules::Scope scope = rules::Scope::kSession;
     std::uint64_t copy_tools = 0;               ///< tools that get every packet
+    std::uint64_t fixed_tools = 0;              ///< of these: nobody stands in for them here
+    std::vector<std::uint16_t> copy_groups;     ///< the others', which have a standby
     std::vector<std::uint16_t> balance_groups;  ///< groups of which one member gets the flow
     std::uint32_t sample = 1;                   ///< it holds of one in so many flows
 
@@ -27,19 +31,6 @@ struct RuleAction {
     bool in_sample(std::uint64_t flow_hash) const {
         return sample == 1 || (base::mix(flow_hash ^ base::kHashA, base::kHashC) >> 32) * sample >> 32 == 0;
     }
-};
-
-/// A group in "balance" mode: each flow has one member. Chosen by highest random weight (Thaler, Ravishankar
-/// 1998), so that when a member leaves only its own flows move.
-struct BalanceGroup {
-    struct Member {
-        std::uint8_t tool;
-        std::uint64_t seed;  ///< made of its name: independent of its place in the configuration
-    };
-    std::vector<Member> members;
-
-    /// Bit of the member that a flow with this hash goes to.
-    std::uint64_t pick(std::uint64_t flow_hash) const;
 };
 
 /// What the payload rules that share a header (match::CompiledRules::payload_groups) could still do to a
@@ -62,18 +53,35 @@ struct PayloadProspect {
     bool samples = false;                ///< some hold of a part of the flows alone: ask each of them
 };
 
+/// What becomes of flows that go on under the policy before: bits of tools.
+struct Takeover {
+    std::uint64_t from = 0;  ///< what would be this one's
+    std::uint64_t to = 0;    ///< is these ones'
+};
+
 /// One policy: the compiled rules and what they do. Immutable.
 struct PolicySnapshot {
     std::shared_ptr<const match::CompiledRules> rules;
     std::vector<RuleAction> actions;  ///< by RuleIndex
     std::vector<BalanceGroup> balance_groups;
+    std::vector<CopyGroup> copy_groups;      ///< those with a standby
     std::vector<PayloadProspect> prospects;  ///< by match::GroupIndex
     bool samples = false;                    ///< some rule has a sample
     /// What the payload rules of scope session and onward ask for, whatever they do then: ascending.
     std::vector<std::pair<std::string, match::RuleIndex>> conditions;
 
+    Takeover takeover;  ///< when it follows one that differs by a tool that was switched
+
     /// The members of the balance groups of these rules' forwards for this flow.
     std::uint64_t balanced_tools(std::span<const match::RuleIndex> rules, std::uint64_t flow_hash) const;
+
+    struct Redirection {
+        std::uint64_t tools = 0;  ///< that get it
+        std::uint64_t rest = 0;   ///< of those asked about: no rule led to them
+    };
+    /// Who gets what these rules' forwards give to `tools` for this flow, while the tools `down` are not up.
+    Redirection redirect(std::span<const match::RuleIndex> rules, std::uint64_t tools,
+                         std::uint64_t flow_hash, std::uint64_t down) const;
 };
 
 /// By rule of one policy: the rules of the next whose condition is the same, so that what was found out about
@@ -82,7 +90,23 @@ using Succession = std::vector<std::vector<match::RuleIndex>>;
 /// Null when no rule has a successor.
 std::shared_ptr<const Succession> succession(const PolicySnapshot& before, const PolicySnapshot& next);
 
+/// One tool in the place of another.
+struct ToolPair {
+    base::ToolId from;
+    base::ToolId to;
+};
+/// `mirror`: the one gets whatever the other gets, too.
 std::shared_ptr<const PolicySnapshot> make_policy(const rules::Config& config,
-                                                  std::shared_ptr<const match::CompiledRules> compiled);
+                                                  std::shared_ptr<const match::CompiledRules> compiled,
+                                                  std::optional<ToolPair> mirror = std::nullopt);
+
+/// What follows the policy of `before` when tools are switched (rules::switch_tool(), which gave `after`):
+/// `mirrored`, while both get the same, and then `switched`; or that at once.
+struct SwitchPolicies {
+    std::shared_ptr<const PolicySnapshot> mirrored;
+    std::shared_ptr<const PolicySnapshot> switched;
+};
+SwitchPolicies make_switch_policies(const rules::Config& before, const rules::Config& after, ToolPair tools,
+                                    const std::shared_ptr<const match::CompiledRules>& compiled);
 
 }  // namespace yagura::select

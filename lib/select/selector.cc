@@ -317,7 +317,7 @@ Verdict Selector::verdict_on(Rules rules, std::uint32_t decision, std::uint64_t 
         decisions_.count(decision, 1, packet.captured);
         if (flow != nullptr && (decision != flow->decision || !flow->remembered)) remember(*flow, decision);
     }
-    if (tools != 0) return {.tools = tools};
+    if (tools != 0) return {.tools = tools, .rules = rules};
     if (!rules.empty() && policy_->actions[rules.back()].drop) {
         const bool late = flow != nullptr && flow->late_drop &&
                           policy_->actions[rules.back()].scope != rules::Scope::kPacket;
@@ -393,6 +393,28 @@ Verdict Selector::select(const match::PacketView& packet, std::uint64_t hash, fl
     }
     if (flow->inspection != Inspection::kNone) return select_inspected(packet, *flow);
     return select_plain(packet, hash, *flow);
+}
+
+std::uint64_t Selector::redirect(Rules rules, std::uint64_t tools, std::uint64_t hash,
+                                 const flow::FlowEntry* flow, std::uint64_t down) const {
+    const PolicySnapshot::Redirection found = policy_->redirect(rules, tools, hash, down);
+    if (found.rest == 0) return found.tools;
+    // Given by payload rules that are not known to hold: the flow was let go, or the list had no room.
+    std::uint64_t by_no_rule = found.rest;
+    std::uint64_t chosen = 0;
+    if (flow != nullptr && (by_no_rule & down) != 0 && policy_->rules->group_count() != 0) {
+        const match::RuleIndex limit = open_limit(rules);
+        for (const match::GroupIndex group : policy_->rules->payload_groups(flow->key, *scratch_)) {
+            for (const match::RuleIndex& rule : policy_->rules->group_rules(group)) {
+                if (rule >= limit) break;
+                if (policy_->actions[rule].drop || !in_sample(rule, hash)) continue;
+                const PolicySnapshot::Redirection one = policy_->redirect({&rule, 1}, found.rest, hash, down);
+                chosen |= one.tools;
+                by_no_rule &= one.rest;
+            }
+        }
+    }
+    return found.tools | chosen | by_no_rule;
 }
 
 std::uint64_t Selector::offered_tools(const flow::FlowEntry& flow) const {

@@ -31,6 +31,8 @@ struct Verdict {
     bool closed = false;        ///< the flow's inspection is over: after resolve(), call end_inspection()
     std::uint32_t own = 0;      ///< to be kept with the held packet
     std::uint32_t counted = 0;  ///< likewise
+    /// By which `tools` get it, for redirect(). Until the selector is asked something else.
+    std::span<const match::RuleIndex> rules{};
 };
 
 /// Asks one policy about packets and flows, and counts by rule. One per select lcore, owned by its thread.
@@ -71,6 +73,15 @@ class Selector {
         DropReason reason;  ///< when there are none
     };
     SettledVerdict decision(std::uint32_t id) const { return {decisions_[id].tools, decisions_[id].reason}; }
+    /// Who gets what `tools` would get by these rules of this policy, while the tools `down` are not up:
+    /// groups choose anew among those that are, and let a standby stand in. Where there is nobody else a tool
+    /// that is down keeps its own. `flow`: null, or the packet's. `hash` as for select().
+    std::uint64_t redirect(std::span<const match::RuleIndex> rules, std::uint64_t tools, std::uint64_t hash,
+                           const flow::FlowEntry* flow, std::uint64_t down) const;
+    /// The same of all that a flow of this selector gets by its own verdict.
+    std::uint64_t redirect(const flow::FlowEntry& flow, std::uint64_t hash, std::uint64_t down) const {
+        return redirect(decisions_.rules_of(flow.decision), flow_tools(flow), hash, &flow, down);
+    }
     /// Counts packets of settled flows for the rules of their decision.
     void count(std::uint32_t decision, const base::Count& count) {
         decisions_.count(decision, count.packets, count.bytes);
@@ -119,6 +130,7 @@ class Selector {
         std::uint64_t tools;    ///< it may have been offered to some of them
         std::uint32_t counted;  ///< to be kept with it
         DropReason reason;      ///< when the inspection is over and it was offered to nobody
+        std::span<const match::RuleIndex> rules;  ///< as in Verdict
     };
     /// Counts the packet for rules that it has not been counted for. When `tools` has a new one.
     Resolution resolve(flow::FlowEntry& flow, const flow::HeldPacket& held);
@@ -133,6 +145,9 @@ class Selector {
     bool forwards_when_short() const { return options_.when_short == rules::WhenShort::kForward; }
     /// What a flow of this selector gets by its own verdict.
     std::uint64_t flow_tools(const flow::FlowEntry& flow) const { return decisions_[flow.decision].tools; }
+    std::span<const match::RuleIndex> flow_rules(const flow::FlowEntry& flow) const {
+        return decisions_.rules_of(flow.decision);
+    }
     /// The hold queue has been emptied by the caller.
     void end_inspection(flow::FlowEntry& flow);
 

@@ -194,6 +194,7 @@ Verdict Selector::verdict_so_far(Rules certain, std::uint32_t decision, std::uin
     const Verdict now = verdict_on(certain, decision, tools, packet, &flow);
     verdict.tools = now.tools;
     verdict.reason = now.reason;
+    verdict.rules = now.rules;
     verdict.counted = decision == DecisionTable::kFull ? DecisionTable::kEmpty : decision;
     return verdict;
 }
@@ -259,7 +260,8 @@ Selector::Resolution Selector::resolve(flow::FlowEntry& flow, const flow::HeldPa
     Resolution resolution{.tools = tools_of(certain, inspection.hash) |
                                    within_own_drop(inspection.extra_tools, effective_, flow, inspection),
                           .counted = held.counted,
-                          .reason = DropReason::kNotSelected};
+                          .reason = DropReason::kNotSelected,
+                          .rules = certain};
     const bool fresh = (resolution.tools & ~held.offered) != 0;
     if (fresh) note_missed(flow, inspection);
     if (fresh || inspection.closed) {

@@ -141,8 +141,8 @@ class Study {
             add(&Observations::copies, with_everything_to(bare, used_.tools, rules::GroupMode::kCopy), {});
         if (!used_.balance_groups.empty()) {
             std::set<std::size_t> members;
-            for (const base::ToolId tool : loaded_.config.tool_groups[*used_.balance_groups.begin()].members)
-                members.insert(tool.index());
+            for (const auto& member : loaded_.config.tool_groups[*used_.balance_groups.begin()].members)
+                members.insert(member.tool.index());
             add(&Observations::balance, with_everything_to(bare, members, rules::GroupMode::kBalance), {});
         }
         if (choice_.records) add(&Observations::records, bare, {.records = true});

@@ -46,7 +46,7 @@ Features Features::of(const broker::LoadedConfig& loaded) {
         const rules::Rule& rule = config.rules[i];
         for (const std::size_t group : rule.forward) {
             const rules::ToolGroup& tools = config.tool_groups[group];
-            for (const base::ToolId tool : tools.members) features.tools.insert(tool.index());
+            for (const rules::GroupMember& member : tools.members) features.tools.insert(member.tool.index());
             if (tools.mode == rules::GroupMode::kBalance) features.balance_groups.insert(group);
         }
         switch (kind_of(rule, loaded.summaries[i])) {
@@ -87,8 +87,9 @@ rules::Config with_rules_of(const broker::LoadedConfig& loaded, RuleKind kind) {
 rules::Config with_everything_to(const rules::Config& config, const std::set<std::size_t>& tools,
                                  rules::GroupMode mode) {
     rules::Config one = config;
-    rules::ToolGroup group{.name = "these", .mode = mode, .members = {}};
-    for (const std::size_t tool : tools) group.members.emplace_back(static_cast<std::uint8_t>(tool));
+    rules::ToolGroup group{.name = "these", .mode = mode, .members = {}, .standby = {}};
+    for (const std::size_t tool : tools)
+        group.members.push_back({.tool = base::ToolId(static_cast<std::uint8_t>(tool)), .as = {}});
     one.tool_groups.push_back(std::move(group));
     one.rules = {{.id = 1, .forward = {one.tool_groups.size() - 1}}};
     return one;

@@ -91,7 +91,7 @@ TEST_CASE("everything to some tools is one rule without a condition") {
     REQUIRE(one.rules.size() == 1);
     const rules::ToolGroup& group = one.tool_groups[one.rules[0].forward[0]];
     CHECK(group.mode == rules::GroupMode::kBalance);
-    CHECK(group.members == std::vector{base::ToolId(1), base::ToolId(3)});
+    CHECK(group.members == std::vector<rules::GroupMember>{{base::ToolId(1), {}}, {base::ToolId(3), {}}});
     CHECK(one.rules[0].filter.empty());
 }
 

@@ -198,17 +198,27 @@ TEST_CASE("random configurations come back from their canonical form") {
                                     .place = static_cast<std::uint16_t>(i)});
         }
         for (std::uint64_t i = below(4); i > 0; --i) {
-            ToolGroup group{
-                "g" + std::to_string(i), below(2) == 0 ? GroupMode::kCopy : GroupMode::kBalance, {}, false};
+            ToolGroup group{.name = "g" + std::to_string(i),
+                            .mode = below(2) == 0 ? GroupMode::kCopy : GroupMode::kBalance,
+                            .members = {},
+                            .standby = {}};
             for (std::size_t tool = tools; tool-- > 0;) {
-                if (tool == 0 || below(2) == 0) group.members.emplace_back(static_cast<std::uint8_t>(tool));
+                GroupMember member{.tool = base::ToolId(static_cast<std::uint8_t>(tool)), .as = {}};
+                if (group.mode == GroupMode::kBalance && below(3) == 0)
+                    member.as = "was" + std::to_string(tool);
+                if (tool == 0 || below(2) == 0) {
+                    group.members.push_back(member);
+                } else if (below(2) == 0) {
+                    group.standby.push_back(member);
+                }
             }
             config.tool_groups.push_back(group);
         }
         for (std::size_t i = 0; i < tools; ++i) {
             config.tool_groups.push_back({"t" + std::to_string(i),
                                           GroupMode::kCopy,
-                                          {base::ToolId(static_cast<std::uint8_t>(i))},
+                                          {{base::ToolId(static_cast<std::uint8_t>(i)), {}}},
+                                          {},
                                           true});
         }
         for (std::uint64_t i = below(5); i > 0; --i) {

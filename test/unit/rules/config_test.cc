@@ -43,13 +43,32 @@ TEST_CASE("ports keep the order of the file and are numbered by role") {
 TEST_CASE("every tool port is a group of one, after the groups of the file") {
     const Config config = must_parse(
         with_groups(R"("y": {"members": ["rec0", "ids0"]}, "x": {"members": ["ids1"], "mode": "balance"})"));
+    const GroupMember ids0{ToolId(0), ""};
+    const GroupMember ids1{ToolId(1), ""};
+    const GroupMember rec0{ToolId(2), ""};
     CHECK(config.tool_groups == std::vector<ToolGroup>{
-                                    {"y", GroupMode::kCopy, {ToolId(2), ToolId(0)}, false},
-                                    {"x", GroupMode::kBalance, {ToolId(1)}, false},
-                                    {"ids0", GroupMode::kCopy, {ToolId(0)}, true},
-                                    {"ids1", GroupMode::kCopy, {ToolId(1)}, true},
-                                    {"rec0", GroupMode::kCopy, {ToolId(2)}, true},
+                                    {"y", GroupMode::kCopy, {rec0, ids0}, {}, false},
+                                    {"x", GroupMode::kBalance, {ids1}, {}, false},
+                                    {"ids0", GroupMode::kCopy, {ids0}, {}, true},
+                                    {"ids1", GroupMode::kCopy, {ids1}, {}, true},
+                                    {"rec0", GroupMode::kCopy, {rec0}, {}, true},
                                 });
+}
+
+TEST_CASE("a group has its standby, and members that have taken over another's flows") {
+    const Config config = must_parse(with_groups(
+        R"("x": {"members": [{"tool": "ids1", "as": "ids9"}, {"as": "ids0", "tool": "ids0"}], "mode": "balance",
+                 "standby": [{"tool": "rec0", "as": "ids1"}]},
+           "y": {"members": ["ids0"], "standby": ["ids1"]})"));
+    const ToolGroup& x = config.tool_groups[0];
+    CHECK(x.members == std::vector<GroupMember>{{ToolId(1), "ids9"}, {ToolId(0), ""}});
+    CHECK(x.standby == std::vector<GroupMember>{{ToolId(2), "ids1"}});
+    CHECK(config.tool_groups[1].standby == std::vector<GroupMember>{{ToolId(1), ""}});
+    CHECK_THAT(canonical_json(config),
+               Catch::Contains(R"(      "members": [{"tool": "ids1", "as": "ids9"}, "ids0"],
+      "mode": "balance",
+      "standby": [{"tool": "rec0", "as": "ids1"}]
+)"));
 }
 
 TEST_CASE("a rule's words become its values") {

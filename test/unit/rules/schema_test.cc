@@ -33,6 +33,7 @@ const ObjectRow kObjects[] = {
     {"/$defs/lcores", kLcoreKeys},
     {"/$defs/port", kPortKeys},
     {"/$defs/tool_group", kToolGroupKeys},
+    {"/$defs/group_member", kGroupMemberKeys},
     {"/$defs/rule", kRuleKeys},
     {"/$defs/inspect", kInspectKeys},
     {"/$defs/pattern_object", kPatternKeys},
