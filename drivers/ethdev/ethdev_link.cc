@@ -49,7 +49,9 @@ std::string EthdevPort::look_at_interface() {
     const bool lost = state.index == 0 || state.index != opened;
     interface_.index = opened;
     // The kernel would tell of the time before with the next burst, and send it all the same.
-    if (!interface_.up && state.up) forget_error(socket_);
+    if (!interface_.up && state.up) {
+        for (const int fd : sockets_) forget_error(fd);
+    }
     interface_.up = state.up && !lost;
     // The kernel drops longer ones, with nothing but a tag beyond it, and tells nobody. Of a link that is
     // down every frame is lost for that alone.
