@@ -69,7 +69,8 @@ std::string stats_text(const Json& stats) {
         tools.add({name, packets(tool["offered"]), packets(tool["sent"]), bytes(tool["sent"]),
                    grouped(number(tool["flows"])), reasons(tool["shed"])});
     }
-    for (const auto& [name, link] : stats.value("links", Json::object()).items()) {
+    const Json links = stats.value("links", Json::object());
+    for (const auto& [name, link] : links.items()) {
         ports.add({"link " + name, packets(link["received"]), bytes(link["received"]),
                    packets(link["forwarded"]), packets(link["held"]), reasons(link["dropped"])});
     }

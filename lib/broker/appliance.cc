@@ -48,11 +48,11 @@ void give_capabilities_away(LiveRun& run) {
         keep |= to_run(device.kind(), doctor::pci_driver(doctor::Host(), device.name()));
     }
     for (const std::string& kind : run.config.hotplug) {
-        const Capabilities needed = to_plug(kind);
-        keep |= needed;
-        if ((needed & ~had) == 0) continue;
-        fmt::print(stderr, "yagura run: warning: hotplug \"{}\": {} is lacking, none can be added\n", kind,
-                   capability_names(needed & ~had));
+        keep |= to_plug(kind);
+        const Capabilities lacking = to_plug(kind) & ~had;
+        if (lacking == 0) continue;
+        fmt::print(stderr, "yagura run: warning: hotplug \"{}\": {} is lacking\n", kind,
+                   capability_names(lacking));
     }
     if (had == 0) return;
     if (auto kept = keep_capabilities(keep); !kept) {

@@ -23,6 +23,7 @@ using ethdev::DeviceKind;
 
 constexpr Capabilities kNetRaw = capability(CAP_NET_RAW);
 constexpr Capabilities kNetAdmin = capability(CAP_NET_ADMIN);
+constexpr Capabilities kIpcLock = capability(CAP_IPC_LOCK);
 
 /// For the threads that the signal reaches.
 std::atomic<Capabilities> kept{0};
@@ -110,7 +111,7 @@ Capabilities to_run(DeviceKind kind, const std::string& pci_driver) {
             return kNetAdmin;
         case DeviceKind::kPci:
             // Memory that is made later is locked for the device, too.
-            return to_open(kind, pci_driver) | capability(CAP_IPC_LOCK);
+            return to_open(kind, pci_driver) | kIpcLock;
         default:
             return 0;
     }
@@ -118,7 +119,8 @@ Capabilities to_run(DeviceKind kind, const std::string& pci_driver) {
 
 Capabilities to_plug(const std::string& kind) {
     const DeviceKind device = kind == "pci" ? DeviceKind::kPci : ethdev::DeviceString(kind).kind();
-    return to_open(device, "vfio-pci") | to_run(device, "vfio-pci");
+    const Capabilities needed = to_open(device, "vfio-pci") | to_run(device, "vfio-pci");
+    return device == DeviceKind::kAfPacket ? needed | kIpcLock : needed;
 }
 
 Capabilities own_capabilities() {

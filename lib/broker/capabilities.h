@@ -24,7 +24,7 @@ Capabilities to_open(ethdev::DeviceKind kind, const std::string& pci_driver);
 Capabilities to_run(ethdev::DeviceKind kind, const std::string& pci_driver);
 
 /// What devices of a kind in "hotplug" need to be opened later and to run. Of PCI devices those that vfio-pci
-/// has.
+/// has; of packet sockets what locks their rings, too, which a limit of locked memory may do without.
 Capabilities to_plug(const std::string& kind);
 
 /// What the calling thread has.
