@@ -27,6 +27,7 @@ void add_stages(CLI::App& app, Benchmark& chosen);
 void add_filters(CLI::App& app, Benchmark& chosen);
 void add_bpf(CLI::App& app, Benchmark& chosen);
 void add_flow(CLI::App& app, Benchmark& chosen);
+void add_blocks(CLI::App& app, Benchmark& chosen);
 void add_payload(CLI::App& app, Benchmark& chosen);
 void add_reload(CLI::App& app, Benchmark& chosen);
 void add_card(CLI::App& app, Benchmark& chosen);

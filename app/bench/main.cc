@@ -85,6 +85,7 @@ int main(int argc, char** argv) {
     yagura::bench::add_filters(app, chosen);
     yagura::bench::add_bpf(app, chosen);
     yagura::bench::add_flow(app, chosen);
+    yagura::bench::add_blocks(app, chosen);
     yagura::bench::add_payload(app, chosen);
     yagura::bench::add_reload(app, chosen);
     yagura::bench::add_card(app, chosen);

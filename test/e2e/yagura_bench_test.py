@@ -206,6 +206,15 @@ class BenchmarksTest(unittest.TestCase):
         rows = self.rows("rings", "--burst", "1,32")
         self.assertEqual({row["burst"] for row in rows}, {"1", "32"})
 
+    def test_blocks(self):
+        process = bench("blocks", "--hosts", "100,2000", "--prefixes", "100,300", *self.SHORT)
+        self.assertEqual(process.returncode, OK, process.stderr)
+        hosts, prefixes = json.loads(process.stdout)["tables"]
+        self.assertEqual([row["hosts"] for row in hosts["rows"]], ["100", "2000"])
+        self.assertEqual([row["prefixes"] for row in prefixes["rows"]], ["100", "300"])
+        for row in hosts["rows"]:
+            self.assertLessEqual({"BlockList", "rte_hash", "std::unordered_map"}, set(row["figures"]))
+
     def test_parse_with_sizes(self):
         rows = self.rows("parse", "--size", "128,imix")
         self.assertEqual([row["frames"] for row in rows[-2:]], ["IPv4 TCP, 128 bytes", "IPv4 TCP, imix"])
