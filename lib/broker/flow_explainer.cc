@@ -24,11 +24,11 @@ Json rules_json(const FlowStanding::Rules& rules) {
     return list;
 }
 
-bool forwards_to(const rules::Config& config, const rules::Rule& rule, std::size_t group, std::size_t tool) {
+bool forwards_to(const rules::Config& config, const rules::Rule& rule, std::size_t group,
+                 const rules::Port& tool) {
+    const auto& members = config.tool_groups[group].members;
     return std::ranges::find(rule.forward, group) != rule.forward.end() &&
-           std::ranges::find(config.tool_groups[group].members,
-                             base::ToolId{static_cast<std::uint8_t>(tool)}) !=
-               config.tool_groups[group].members.end();
+           std::ranges::find(members, rules::tool_id(tool), &rules::GroupMember::tool) != members.end();
 }
 
 /// Through which groups, and by which rules in effect, a tool gets the flow. `by_current`: those rules are of
@@ -43,7 +43,7 @@ Json tool_json_of(const rules::Config& config, const rules::Port& tool, const Fl
         const auto rule = std::ranges::find(config.rules, standing.in_effect.ids[i], &rules::Rule::id);
         if (rule == config.rules.end()) continue;
         for (std::size_t group = 0; group < config.tool_groups.size(); ++group) {
-            if (!forwards_to(config, *rule, group, tool.place)) continue;
+            if (!forwards_to(config, *rule, group, tool)) continue;
             entry["by"].push_back({{"rule", rule->id}, {"group", config.tool_groups[group].name}});
         }
     }
