@@ -33,6 +33,7 @@ class LiveRun {
     Capabilities given_away = 0;                    ///< once everything ran
     std::unique_ptr<dataplane::Pipeline> pipeline;  ///< from its start on
     std::uint64_t down_tools = 0;                   ///< bit per ToolId: others stand in for them
+    std::optional<base::ToolId> mirrored;           ///< a tool that gets what the configuration says no more
     bool stop_wanted = false;                       ///< somebody asked for the end
     bool draining = false;
 

@@ -71,9 +71,11 @@ std::optional<RpcError> users_of(const rules::Config& config, const rules::Port&
     std::vector<std::uint64_t> rules;
     for (std::size_t g = 0; g < config.tool_groups.size(); ++g) {
         const rules::ToolGroup& group = config.tool_groups[g];
-        const bool named = std::ranges::any_of({&group.members, &group.standby}, [&](const auto* members) {
-            return std::ranges::count(*members, rules::tool_id(tool), &rules::GroupMember::tool) != 0;
-        });
+        bool named = false;
+        for (const auto* members : {&group.members, &group.standby}) {
+            named =
+                named || std::ranges::count(*members, rules::tool_id(tool), &rules::GroupMember::tool) != 0;
+        }
         if (!group.implicit && named) groups.push_back(group.name);
         if (!group.implicit || group.name != tool.name) continue;
         for (const rules::Rule& rule : config.rules) {
@@ -277,6 +279,12 @@ std::optional<RpcError> PortChanges::cannot_remove(const std::string& name) cons
     if (auto error = cannot_change()) return error;
     const rules::Port* const port = run_.config.port(name);
     if (port == nullptr) return no_such_port(run_.config, name);
+    if (port->role == rules::PortRole::kTool && run_.mirrored == rules::tool_id(*port)) {
+        return conflict(
+            fmt::format("the tool \"{}\" was switched and gets the same until its mirror ends: "
+                        "switch it again without \"mirror\", then remove it",
+                        name));
+    }
     if (port->role == rules::PortRole::kTool) return users_of(run_.config, *port);
     if (run_.config.network_ports().size() > 1) return std::nullopt;
     return conflict(fmt::format("\"{}\" is the last network port: add another one first", name));

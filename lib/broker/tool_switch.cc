@@ -91,6 +91,7 @@ control::Outcome ToolSwitch::bring_into_effect(const Wish& wish, Prepared& prepa
     answer["ended_mirror"] =
         mirroring_ ? Json{{"from", mirroring_->from}, {"to", mirroring_->to}} : Json(nullptr);
     mirroring_.reset();
+    run_.mirrored.reset();
     answer["mirror_ends"] = nullptr;
     if (!mirrors_it) return answer;
     mirroring_ = Mirroring{
@@ -101,6 +102,7 @@ control::Outcome ToolSwitch::bring_into_effect(const Wish& wish, Prepared& prepa
         .ends = now + wish.mirror,
         .ends_at = taken_up + std::chrono::duration_cast<std::chrono::system_clock::duration>(wish.mirror),
         .policy = std::move(prepared.policies.switched)};
+    run_.mirrored = wish.from;
     answer["mirror_ends"] = utc_ms(mirroring_->ends_at);
     return answer;
 }
@@ -143,6 +145,7 @@ std::optional<ToolSwitch::End> ToolSwitch::tick(Clock::time_point now) {
             fmt::format("the mirror has ended: {} has what was {}'s alone", mirroring_->to, mirroring_->from);
     }
     mirroring_.reset();
+    run_.mirrored.reset();
     return end;
 }
 

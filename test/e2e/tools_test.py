@@ -112,6 +112,9 @@ class Switch(yaguractl_test.YaguractlTest):
         self.assertRegex(answer["mirror_ends"], r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$")
         tools = {tool["name"]: tool for tool in client.result("tools.list")["tools"]}
         self.assertEqual(tools["t0"]["mirrors"], {"tool": "t2", "ends": answer["mirror_ends"]})
+        error = client.error("ports.remove", name="t0")
+        self.assertEqual(error["code"], CONFLICT)
+        self.assertIn("until its mirror ends", error["message"])
         self.assertNotIn("mirrors", tools["t2"])
         self.assertEqual({flow for flow in self.owners(client).values()}, {"t0 t2", "t1"})
         # The configuration knows nothing of it.
