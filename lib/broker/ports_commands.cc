@@ -1,9 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Methods of the control socket: ports that come and go.
-#include <fmt/format.h>
-
 #include "broker/control_plane.h"
-#include "broker/utc.h"
 #include "rules/keys.h"
 
 namespace yagura::broker {
@@ -70,14 +67,6 @@ void add_ports_commands(control::CommandTable& table, ControlPlane& plane) {
          .handler = [&plane](const Arguments& arguments, Call& call) -> Answer {
              const std::string& name = *arguments.text("name");
              if (auto error = plane.ports().cannot_remove(name)) return *error;
-             if (const auto& mirror = plane.tool_switch().mirroring(); mirror && mirror->from == name) {
-                 return control::RpcError{
-                     .code = control::RpcCode::kConflict,
-                     .message = fmt::format("\"{}\" gets what \"{}\" gets until {}: remove it after that, or "
-                                            "end the mirror by the same tools.switch without mirror",
-                                            name, mirror->to, utc_ms(mirror->ends_at)),
-                     .field = "params/name"};
-             }
              return plane.later(call, [&](const Reloader::Done& done) {
                  plane.ports().remove(name, origin_of("ports.remove", call), done);
              });
