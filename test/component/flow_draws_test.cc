@@ -56,7 +56,7 @@ TEST_CASE("the busiest flows are found, with their rates and tools, while traffi
         for (std::uint32_t i = 0; i < draws->count(); ++i) {
             const dataplane::DrawnPacket& drawn = (*draws)[i];
             REQUIRE(drawn.key.ip_version == 4);
-            CHECK(drawn.length == 60);
+            CHECK(drawn.length == 64);
             packets[drawn.key.canonical()] += static_cast<double>(draws->seen()) / draws->count();
             if (drawn.current) CHECK(drawn.tools == 2);
         }

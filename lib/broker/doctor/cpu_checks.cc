@@ -15,6 +15,8 @@ constexpr double kForeignLoad = 0.05;
 /// Threads that are named, and what share is worth a name.
 constexpr std::size_t kNamedWorkers = 3;
 constexpr double kNamedShare = 0.005;
+/// Where every CPU has an lcore.
+constexpr const char* kFewerLcores = "leave a CPU to the others (\"lcores\" of the configuration)";
 /// Rarer ones are not worth moving.
 constexpr double kRareInterrupts = 10;  // a second
 
@@ -53,7 +55,8 @@ std::string workers_on(const CpuUse& use, unsigned cpu) {
     std::string text;
     std::size_t named = 0;
     for (const CpuUse::Worker& worker : use.workers) {
-        if (worker.cpu != cpu || worker.share < kNamedShare || named++ == kNamedWorkers) continue;
+        if (worker.cpu != cpu || worker.share < kNamedShare) continue;
+        if (named++ == kNamedWorkers) break;
         text += fmt::format("{}{} {} ({:.1f} %)", text.empty() ? ": " : ", ", worker.name, worker.id,
                             100 * worker.share);
     }
@@ -83,7 +86,7 @@ Finding load_of(const CpuUse& use, unsigned cpu, bool isolated, const Cpus& othe
     const CpuUse::Worker* const worker = movable_on(use, cpu);
     const std::string who = worker == nullptr ? "PID" : std::to_string(worker->id);
     if (others.empty()) {
-        finding.fix = "give the machine more CPUs";
+        finding.fix = kFewerLcores;
     } else if (isolated) {
         finding.fix = fmt::format(
             "taskset -pc {} {}; find others: ps -eLo psr,pcpu,tid,comm --sort=-pcpu | grep '^ *{} '",
@@ -142,7 +145,7 @@ void check_interrupts(const CpuUse& use, const Task& task, const Cpus& others, F
                             fmt::format("{}", fmt::join(found, ", ")),
                             "each keeps its lcore from its work for some microseconds",
                             others.empty()
-                                ? "give the machine more CPUs"
+                                ? std::string(kFewerLcores)
                                 : fmt::format("{} (irqbalance would move them back: name the CPUs in "
                                               "IRQBALANCE_BANNED_CPULIST of /etc/default/irqbalance)",
                                               fmt::join(fixes, "; "))});

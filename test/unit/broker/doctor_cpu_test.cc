@@ -65,11 +65,15 @@ TEST_CASE("who works on an lcore's CPU is named, and moved to those that have no
     machine.use.workers = {{.id = 30, .name = "ksoftirqd/2", .cpu = 2, .share = 0.2},
                            {.id = 4711, .name = "postgres", .cpu = 2, .share = 0.08},
                            {.id = 5, .name = "elsewhere", .cpu = 1, .share = 0.9},
+                           {.id = 12, .name = "third", .cpu = 2, .share = 0.01},
+                           {.id = 13, .name = "fourth", .cpu = 2, .share = 0.01},
+                           {.id = 14, .name = "fifth", .cpu = 2, .share = 0.01},
                            {.id = 6, .name = "seldom", .cpu = 2, .share = 0.001}};
     const Findings findings = look(check_cpus, machine, {.cpus = {2, 3}});
     const Finding shared = found_on(findings, "CPU 2");
     CHECK(shared.status == Status::kWarning);
-    CHECK(shared.found == "not isolated, 30 % busy: ksoftirqd/2 30 (20.0 %), postgres 4711 (8.0 %)");
+    CHECK(shared.found ==
+          "not isolated, 30 % busy: ksoftirqd/2 30 (20.0 %), postgres 4711 (8.0 %), third 12 (1.0 %)");
     CHECK(shared.fix == "isolate it (below), or move them: taskset -pc 0,1,4,5,6,7 4711");
     const Finding isolated = found_on(findings, "CPU 3");
     CHECK(isolated.found == "isolated, 20 % busy");
@@ -94,7 +98,7 @@ TEST_CASE("interrupts that come to an lcore's CPU are named with the command tha
     CHECK(findings.size() == 3);
     machine.file("/sys/devices/system/cpu/online", "2-3");
     CHECK(found_on(look(check_cpus, machine, {.cpus = {2, 3}}), "CPU 2", "interrupts").fix ==
-          "give the machine more CPUs");
+          "leave a CPU to the others (\"lcores\" of the configuration)");
 }
 
 namespace {
