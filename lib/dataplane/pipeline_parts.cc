@@ -143,7 +143,8 @@ void Pipeline::make_select_stages() {
     const auto& timeouts = options_.inspect.timeouts;
     for (std::size_t i = 0; i < options_.plan.select.size(); ++i) {
         std::vector<PacketRing*> inputs;
-        for (const auto& lane : lanes_) inputs.push_back(lane->rings[i].get());
+        // Of a ring that several put into, as much is taken in a turn as of several rings.
+        for (const Source& source : sources_) inputs.push_back(source.lane->rings[i].get());
         std::vector<PacketRing*> tools;
         for (const auto& outlet : outlets_)
             tools.push_back(outlet == nullptr ? nullptr : outlet->rings[i].get());

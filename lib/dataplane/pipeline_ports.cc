@@ -71,19 +71,24 @@ base::Result<void> Pipeline::add_port(base::PortId port, const std::vector<port:
     lanes_.reserve(lanes_.size() + lanes.size());
     sources_.reserve(sources_.size() + sources.size());
 
+    std::vector<std::pair<std::size_t, std::size_t>> known;  // select stage, source
+    known.reserve(select_.size() * sources.size());
     bool taken = true;
     for (std::size_t i = 0; i < sources.size() && taken; ++i) {
-        const Source& source = sources[i];
-        const bool fresh = i >= partners.size();
         for (std::size_t n = 0; n < select_.size() && taken; ++n) {
-            PacketRing* const input = fresh ? source.lane->rings[n].get() : nullptr;
-            select_thread(n).between_turns(
-                [&] { taken = select_[n]->add_feeder(source.stage.get(), input); });
+            select_thread(n).between_turns([&] {
+                taken = select_[n]->add_feeder(sources[i].stage.get(), sources[i].lane->rings[n].get());
+            });
+            if (taken) known.emplace_back(n, i);
         }
     }
     if (!taken) {
-        for (const Source& source : sources) forget_feeder(source.stage.get());
-        for (const auto& lane : lanes) close_lane(*lane);
+        for (const auto& [n, i] : known) {
+            select_thread(n).between_turns([&, n = n, i = i] {
+                select_[n]->remove_feeder(sources[i].stage.get());
+                select_[n]->remove_input(sources[i].lane->rings[n].get());
+            });
+        }
         return base::Error{"all network ports have ended, and the run with them"};
     }
     for (std::size_t i = 0; i < sources.size(); ++i) {
@@ -101,7 +106,7 @@ void Pipeline::forget_feeder(const RxStage* stage) {
         select_thread(n).between_turns([&] { select_[n]->remove_feeder(stage); });
 }
 
-/// No select stage takes anything from it any more.
+/// Select stages take a burst less from it in a turn.
 void Pipeline::close_lane(const Lane& lane) {
     for (std::size_t n = 0; n < select_.size(); ++n)
         select_thread(n).between_turns([&] { select_[n]->remove_input(lane.rings[n].get()); });
@@ -132,12 +137,11 @@ void Pipeline::remove_port(base::PortId port) {
         thread.between_turns([&] { thread.remove(source.stage.get()); });
         ledger_.close(port, sums_of(source, port));
         closed_unmatched_ += source.stage->fragments().unmatched();
+        close_lane(*source.lane);
     }
     sources_.erase(gone.begin(), gone.end());
     std::erase_if(lanes_, [this](const auto& lane) {
-        const bool used = std::ranges::find(sources_, lane.get(), &Source::lane) != sources_.end();
-        if (!used) close_lane(*lane);
-        return !used;
+        return std::ranges::find(sources_, lane.get(), &Source::lane) == sources_.end();
     });
     ledger_.set(port, Ledger::Place::kLeft);
 }

@@ -441,7 +441,8 @@ void SelectStage::remove_feeder(const RxStage* feeder) noexcept {
 }
 
 void SelectStage::remove_input(const PacketRing* input) noexcept {
-    std::erase(options_.inputs, input);
+    const auto found = std::ranges::find(options_.inputs, input);
+    if (found != options_.inputs.end()) options_.inputs.erase(found);
 }
 
 void SelectStage::trace_packet(const select::Selector& selector, const match::PacketView& packet,

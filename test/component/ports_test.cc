@@ -53,9 +53,10 @@ TEST_CASE("ports and tools come and go a hundred times, and nothing is lost") {
         run.options.tools.push_back(run.sinks.back().get());
     }
     run.options.plan = test::plan_of(lcores);
+    // As live: the sources wait for room, and a tool that does not keep up sheds copies of its own.
+    run.options.pressure = dataplane::Pressure::kDrop;
     run.options.ports_change = true;
     run.options.ports = 1;
-    run.options.ring_size = 512;
     run.sources.push_back(endless(PortId{0}, run.pool->get()));
     run.options.sources = {run.sources[0].get()};
     dataplane::Pipeline& pipeline = run.start();
@@ -91,11 +92,11 @@ TEST_CASE("ports and tools come and go a hundred times, and nothing is lost") {
     }
     pipeline.stop_sources();
     const Stats stats = run.finish();
-    CHECK(stats.lost() == 0);
     const auto all = stats.ports[0].received + stats.removed_ports.received;
     CHECK(stats.ports[0].forwarded + stats.removed_ports.forwarded == all);
-    CHECK(stats.tools[0].sent == all);
-    CHECK(run.sinks[0]->packets() == all.packets);
+    CHECK(stats.tools[0].offered == all);
+    CHECK(stats.tools[0].sent + stats.tools[0].shed_total() == all);
+    CHECK(run.sinks[0]->packets() == stats.tools[0].sent.packets);
     CHECK(stats.removed_tools.sent.packets == by_d);
 }
 

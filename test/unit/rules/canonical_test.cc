@@ -186,9 +186,16 @@ TEST_CASE("random configurations come back from their canonical form") {
         Config config;
         const auto tools = static_cast<std::size_t>(1 + below(5));
         config.ports.push_back({"n0", PortRole::kNetwork, text("ab,= \"\\", 9), std::nullopt});
+        std::uint16_t networks = 1;
         for (std::size_t i = 0; i < tools; ++i) {
-            if (below(3) == 0)
-                config.ports.push_back({"n1-" + std::to_string(i), PortRole::kNetwork, "x", {}});
+            if (below(3) == 0) {
+                config.ports.push_back({.name = "n1-" + std::to_string(i),
+                                        .role = PortRole::kNetwork,
+                                        .device = "x",
+                                        .queues = static_cast<unsigned>(1 + below(kMaxQueues)),
+                                        .link = below(2) == 0 ? "l" + std::to_string(i / 2) : "",
+                                        .place = networks++});
+            }
             std::optional<std::uint64_t> rate;
             if (below(2) == 0) rate = number(UINT64_MAX);
             config.ports.push_back({.name = "t" + std::to_string(i),
