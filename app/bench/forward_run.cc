@@ -133,6 +133,7 @@ base::Result<void> ForwardRun::prepare(const std::optional<ForwardTraffic>& traf
 base::Result<void> ForwardRun::open(const std::optional<ForwardTraffic>& traffic, const RawFrames& frames) {
     ports_ = std::make_unique<broker::Ports>();
     std::vector<port::RxQueue*> sources;
+    std::vector<dataplane::SourcePlace> places;  // of what the ports open
     const bool memory = traffic && traffic->source < SourceKind::kRing;
     if (!frames.frames.empty()) {
         auto store = PacketStore::create(frames, one_lcore());

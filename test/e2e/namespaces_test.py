@@ -324,37 +324,6 @@ class OtherDevicesTest(NamespaceTest):
         self.assertTrue(slow.data("client").endswith(tail), "the rest of the session that was under way")
         self.assertGreaterEqual(len(tail), 2 << 20)
 
-    def test_a_killed_yagura_before_a_vhost_user_tool_disturbs_nobody_and_the_next_one_picks_up(self):
-        needed = 1200
-        if netns.free_hugepages_mib() < needed:
-            self.skipTest(f"{needed} MiB of hugepages are not free: vhost-user shares memory between processes")
-        net = self.make()
-        path, out = self.folder / "vhost.sock", self.folder / "out.pcap"
-        # The tool has the socket, so that it is there when the one before it is not.
-        tool = self.start_yagura(f"net_virtio_user0,path={path},server=1,queue_size=1024", f"pcap:{out}", space=net.tool,
-                                 rules=[{"id": 1, "forward": ["ids"]}], name="tool.json")
-        vhost = f"net_vhost0,iface={path},client=1"
-        yagura = self.start_yagura(tool=vhost)
-        yagura.wait_for('port "ids": link up')
-        gate = self.folder / "gate"
-        slow = self.talk(WEB, request=2 << 20, pause=0.03, gate=gate)
-        slow.client.wait_for("sent 655360")
-        yagura.kill()
-        self.assertEqual(yagura.wait(), -signal.SIGKILL)
-        slow.client.wait_for("sent 983040")
-        yagura = self.start_yagura(tool=vhost)
-        yagura.wait_for('port "ids": link up')
-        gate.touch()
-        slow.finish()
-        new = self.talk(WEB, **self.SLOW).finish()
-        time.sleep(0.5)
-        summary = self.stop(yagura)
-        self.assertEqual(summary.lost, 0, yagura.describe())
-        self.stop(tool)
-        frames = tcp_sessions.read(capture_files.parse_capture(out.read_bytes()).records)
-        self.assertTrue(frames.holds(new.data("client")), frames)
-        self.assertTrue(frames.holds(new.data("server")), frames)
-
     def test_xdp_sockets(self):
         af_xdp = 44
         try:
