@@ -14,7 +14,7 @@
 namespace yagura::broker {
 
 /// A process that compiles pattern databases for this one: it can be killed, and what it needs of memory goes
-/// with it. It has the lowest priority and no capabilities, and dies with the thread that started it. One
+/// with it. It has a low priority and no capabilities, and dies with the thread that started it. One
 /// thread's.
 class CompileProcess {
   public:

@@ -23,11 +23,14 @@ namespace {
 
 using compile_wire::Io;
 
+/// A quarter of a CPU beside an lcore that spins there: with the lowest priority it would never be done.
+constexpr int kNice = 5;
+
 /// Never in the way of anybody, and gone when nobody asks any more. What of this is not allowed is left out.
 void be_modest() {
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     prctl(PR_SET_NAME, "yagura-compile");
-    setpriority(PRIO_PROCESS, 0, 19);
+    setpriority(PRIO_PROCESS, 0, kNice);
     const sched_param none{};
     sched_setscheduler(0, SCHED_BATCH, &none);
     // If memory runs out, it is this process that goes.

@@ -900,9 +900,12 @@ class Compiling(ControlTest):
         client = self.connect()
         child = self.begin_load(client)
         self.wait_for(lambda: Path(f"/proc/{child}/oom_score_adj").read_text() == "1000\n", "its modesty")
-        self.assertEqual(os.getpriority(os.PRIO_PROCESS, child), 19)
+        self.assertEqual(os.getpriority(os.PRIO_PROCESS, child), 5)
         self.wait_for(lambda: re.search(r"CapEff:\s+0+\n", Path(f"/proc/{child}/status").read_text()), "the end of its capabilities")
         self.assertEqual(sorted(map(int, os.listdir(f"/proc/{child}/fd"))), [0, 1, 2])
+        # It is at it, and not only about to begin.
+        ticks = lambda: sum(map(int, Path(f"/proc/{child}/stat").read_text().rsplit(")", 1)[1].split()[11:13]))
+        self.wait_for(lambda: ticks() > os.sysconf("SC_CLK_TCK") // 2, "its work")
         os.kill(child, signal.SIGKILL)
         error = client.line()["error"]
         self.assertEqual(error["code"], CONFIGURATION)

@@ -210,3 +210,34 @@ TEST_CASE("payload_none, directions and places, within one payload") {
         }
     }
 }
+
+TEST_CASE("the length of what is plain bytes is known without Hyperscan") {
+    const auto depth_errors = [](rules::Pattern pattern, std::uint64_t depth) {
+        rules::Rule rule = filter_rule("");
+        rule.payload = {placed(std::move(pattern), 0, depth)};
+        return CompiledRules::compile(std::span(&rule, 1), net::LinkType::kEthernet).errors;
+    };
+    const struct {
+        rules::Pattern pattern;
+        std::uint64_t length;
+    } rows[] = {{literal("ab"), 2},
+                {literal(std::string("\0\xff", 2)), 2},
+                {regex("aZ9"), 3},
+                {regex("\\x41\\xff"), 2},
+                {regex("\\x41b\\x0a", "i"), 3},
+                {regex("a b"), 3},   // from here on Hyperscan says it
+                {regex("\\x4"), 1},  // not two digits
+                {regex("\\x4G"), 2},
+                {regex("\\xAB"), 1},
+                {regex("ab?"), 1},
+                {regex("\\xc3\\xa9", "8"), 4},
+                {literal(std::string(3000, 'a')), 3000}};
+    for (const auto& row : rows) {
+        CAPTURE(row.pattern.text.substr(0, 20));
+        CHECK(depth_errors(row.pattern, row.length).empty());
+        const auto errors = depth_errors(row.pattern, row.length - 1);
+        REQUIRE(errors.size() == 1);
+        CHECK(errors[0].reason == "a match has at least " + std::to_string(row.length) + " bytes");
+    }
+    CHECK_FALSE(depth_errors(literal(std::string(20'000, 'a')), 20'000).empty());
+}
