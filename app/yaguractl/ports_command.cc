@@ -58,7 +58,7 @@ void remove_port(const Options& options, const std::string& name) {
     const Json ledger = answer.value("ledger", Json::object());
     const bool network = ledger.contains("received");
     fmt::print("port {} is closed: {} packets {}; version {} of the configuration is in effect\n", name,
-               grouped(packets(network ? ledger["received"] : ledger["sent"])),
+               packets(network ? ledger["received"] : ledger["sent"]),
                network ? "were received" : "were sent", answer.value("config_version", std::uint64_t{0}));
     if (answer.contains("close_error")) {
         fmt::print("  warning: {}\n", printable(answer.value("close_error", "")));
