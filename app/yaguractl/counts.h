@@ -33,4 +33,13 @@ inline std::string reasons(const Json& counts) {
     return text.empty() ? "-" : text;
 }
 
+/// The same of a tool, and of which flows.
+inline std::string sheds(const Json& tool) {
+    const std::uint64_t shed = number(tool.value("flows_shed", Json()));
+    const std::uint64_t cut = number(tool.value("flows_cut", Json()));
+    const std::string text = reasons(tool["shed"]);
+    if (shed + cut == 0) return text;
+    return fmt::format("{} (flows: {} shed, {} cut)", text, grouped(shed), grouped(cut));
+}
+
 }  // namespace yagura::ctl

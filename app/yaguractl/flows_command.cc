@@ -18,6 +18,7 @@ constexpr std::uint64_t kMostOfPage = 1000;
 struct Wanted {
     std::string host;
     std::string protocol;
+    std::string shed;
     std::optional<std::uint64_t> port;
     std::uint64_t limit = 100;
 };
@@ -27,6 +28,7 @@ Json first_flows(Session& session, const Wanted& wanted) {
     Json params = Json::object();
     if (!wanted.host.empty()) params["host"] = wanted.host;
     if (!wanted.protocol.empty()) params["protocol"] = wanted.protocol;
+    if (!wanted.shed.empty()) params["shed"] = wanted.shed;
     if (wanted.port) params["port"] = *wanted.port;
     Json flows = Json::array();
     while (flows.size() < wanted.limit) {
@@ -39,11 +41,21 @@ Json first_flows(Session& session, const Wanted& wanted) {
     return flows;
 }
 
+bool has(const Json& names, const Json& name) {
+    return std::ranges::find(names, name) != names.end();
+}
+
+/// "ids0, ids1 (shed), rec0 (cut)"
 std::string tools_of(const Json& flow) {
     if (!flow.contains("tools")) return "decided anew at its next packet";
+    const Json shed = flow.value("shed_tools", Json::array());
+    const Json cut = flow.value("cut_tools", Json::array());
     std::string text;
     for (const Json& tool : flow["tools"]) {
-        text += fmt::format("{}{}", text.empty() ? "" : ", ", tool.get<std::string>());
+        text += fmt::format("{}{}{}", text.empty() ? "" : ", ", printable(tool.get<std::string>()),
+                            has(cut, tool)    ? " (cut)"
+                            : has(shed, tool) ? " (shed)"
+                                              : "");
     }
     if (text.empty()) text = "-";
     return flow.value("decided", false) ? text : text + " (undecided)";
@@ -146,6 +158,9 @@ void add_flows(CLI::App& app, const Options& options) {
         ->type_name("PORT");
     command->add_option("--protocol", wanted->protocol, "Only those of this protocol: tcp, udp, 47")
         ->type_name("NAME");
+    command
+        ->add_option("--shed", wanted->shed, "Only those that this tool could not take, or not to their end")
+        ->type_name("TOOL");
     command->add_option("--limit", wanted->limit, "So many at most")->capture_default_str()->type_name("N");
     command->fallthrough()->require_subcommand(0, 1);
     auto flow = std::make_shared<std::string>();

@@ -67,7 +67,7 @@ std::string stats_text(const Json& stats) {
                  {"shed"}});
     for (const auto& [name, tool] : stats["tools"].items()) {
         tools.add({name, packets(tool["offered"]), packets(tool["sent"]), bytes(tool["sent"]),
-                   grouped(number(tool["flows"])), reasons(tool["shed"])});
+                   grouped(number(tool["flows"])), sheds(tool)});
     }
     const Json links = stats.value("links", Json::object());
     for (const auto& [name, link] : links.items()) {

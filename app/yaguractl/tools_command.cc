@@ -55,7 +55,7 @@ void list_tools(const Options& options) {
         }
         table.add({tool.value("name", ""), tool.value("device", ""), state_of(tool),
                    groups.empty() ? "-" : groups, packets(tool["sent"]), grouped(number(tool["flows"])),
-                   reasons(tool["shed"])});
+                   sheds(tool)});
     }
     fmt::print("{}", table.text());
 }

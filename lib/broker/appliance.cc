@@ -91,11 +91,10 @@ void drain(LiveRun& run, ControlPlane& plane) {
     run.pipeline->stop();
 }
 
-std::vector<std::uint64_t> rates_of(const rules::Config& config) {
-    std::vector<std::uint64_t> rates;
-    for (const rules::Port* tool : config.tool_ports())
-        rates.push_back(tool->rate_bits_per_second.value_or(0));
-    return rates;
+std::vector<dataplane::ToolLimit> limits_of(const rules::Config& config) {
+    std::vector<dataplane::ToolLimit> limits;
+    for (const rules::Port* tool : config.tool_ports()) limits.push_back(limit_of(*tool));
+    return limits;
 }
 
 LoadedConfig compile_at_start(rules::ConfigOutcome outcome, DatabaseMaker& maker) {
@@ -148,7 +147,7 @@ ExitStatus run(const RunOptions& options) {
                                      .sources = ports->sources(),
                                      .places = ports->places(),
                                      .tools = ports->tools(),
-                                     .rates = rates_of(loaded.config),
+                                     .limits = limits_of(loaded.config),
                                      .ports = ports->network_ports(),
                                      .ports_change = true,
                                      .policy = select::make_policy(loaded.config, loaded.compiled),

@@ -19,6 +19,8 @@ Json flow_entry(const dataplane::FlowSample& flow, const LiveRun& run, std::size
     if (flow.key.proto == net::ip_proto::kTcp) entry["state"] = flow_state_name(flow.state);
     entry["answered"] = flow.answered;
     entry["decided"] = flow.decided;
+    if (flow.shed != 0) entry["shed_tools"] = tool_names(run.config, flow.shed);
+    if (flow.cut != 0) entry["cut_tools"] = tool_names(run.config, flow.cut);
     if (!flow.current) return entry;
     entry["tools"] = tool_names(run.config, flow.tools);
     return entry;

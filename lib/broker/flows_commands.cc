@@ -2,6 +2,8 @@
 // Methods of the control socket: flows.
 #include <arpa/inet.h>
 
+#include <algorithm>
+
 #include "broker/control_plane.h"
 #include "broker/flow_name.h"
 #include "broker/paging.h"
@@ -35,6 +37,12 @@ std::optional<dataplane::FlowFilter::Host> host_of(const std::string& text) {
     return std::nullopt;
 }
 
+std::optional<base::ToolId> tool_of(const rules::Config& config, const std::string& name) {
+    const auto tools = config.tool_ports();
+    const auto found = std::ranges::find(tools, name, &rules::Port::name);
+    return found != tools.end() ? std::optional(rules::tool_id(**found)) : std::nullopt;
+}
+
 Answer list_flows(ControlPlane& plane, const Arguments& arguments, Call& call) {
     FlowLister::Question question{.limit = arguments.number("limit").value_or(kUsualPage)};
     question.cursor = arguments.number("cursor").value_or(0);
@@ -55,6 +63,14 @@ Answer list_flows(ControlPlane& plane, const Arguments& arguments, Call& call) {
         }
     }
     if (const auto port = arguments.number("port")) question.filter.port = static_cast<std::uint16_t>(*port);
+    if (const std::string* name = arguments.text("shed")) {
+        question.filter.shed = tool_of(plane.run().config, *name);
+        if (!question.filter.shed) {
+            return RpcError{.code = RpcCode::kInvalidParams,
+                            .message = "shed is the name of a tool port",
+                            .field = "params/shed"};
+        }
+    }
     if (!plane.flows().has_room()) return control::busy();
     const auto ticket = call.defer();
     if (!ticket) return control::busy();
@@ -116,6 +132,10 @@ void add_flows_commands(control::CommandTable& table, ControlPlane& plane) {
     parameters.push_back({.name = "protocol",
                           .type = ParameterType::kText,
                           .help = "only flows of this protocol: tcp, udp, or its number",
+                          .high = kMaxWord});
+    parameters.push_back({.name = "shed",
+                          .type = ParameterType::kText,
+                          .help = "only flows that this tool could not take, or not to their end",
                           .high = kMaxWord});
     table.add({.name = "flows.list",
                .help = "The flows in the tables, their state, and the tools that get them",

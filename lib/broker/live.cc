@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <chrono>
 #include <string_view>
 #include <utility>
 
@@ -23,7 +24,27 @@ constexpr std::uint32_t kQueuePackets = 1024;
 /// Packets that were held, on their way to the tools.
 constexpr std::uint32_t kReleased = 16383;
 
+/// Of a tool with a rate, unless its queue says something else: what may wait, but not less than that.
+constexpr std::chrono::milliseconds kQueueTime{250};
+constexpr std::uint64_t kQueueBytes = 256 * 1024;
+/// Even of a slow tool with a short queue: a few large packets.
+constexpr std::uint64_t kLeastQueueBytes = 16 * 1024;
+
 }  // namespace
+
+dataplane::ToolLimit limit_of(const rules::Port& tool) {
+    if (!tool.rate_bits_per_second && !tool.queue) return {};
+    const rules::QueueBound bound = tool.queue.value_or(rules::QueueBound{});
+    dataplane::ToolLimit limit{.rate = tool.rate_bits_per_second.value_or(0), .queue_packets = bound.packets};
+    if (limit.rate == 0) return limit;
+    using Seconds = std::chrono::duration<double>;
+    const double bytes =
+        static_cast<double>(limit.rate) / 8 * Seconds(bound.time.value_or(kQueueTime)).count();
+    constexpr double kMost = 1e18;
+    limit.queue_bytes = std::max(static_cast<std::uint64_t>(std::min(bytes, kMost)),
+                                 bound.time ? kLeastQueueBytes : kQueueBytes);
+    return limit;
+}
 
 LoadedConfig compile_live_config(rules::ConfigOutcome outcome, match::DatabaseSource* source) {
     LoadedConfig loaded = compile_config(std::move(outcome), net::LinkType::kEthernet, source);
@@ -46,12 +67,12 @@ LiveMemory live_memory(const rules::Config& config, std::size_t lcores, const Li
     });
     const std::uint32_t kept = static_cast<std::uint32_t>(lcores) * port::kPoolCachePerLcore +
                                static_cast<std::uint32_t>(writers) * pcap::LiveFileOptions{}.capacity;
-    // A tool with a rate keeps its rings full when it is offered more. (The stages may have lcores of their
-    // own.)
-    const auto paced = std::ranges::count_if(
-        config.ports, [](const rules::Port& port) { return port.rate_bits_per_second.has_value(); });
-    const std::uint32_t waiting = static_cast<std::uint32_t>(paced) * static_cast<std::uint32_t>(lcores) *
-                                  dataplane::PipelineOptions{}.ring_size;
+    // A tool that is offered more than its rate keeps its queue full.
+    std::uint32_t waiting = 0;
+    for (const rules::Port& port : config.ports) {
+        const dataplane::ToolLimit limit = limit_of(port);
+        if (limit.limits()) waiting += limit.queue_packets + dataplane::kMaxBurst;
+    }
     LiveMemory memory{.packets = kPackets + kept + waiting + extra.packets,
                       .released = kReleased + kept + waiting};
     for (const rules::Port* port : config.network_ports()) {

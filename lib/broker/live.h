@@ -9,6 +9,7 @@
 #include "broker/doctor/checks.h"
 #include "broker/policy_loader.h"
 #include "dataplane/lcore_plan.h"
+#include "dataplane/tool_queue.h"
 #include "port/packet_pool.h"
 
 namespace yagura::broker {
@@ -18,6 +19,9 @@ namespace yagura::broker {
 LoadedConfig compile_live_config(rules::ConfigOutcome outcome, match::DatabaseSource* source = nullptr);
 /// The same of a file.
 LoadedConfig load_live_config(const std::string& path);
+
+/// What a tool port may be sent, and what may wait for it: with a rate or a queue.
+dataplane::ToolLimit limit_of(const rules::Port& tool);
 
 /// What live traffic needs before its ports can be opened.
 struct LiveEnvironment {

@@ -259,7 +259,7 @@ control::Outcome PortChanges::bring_in(Prepared& prepared) {
     try {
         if (port.role == rules::PortRole::kTool) {
             added = run_.pipeline->add_tool(base::ToolId{static_cast<std::uint8_t>(port.place)}, open.tool,
-                                            port.rate_bits_per_second.value_or(0));
+                                            limit_of(port));
         } else {
             const rules::Port* other = prepared.config.other_end(port);
             added = run_.pipeline->add_port(

@@ -53,6 +53,8 @@ std::string_view shed_reason_name(port::ShedReason reason) {
             return "too_large";
         case port::ShedReason::kToolDown:
             return "tool_down";
+        case port::ShedReason::kFlowShed:
+            return "flow_shed";
         case port::ShedReason::kCount:
             break;
     }
@@ -70,10 +72,9 @@ Json port_json(const dataplane::PortStats& port) {
 }
 
 Json tool_json(const dataplane::ToolStats& tool) {
-    return {{"offered", to_json(tool.offered)},
-            {"sent", to_json(tool.sent)},
-            {"shed", sheds_json(tool)},
-            {"flows", tool.flows}};
+    return {{"offered", to_json(tool.offered)}, {"sent", to_json(tool.sent)},
+            {"shed", sheds_json(tool)},         {"flows", tool.flows},
+            {"flows_shed", tool.flows_shed},    {"flows_cut", tool.flows_cut}};
 }
 
 Json rule_json(const dataplane::RuleStats& rule) {
@@ -162,6 +163,8 @@ std::string tool_text(const std::string& name, const dataplane::ToolStats& tool)
             fmt::format("  shed: {:<12} {:>12} {:>14}\n", shed_reason_name(static_cast<port::ShedReason>(r)),
                         tool.shed[r].packets, tool.shed[r].bytes);
     }
+    if (tool.flows_shed + tool.flows_cut != 0)
+        text += fmt::format("  flows: {} shed, {} cut in the middle\n", tool.flows_shed, tool.flows_cut);
     return text;
 }
 

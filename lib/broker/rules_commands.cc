@@ -38,6 +38,7 @@ Json rule_entry(const rules::Rule& rule, const rules::Config& config) {
             entry["forward"].push_back(config.tool_groups[group].name);
     }
     entry["scope"] = rules::word_of(rules::kScopes, rule.scope);
+    if (!rule.drop) entry["priority"] = rule.priority;
     if (rule.sample != 1) entry["sample"] = rule.sample;
     return entry;
 }

@@ -6,6 +6,7 @@
 #include <array>
 
 #include "broker/control_plane.h"
+#include "broker/live.h"
 #include "broker/report.h"
 #include "broker/utc.h"
 #include "rules/keys.h"
@@ -47,6 +48,15 @@ Json names_json(const rules::Config& config, const std::vector<base::ToolId>& to
     return names;
 }
 
+/// Without what is not limited.
+Json limit_json(const dataplane::ToolLimit& limit) {
+    Json json = Json::object();
+    if (limit.rate != 0) json["rate"] = limit.rate;
+    json["queue_packets"] = limit.queue_packets;
+    if (limit.rate != 0) json["queue_bytes"] = limit.queue_bytes;
+    return json;
+}
+
 Json tools(LiveRun& run, const ToolSwitch& tool_switch) {
     const dataplane::Stats& stats = run.stats();
     const auto ports = run.config.tool_ports();
@@ -71,6 +81,8 @@ Json tools(LiveRun& run, const ToolSwitch& tool_switch) {
         if (const auto& mirror = tool_switch.mirroring(); mirror && mirror->from == port->name) {
             entry["mirrors"] = {{"tool", mirror->to}, {"ends", utc_ms(mirror->ends_at)}};
         }
+        if (const dataplane::ToolLimit limit = limit_of(*port); limit.limits())
+            entry["limit"] = limit_json(limit);
         entry.update(tool_json(stats.tools[tool.index()]));
         list.push_back(std::move(entry));
     }

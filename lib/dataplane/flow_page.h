@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <optional>
 
+#include "base/ids.h"
 #include "dataplane/poll_thread.h"
 #include "flow/tcp_state.h"
 #include "net/flow_key.h"
@@ -23,7 +24,9 @@ struct FlowFilter {
     std::optional<std::uint8_t> protocol;  ///< IP protocol number
     std::optional<Host> host;              ///< either end
     std::optional<std::uint16_t> port;     ///< either end
+    std::optional<base::ToolId> shed;      ///< this tool has refused it
 
+    /// All but `shed`.
     bool matches(const net::FlowKey& key) const noexcept;
 };
 
@@ -31,6 +34,8 @@ struct FlowFilter {
 struct FlowSample {
     net::FlowKey key;         ///< as in its first packet
     std::uint64_t tools = 0;  ///< bit per ToolId that gets it as far as is known now
+    std::uint64_t shed = 0;   ///< bit per ToolId that could not take it
+    std::uint64_t cut = 0;    ///< of these: that had got its beginning
     flow::TcpState state = flow::TcpState::kEstablished;
     bool answered = false;  ///< both directions were seen
     bool decided = false;   ///< no rule can change what it gets any more

@@ -61,7 +61,9 @@ ToolStats Ledger::since(base::ToolId id, const ToolSums& sums) const {
     ToolStats rest{.offered = sums.offered - before.offered,
                    .sent = sums.sent - before.sent,
                    .shed = {},
-                   .flows = sums.flows - before.flows};
+                   .flows = sums.flows - before.flows,
+                   .flows_shed = sums.flows_shed - before.flows_shed,
+                   .flows_cut = sums.flows_cut - before.flows_cut};
     for (std::size_t r = 0; r < rest.shed.size(); ++r) rest.shed[r] = sums.shed[r] - before.shed[r];
     return rest;
 }

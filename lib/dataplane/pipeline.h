@@ -33,7 +33,7 @@ struct PipelineOptions {
     /// source is that of the port with its number, in a lane of its own.
     std::vector<SourcePlace> places;
     std::vector<port::TxQueue*> tools;  ///< by ToolId; laid on the tx lcores in turn
-    std::vector<std::uint64_t> rates;   ///< by ToolId, bits per second, 0: no limit; empty: none has one
+    std::vector<ToolLimit> limits;      ///< by ToolId; empty: none has one. Not with kPushBack
     std::size_t ports = 1;              ///< network ports
     bool ports_change = false;  ///< ports come and go: there is room for kMaxPorts, or `ports` if more
     net::LinkType link_type = net::LinkType::kEthernet;
@@ -109,7 +109,7 @@ class Pipeline {
 
     std::optional<base::ToolId> free_tool() const;
     /// `tool`: free_tool(). Gets what policies that are swapped in from now on offer it.
-    base::Result<void> add_tool(base::ToolId tool, port::TxQueue* queue, std::uint64_t rate);
+    base::Result<void> add_tool(base::ToolId tool, port::TxQueue* queue, const ToolLimit& limit);
     /// Of a tool that the policy offers nothing: called until it is true. What waits for it has
     /// TxStage::kLastSeconds.
     /// True when nothing waits for it, and no older policy that is still alive can offer it any.
@@ -147,6 +147,7 @@ class Pipeline {
         port::TxQueue* queue;
         unsigned lcore;
         std::vector<std::unique_ptr<PacketRing>> rings;  ///< by select stage
+        std::unique_ptr<ToolQueue> limit;                ///< null: there is none
         std::unique_ptr<TxStage> stage;                  ///< null once it has been removed
     };
 
@@ -156,7 +157,7 @@ class Pipeline {
     base::Result<void> make_sources();
     base::Result<void> make_outlets();
     base::Result<std::unique_ptr<Outlet>> make_outlet(base::ToolId tool, port::TxQueue* queue,
-                                                      std::uint64_t rate) const;
+                                                      const ToolLimit& limit) const;
     base::Result<void> make_stores();
     void make_select_stages();
     std::unique_ptr<RxStage> make_rx_stage(port::RxQueue* queue, const Lane& lane) const;
@@ -166,7 +167,7 @@ class Pipeline {
     std::uint32_t flows_per_select() const;
     template <class Question>
     bool ask(std::size_t select, Question& question, void (*run)(void*) noexcept);
-    base::Result<std::vector<std::unique_ptr<PacketRing>>> make_rings() const;
+    base::Result<std::vector<std::unique_ptr<PacketRing>>> make_rings(unsigned size) const;
     base::Result<void> make_threads();
     base::Result<PollThread*> make_thread(unsigned lcore, std::vector<PollThread::Work> work);
 

@@ -27,10 +27,10 @@ std::vector<PacketRing*> raw(const std::vector<std::unique_ptr<PacketRing>>& rin
 }  // namespace
 
 /// One for each select stage.
-base::Result<std::vector<std::unique_ptr<PacketRing>>> Pipeline::make_rings() const {
+base::Result<std::vector<std::unique_ptr<PacketRing>>> Pipeline::make_rings(unsigned size) const {
     std::vector<std::unique_ptr<PacketRing>> rings;
     for (std::size_t select = 0; select < options_.plan.select.size(); ++select) {
-        auto ring = PacketRing::create(options_.ring_size);
+        auto ring = PacketRing::create(size);
         if (!ring) return ring.error();
         rings.push_back(std::move(ring).value());
     }
@@ -38,7 +38,7 @@ base::Result<std::vector<std::unique_ptr<PacketRing>>> Pipeline::make_rings() co
 }
 
 base::Result<std::unique_ptr<Pipeline::Lane>> Pipeline::make_lane(unsigned lcore) const {
-    auto rings = make_rings();
+    auto rings = make_rings(options_.ring_size);
     if (!rings) return rings.error();
     return std::make_unique<Lane>(Lane{lcore, std::move(rings).value()});
 }
@@ -79,7 +79,7 @@ base::Result<void> Pipeline::make_outlets() {
     outlets_.resize(options_.ports_change ? base::kMaxTools : options_.tools.size());
     for (std::size_t i = 0; i < options_.tools.size(); ++i) {
         auto outlet = make_outlet(base::ToolId{static_cast<std::uint8_t>(i)}, options_.tools[i],
-                                  options_.rates.empty() ? 0 : options_.rates[i]);
+                                  options_.limits.empty() ? ToolLimit{} : options_.limits[i]);
         if (!outlet) return outlet.error();
         outlet.value()->lcore = options_.plan.tx[i % options_.plan.tx.size()];
         outlets_[i] = std::move(outlet).value();
@@ -88,12 +88,14 @@ base::Result<void> Pipeline::make_outlets() {
 }
 
 base::Result<std::unique_ptr<Pipeline::Outlet>> Pipeline::make_outlet(base::ToolId tool, port::TxQueue* queue,
-                                                                      std::uint64_t rate) const {
-    auto rings = make_rings();
+                                                                      const ToolLimit& limit) const {
+    // What waits is bounded for all rings together: each has room for all of it.
+    auto rings = make_rings(limit.limits() ? limit.queue_packets : options_.ring_size);
     if (!rings) return rings.error();
-    auto outlet = std::make_unique<Outlet>(Outlet{queue, 0, std::move(rings).value(), nullptr});
+    auto outlet = std::make_unique<Outlet>(Outlet{queue, 0, std::move(rings).value(), nullptr, nullptr});
+    if (limit.limits()) outlet->limit = std::make_unique<ToolQueue>(limit, options_.plan.select.size());
     std::vector<TxStage::Tool> alone{
-        {.id = tool, .queue = queue, .inputs = raw(outlet->rings), .rate = rate}};
+        {.id = tool, .queue = queue, .inputs = raw(outlet->rings), .limit = outlet->limit.get()}};
     outlet->stage = std::make_unique<TxStage>(std::move(alone), options_.burst);
     return outlet;
 }
@@ -146,8 +148,11 @@ void Pipeline::make_select_stages() {
         // Of a ring that several put into, as much is taken in a turn as of several rings.
         for (const Source& source : sources_) inputs.push_back(source.lane->rings[i].get());
         std::vector<PacketRing*> tools;
-        for (const auto& outlet : outlets_)
+        std::vector<ToolQueue*> limits;
+        for (const auto& outlet : outlets_) {
             tools.push_back(outlet == nullptr ? nullptr : outlet->rings[i].get());
+            limits.push_back(outlet == nullptr ? nullptr : outlet->limit.get());
+        }
         selectors_.push_back(make_selector(i, options_.policy, epoch_, nullptr));
         select_.push_back(std::make_unique<SelectStage>(
             SelectStage::Options{.feeders = feeders,
@@ -168,6 +173,8 @@ void Pipeline::make_select_stages() {
                                  .trace = options_.flow_traces.empty() ? nullptr : options_.flow_traces[i],
                                  .down_tools = &down_tools_},
             ToolOutlet::Options{.tools = std::move(tools),
+                                .limits = std::move(limits),
+                                .lane = i,
                                 .pressure = options_.pressure,
                                 .burst = options_.burst,
                                 .release_pool = options_.release_pool},

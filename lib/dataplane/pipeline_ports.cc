@@ -150,20 +150,25 @@ std::optional<base::ToolId> Pipeline::free_tool() const {
     return ledger_.free_tool();
 }
 
-base::Result<void> Pipeline::add_tool(base::ToolId tool, port::TxQueue* queue, std::uint64_t rate) {
+base::Result<void> Pipeline::add_tool(base::ToolId tool, port::TxQueue* queue, const ToolLimit& limit) {
     std::vector<unsigned> used;
     for (const auto& outlet : outlets_) {
         if (outlet != nullptr) used.push_back(outlet->lcore);
     }
-    auto made = make_outlet(tool, queue, rate);
+    auto made = make_outlet(tool, queue, limit);
     if (!made) return made.error();
     std::unique_ptr<Outlet> outlet = std::move(made).value();
     outlet->lcore = idlest(options_.plan.tx, used);
+    std::vector<std::unique_ptr<FlowShedder::Tool>> shed(select_.size());
+    for (std::size_t n = 0; outlet->limit != nullptr && n < select_.size(); ++n)
+        shed[n] = select_[n]->shedder().make_tool(*outlet->limit);
     auto thread = thread_for(outlet->lcore);
     if (!thread) return thread.error();
     (*thread)->between_turns([&] { (*thread)->add({outlet->stage.get(), StageKind::kTx}); });
-    for (std::size_t n = 0; n < select_.size(); ++n)
-        select_thread(n).between_turns([&] { select_[n]->set_tool(tool, outlet->rings[n].get()); });
+    for (std::size_t n = 0; n < select_.size(); ++n) {
+        select_thread(n).between_turns(
+            [&] { select_[n]->set_tool(tool, outlet->rings[n].get(), outlet->limit.get(), shed[n]); });
+    }
     outlets_[tool.index()] = std::move(outlet);
     ledger_.set(tool, Ledger::Place::kOpen);
     return {};
@@ -182,8 +187,10 @@ bool Pipeline::stop_tool(base::ToolId tool) {
 
 void Pipeline::remove_tool(base::ToolId tool) {
     Outlet& outlet = *outlets_[tool.index()];
-    for (std::size_t n = 0; n < select_.size(); ++n)
-        select_thread(n).between_turns([&] { select_[n]->set_tool(tool, nullptr); });
+    for (std::size_t n = 0; n < select_.size(); ++n) {
+        std::unique_ptr<FlowShedder::Tool> none;  // then what was kept for it, which is freed here
+        select_thread(n).between_turns([&] { select_[n]->set_tool(tool, nullptr, nullptr, none); });
+    }
     PollThread& thread = *thread_of(outlet.lcore);
     thread.between_turns([&] { thread.remove(outlet.stage.get()); });
     ledger_.close(tool, sums_of(*outlet.stage));

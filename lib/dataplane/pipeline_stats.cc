@@ -55,6 +55,12 @@ ToolSums Pipeline::tool_sums(base::ToolId id) const {
         sums.shed[static_cast<std::size_t>(port::ShedReason::kRingFull)] += counters.shed.get();
         sums.shed[static_cast<std::size_t>(port::ShedReason::kNoBuffer)] += counters.unreleased.get();
         sums.offered += counters.offered.get();
+        const FlowShedder::ToolCounters& by_flow = select->shedder().counters(id);
+        const base::Count shed = by_flow.shed.get();
+        sums.shed[static_cast<std::size_t>(port::ShedReason::kFlowShed)] += shed;
+        sums.offered += shed;
+        sums.flows_shed += by_flow.flows_shed.get();
+        sums.flows_cut += by_flow.flows_cut.get();
     }
     sums.flows += gone_flows_[id.index()];
     for (const auto* all : {&selectors_, &old_selectors_}) {

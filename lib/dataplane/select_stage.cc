@@ -44,7 +44,7 @@ void prefetch_meta(const rte_mbuf* packet) {
 
 }  // namespace
 
-SelectStage::SelectStage(Options options, ToolOutlet::Options outlet, flow::BlockStore& store,
+SelectStage::SelectStage(Options options, const ToolOutlet::Options& outlet, flow::BlockStore& store,
                          select::Selector* selector)
     : options_(std::move(options)),
       store_(store),
@@ -52,10 +52,17 @@ SelectStage::SelectStage(Options options, ToolOutlet::Options outlet, flow::Bloc
       next_selector_(selector),
       flows_(options_.flows, options_.timeouts, options_.keep_details),
       port_counters_(options_.ports),
-      outlet_(std::move(outlet), store, port_counters_),
+      outlet_(outlet, store, port_counters_),
+      shedder_(outlet.lane, options_.flows),
       buffer_(std::make_unique<port::FrameBuffer>()) {
     options_.feeders.reserve(kMaxInputs);
     options_.inputs.reserve(kMaxInputs);
+    for (std::size_t tool = 0; tool < outlet.limits.size(); ++tool) {
+        if (outlet.limits[tool] == nullptr) continue;
+        auto limited = shedder_.make_tool(*outlet.limits[tool]);
+        shedder_.set_tool(base::ToolId{static_cast<std::uint8_t>(tool)}, limited);
+    }
+    limited_ = shedder_.limited();
 }
 
 SelectStage::~SelectStage() {
@@ -66,6 +73,8 @@ SelectStage::~SelectStage() {
 
 unsigned SelectStage::turn() {
     if (options_.down_tools != nullptr) down_ = options_.down_tools->load(std::memory_order_relaxed);
+    if (limited_ != 0) [[unlikely]]
+        shedder_.look(now_ns_);
     unsigned handled = adopt_policy() ? 1 : 0;
     if (outlet_.waits()) {
         handled += outlet_.drain();
@@ -140,6 +149,8 @@ void SelectStage::take(PacketRing& input) {
 /// Deals with the burst, as far as the outlet takes what comes of it. Returns the packets dealt with.
 unsigned SelectStage::go_on() {
     if (at_ == burst_->count) return 0;
+    if (limited_ != 0) [[unlikely]]
+        shedder_.look(std::max(now_ns_, port::meta(burst_->packets[burst_->count - 1]).order_time));
     const unsigned begin = at_;
     const Taken& burst = *burst_;
     SettledRun run;
@@ -233,6 +244,8 @@ void SelectStage::end_run(const SettledRun& run) {
     const std::span<rte_mbuf* const> packets(burst_->packets.data() + run.first, run.packets);
     if (run.tools != 0) {
         counters.forwarded.add(run.packets, run.bytes);
+        if ((run.tools & limited_) != 0) [[unlikely]]
+            return offer_run(run);
         outlet_.offer(packets, run.bytes, run.tools);
     } else {
         counters.dropped[static_cast<std::size_t>(run.reason)].add(run.packets, run.bytes);
@@ -289,6 +302,8 @@ void SelectStage::select_one(rte_mbuf* packet, std::uint32_t candidate) {
     bool traced = false;
     if (m.parsed.has_flow()) [[likely]] {
         found = find(m, candidate);
+        if (found.inserted && limited_ != 0) [[unlikely]]
+            shedder_.forget(found.index);
         if (found.index != flow::FlowTable::kNone) [[likely]]
             flow = &flows_.entry(found.index);
         if (options_.trace != nullptr) [[unlikely]] {
@@ -350,6 +365,8 @@ void SelectStage::select_one(rte_mbuf* packet, std::uint32_t candidate) {
     }
     if (verdict.tools != 0) {
         counters.forwarded.add(1, captured);
+        if ((goes_to & limited_) != 0) [[unlikely]]
+            return offer_limited(packet, found.index, goes_to, selector);
         outlet_.offer({&packet, 1}, captured, goes_to);
         return;
     }

@@ -11,6 +11,7 @@
 #include "dataplane/flow_log.h"
 #include "dataplane/flow_page.h"
 #include "dataplane/flow_question.h"
+#include "dataplane/flow_shedder.h"
 #include "dataplane/rx_stage.h"
 #include "dataplane/stage.h"
 #include "dataplane/tool_outlet.h"
@@ -47,7 +48,7 @@ class SelectStage : public Stage {
     };
     /// `selector` stays with the caller, until another is published and this thread has been quiescent since;
     /// the store for good.
-    SelectStage(Options options, ToolOutlet::Options outlet, flow::BlockStore& store,
+    SelectStage(Options options, const ToolOutlet::Options& outlet, flow::BlockStore& store,
                 select::Selector* selector);
     ~SelectStage() override;  ///< frees what it has taken and not dealt with
     SelectStage(const SelectStage&) = delete;
@@ -81,8 +82,14 @@ class SelectStage : public Stage {
     /// The stage does not wait for it any more; what it still puts on its input is dealt with.
     void remove_feeder(const RxStage* feeder) noexcept;
     void remove_input(const PacketRing* input) noexcept;
-    /// Whom a tool's packets go to; null while nothing is offered to it.
-    void set_tool(base::ToolId tool, PacketRing* ring) noexcept { outlet_.set_tool(tool, ring); }
+    /// Whom a tool's packets go to; null while nothing is offered to it. With a limit: its queue, and what
+    /// shedder().make_tool() made for it, which is exchanged for that of the tool before.
+    void set_tool(base::ToolId tool, PacketRing* ring, ToolQueue* limit,
+                  std::unique_ptr<FlowShedder::Tool>& shed) noexcept {
+        outlet_.set_tool(tool, ring, limit);
+        shedder_.set_tool(tool, shed);
+        limited_ = shedder_.limited();
+    }
     static constexpr std::size_t kMaxInputs = 512;
     /// No feeder will be added any more: without any, too, every flow ends now. Any thread.
     void no_more_feeders() { no_more_feeders_.store(true, std::memory_order_relaxed); }
@@ -98,6 +105,7 @@ class SelectStage : public Stage {
         base::Counter hold_refused;  ///< flows whose hold ended before hold_bytes for want of room
     };
     const FlowCounters& flow_counters() const { return flow_counters_; }
+    const FlowShedder& shedder() const { return shedder_; }
     const flow::BlockStore& store() const { return store_; }
     const flow::FlowTable& flows() const { return flows_; }
 
@@ -157,6 +165,15 @@ class SelectStage : public Stage {
     bool take_settled(unsigned place, SettledRun& run);
     SettledRun begin_run(unsigned place, const flow::FlowEntry& flow, base::PortId port) const;
     void end_run(const SettledRun& run);
+    // What tools with a limit do not take is shed by the flow.
+    void offer_run(const SettledRun& run);
+    void offer_limited(rte_mbuf* packet, std::uint32_t index, std::uint64_t tools,
+                       const select::Selector& selector);
+    std::uint64_t shed_of_flow(std::uint32_t index, std::uint64_t hash, std::uint64_t tools,
+                               std::uint32_t bytes, const base::Count& first,
+                               const select::Selector& selector);
+    std::uint64_t shed_held(flow::HeldPacket& held, std::uint32_t index, std::uint64_t hash,
+                            std::uint64_t fresh, const base::Count& first, const select::Selector& selector);
     void select_one(rte_mbuf* packet, std::uint32_t candidate);
     /// Who gets the copies of these tools, when some are down or have been switched.
     std::uint64_t reached(const select::Selector& selector, std::span<const match::RuleIndex> rules,
@@ -199,6 +216,8 @@ class SelectStage : public Stage {
     std::vector<SelectPortCounters> port_counters_;
     FlowCounters flow_counters_;
     ToolOutlet outlet_;
+    FlowShedder shedder_;
+    std::uint64_t limited_ = 0;  ///< bit per tool that has a limit
     std::unique_ptr<port::FrameBuffer> buffer_;
 
     struct Arrival {

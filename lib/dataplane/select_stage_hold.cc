@@ -65,6 +65,7 @@ void SelectStage::resolve_held(select::Selector& selector, std::uint32_t index, 
     }
     const std::uint64_t hash = flow.key.symmetric_hash(options_.hash_seed);
     bool pending = false;
+    base::Count left{queue.packets, queue.bytes};
     flow::BlockStore::Cursor at(store_, queue.chain);
     for (;;) {
         flow::BlockStore::Cursor place = at;
@@ -78,11 +79,14 @@ void SelectStage::resolve_held(select::Selector& selector, std::uint32_t index, 
         // What has gone to one that stood in for another is not sent to it again for its own part.
         const std::uint64_t news =
             fresh == 0 ? 0 : reached(selector, now.rules, fresh, hash, &flow) & ~held.gone_to;
+        const std::uint64_t shed =
+            (news & limited_) == 0 ? 0 : shed_held(held, index, hash, news, left, selector);
+        left = left - base::Count{1, held.size};
         held.offered |= fresh;
         held.gone_to |= news;
-        held.pending |= news;
+        held.pending |= news & ~shed;
         held.counted = now.counted;
-        pending |= news != 0;
+        pending |= held.pending != 0;
         if (flow.traced && fresh != 0) options_.trace->unheld(fresh, select::DropReason::kNone, 1, held.size);
         place.write(&held, sizeof held);
         if (closed && held.offered == 0) {

@@ -26,6 +26,8 @@ ToolStats& ToolStats::operator+=(const ToolStats& other) {
     sent += other.sent;
     for (std::size_t r = 0; r < shed.size(); ++r) shed[r] += other.shed[r];
     flows += other.flows;
+    flows_shed += other.flows_shed;
+    flows_cut += other.flows_cut;
     return *this;
 }
 

@@ -32,7 +32,9 @@ struct ToolStats {
     base::Count offered;
     base::Count sent;
     std::array<base::Count, port::kShedReasons> shed;
-    std::uint64_t flows = 0;  ///< that had a packet offered
+    std::uint64_t flows = 0;       ///< that had a packet offered
+    std::uint64_t flows_shed = 0;  ///< of these: of which the tool got nothing, for want of room
+    std::uint64_t flows_cut = 0;   ///< of which it got the beginning
 
     base::Count shed_total() const;
     ToolStats& operator+=(const ToolStats& other);

@@ -54,6 +54,8 @@ class TokenBucket {
         level_ -= units;
         return true;
     }
+    /// Of a packet that took them and was not sent after all.
+    void give_back(std::uint32_t bytes) { level_ = std::min(capacity_, level_ + bytes * byte_units_); }
 
   private:
     /// Neither a full bucket nor the largest debt is more, so that the way between the two fits an int64_t.

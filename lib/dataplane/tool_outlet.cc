@@ -28,7 +28,9 @@ ToolOutlet::ToolOutlet(Options options, flow::BlockStore& store, std::span<Selec
       ports_(ports),
       counters_(options_.tools.size()),
       outgoing_(options_.tools.size()),
-      queue_(kQueue) {}
+      queue_(kQueue) {
+    options_.limits.resize(options_.tools.size());
+}
 
 ToolOutlet::~ToolOutlet() {
     for (; count_ != 0; --count_, first_ = (first_ + 1) % queue_.size()) {
@@ -106,7 +108,10 @@ void ToolOutlet::flush(std::size_t tool) {
         for (unsigned i = taken; i < out.count; ++i) shed += rte_pktmbuf_pkt_len(out.packets[i]);
         counters_[tool].shed.add(out.count - taken, shed);
         rte_pktmbuf_free_bulk(out.packets.data() + taken, out.count - taken);
+        out.bytes -= shed;
     }
+    if (ToolQueue* limit = options_.limits[tool]) [[unlikely]]
+        limit->put(options_.lane, taken, out.bytes);
     out.count = 0;
     out.bytes = 0;
 }

@@ -12,6 +12,7 @@
 #include "base/counter.h"
 #include "base/ids.h"
 #include "dataplane/stage.h"
+#include "dataplane/tool_queue.h"
 #include "flow/block_store.h"
 #include "flow/hold_queue.h"
 #include "select/drop_reason.h"
@@ -34,6 +35,8 @@ class ToolOutlet {
   public:
     struct Options {
         std::vector<PacketRing*> tools;  ///< by ToolId; null: there is no such tool, or not yet
+        std::vector<ToolQueue*> limits;  ///< by ToolId, null: none; may be shorter
+        std::size_t lane;                ///< the stage's in these
         Pressure pressure;
         unsigned burst;
         rte_mempool* release_pool;  ///< for packets that were held; null when none ever is
@@ -65,7 +68,10 @@ class ToolOutlet {
     bool waits() const { return done_.get() != waits_.get(); }  ///< any thread
 
     /// From now on this is the tool's ring. Not while anything is on its way to the one before.
-    void set_tool(base::ToolId tool, PacketRing* ring) noexcept { options_.tools[tool.index()] = ring; }
+    void set_tool(base::ToolId tool, PacketRing* ring, ToolQueue* limit) noexcept {
+        options_.tools[tool.index()] = ring;
+        options_.limits[tool.index()] = limit;
+    }
 
     struct ToolCounters {
         base::PacketCounter offered;

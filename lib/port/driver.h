@@ -46,6 +46,7 @@ enum class ShedReason : std::uint8_t {
     kRate,        ///< the run ended while it waited for the tool's rate (live only)
     kTooLarge,    ///< longer than the device or its interface's MTU allows
     kToolDown,    ///< the link of the tool's device was down
+    kFlowShed,    ///< the tool had no room for its flow (live only)
     kCount
 };
 inline constexpr std::size_t kShedReasons = static_cast<std::size_t>(ShedReason::kCount);

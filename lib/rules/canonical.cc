@@ -103,6 +103,14 @@ void write_lcores(Writer& out, const LcoreSpec& lcores) {
     out.close('}');
 }
 
+void write_queue(Writer& out, const QueueBound& queue) {
+    out.key("queue");
+    out.open('{');
+    if (queue.packets != QueueBound{}.packets) out.member("packets", std::to_string(queue.packets));
+    if (queue.time) out.member("time", duration_json(*queue.time));
+    out.close('}');
+}
+
 void write_ports(Writer& out, const Config& config) {
     out.key("ports");
     out.open('{');
@@ -112,6 +120,7 @@ void write_ports(Writer& out, const Config& config) {
         out.member("role", string_json(word_of(kRoles, port.role)));
         out.member("device", string_json(port.device));
         if (port.rate_bits_per_second) out.member("rate", rate_json(*port.rate_bits_per_second));
+        if (port.queue) write_queue(out, *port.queue);
         if (port.queues != Port{}.queues) out.member("queues", std::to_string(port.queues));
         if (!port.link.empty()) out.member("link", string_json(port.link));
         out.close('}');
@@ -162,6 +171,7 @@ void write_rule(Writer& out, const Rule& rule, const Config& config) {
                    }));
     }
     if (rule.scope != Rule{}.scope) out.member("scope", string_json(word_of(kScopes, rule.scope)));
+    if (rule.priority != Rule{}.priority) out.member("priority", std::to_string(rule.priority));
     if (rule.sample != Rule{}.sample) out.member("sample", std::to_string(rule.sample));
     out.close('}');
 }

@@ -17,6 +17,7 @@
 #include "rules/inspect_reader.h"
 #include "rules/json_document.h"
 #include "rules/keys.h"
+#include "rules/queue_reader.h"
 #include "rules/report.h"
 #include "rules/rule_reader.h"
 #include "rules/units.h"
@@ -167,6 +168,11 @@ class ConfigReader {
             check_name(*link, fields->place("link"), errors_);
             join_link(*link, name, fields->place("link"));
             port.link = *std::move(link);
+        }
+        if (role == PortRole::kNetwork && fields->has("queue")) {
+            errors_.add(fields->place("queue"), "a network port has no queue", "queues belong to tool ports");
+        } else {
+            port.queue = read_queue(*fields, errors_);
         }
         if (!role) return {};
         port.role = *role;

@@ -27,11 +27,19 @@ struct LcoreSpec {
 
 enum class PortRole : std::uint8_t { kNetwork, kTool };
 
+/// How much may wait for a tool.
+struct QueueBound {
+    std::uint32_t packets = 4096;
+    std::optional<std::chrono::nanoseconds> time;  ///< of its rate; only with one
+    bool operator==(const QueueBound&) const = default;
+};
+
 struct Port {
     std::string name;
     PortRole role = PortRole::kNetwork;
     std::string device;
     std::optional<std::uint64_t> rate_bits_per_second;  ///< tool ports only: "1Gbps"
+    std::optional<QueueBound> queue;                    ///< tool ports only
     unsigned queues = 1;                                ///< to receive by; network ports only
     std::string link;  ///< network ports only: the link of which this is a direction; empty: none
     /// Its PortId or ToolId. The reader numbers the ports of each role in their order; in a run where ports

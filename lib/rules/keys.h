@@ -49,8 +49,13 @@ inline constexpr std::array kPortKeys{
     KeySpec{"role", R"("network" or "tool")", R"("tool")", true},
     KeySpec{"device", "a string", R"("0000:3b:00.1")", true},
     KeySpec{"rate", "a string or a number", R"("1Gbps")"},
+    KeySpec{"queue", "an object", R"({"packets": 4096, "time": "50ms"})"},
     KeySpec{"queues", "a whole number", "4"},
     KeySpec{"link", "a string", R"("uplink")"},
+};
+inline constexpr std::array kQueueKeys{
+    KeySpec{"packets", "a whole number", "4096"},
+    KeySpec{"time", "a duration", R"("50ms")"},
 };
 inline constexpr std::array kToolGroupKeys{
     KeySpec{"members", "an array of tool ports", R"(["ids0", "ids1"])", true},
@@ -73,6 +78,7 @@ inline constexpr std::array kRuleKeys{
     KeySpec{"drop", "true or false", "true"},
     KeySpec{"forward", "an array of tool groups and tool ports", R"(["ids"])"},
     KeySpec{"scope", R"("session", "onward" or "packet")", R"("packet")"},
+    KeySpec{"priority", "a whole number", "12"},
     KeySpec{"sample", "a whole number", "10"},
 };
 inline constexpr std::array kPatternKeys{
@@ -189,6 +195,10 @@ inline constexpr std::uint64_t kMinBudget = std::uint64_t{1} << 20;  ///< of hol
 inline constexpr std::uint64_t kMaxBudget = std::uint64_t{1} << 40;
 inline constexpr std::uint64_t kMaxReorderBytes = std::uint64_t{1} << 30;
 inline constexpr std::uint64_t kMaxPatternPlace = kMaxStreamDepth;  ///< of offset and depth
+inline constexpr std::uint64_t kMinQueuePackets = 16;
+inline constexpr std::uint64_t kMaxQueuePackets = std::uint64_t{1} << 16;
+inline constexpr std::chrono::nanoseconds kMinQueueTime = std::chrono::milliseconds(1);
+inline constexpr std::chrono::nanoseconds kMaxQueueTime = std::chrono::seconds(10);
 inline constexpr std::uint64_t kMaxSample = 1'000'000;
 inline constexpr std::size_t kMaxSocketPath = 107;  ///< bytes: what sockaddr_un holds
 inline constexpr std::uint64_t kMaxConnections = 1024;

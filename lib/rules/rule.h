@@ -26,6 +26,10 @@ enum class Scope : std::uint8_t {
 /// Which direction's bytes a pattern is looked for in. The client is who opened the connection.
 enum class Direction : std::uint8_t { kBoth, kToServer, kToClient };
 
+/// How important a rule's flows are to their tools: 0 to kPriorities - 1, the highest.
+inline constexpr unsigned kPriorities = 16;
+inline constexpr unsigned kUsualPriority = 8;
+
 /// A payload pattern, as the user wrote it: a literal, or /regex/flags, and where it may stand.
 struct Pattern {
     std::string text;  ///< as written: the canonical form
@@ -57,7 +61,8 @@ struct Rule {
     bool drop = false;
     std::vector<std::size_t> forward;  ///< indices into Config::tool_groups; empty exactly when drop
     Scope scope = Scope::kSession;
-    std::uint32_t sample = 1;  ///< forwards alone: holds of one in so many flows
+    unsigned priority = kUsualPriority;  ///< forwards alone
+    std::uint32_t sample = 1;            ///< forwards alone: holds of one in so many flows
 
     bool has_payload() const { return !payload.empty() || !payload_all.empty() || !payload_none.empty(); }
     bool operator==(const Rule&) const = default;

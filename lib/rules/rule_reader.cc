@@ -35,7 +35,8 @@ class RuleReader {
         if (errors_.count() == before) check_contradiction(*fields, rule);
         read_action(*fields, place, index, rule);
         rule.scope = fields->choice("scope", kScopes).value_or(rule.scope);
-        read_sample(*fields, rule);
+        read_number(*fields, "priority", "a priority", 0, kPriorities - 1, rule, rule.priority);
+        read_number(*fields, "sample", "a sample (1 in so many flows)", 1, kMaxSample, rule, rule.sample);
         return rule;
     }
 
@@ -153,18 +154,20 @@ class RuleReader {
         }
     }
 
-    void read_sample(const Fields& fields, Rule& rule) {
-        const Json* value = fields.find("sample");
+    /// A number that only a rule which forwards has.
+    template <class Number>
+    void read_number(const Fields& fields, std::string_view key, std::string_view meaning, std::uint64_t low,
+                     std::uint64_t high, const Rule& rule, Number& out) {
+        const Json* value = fields.find(key);
         if (value == nullptr) return;
-        const Place place = fields.place("sample");
+        const Place place = fields.place(key);
         if (rule.drop) {
-            errors_.add(place, "a rule that drops has no sample", "samples belong to rules that forward");
+            errors_.add(place, fmt::format("a rule that drops has no {}", key),
+                        "leave it out: it belongs to rules that forward");
             return;
         }
-        if (const auto sample =
-                read_whole_number(*value, place, "a sample, 1 in so many flows,", 1, kMaxSample, errors_)) {
-            rule.sample = static_cast<std::uint32_t>(*sample);
-        }
+        if (const auto number = read_whole_number(*value, place, meaning, low, high, errors_))
+            out = static_cast<Number>(*number);
     }
 
     void read_forward(const Fields& fields, std::size_t index, Rule& rule) {

@@ -180,7 +180,11 @@ std::shared_ptr<PolicySnapshot> new_policy(const rules::Config& config,
 
     policy->actions.reserve(config.rules.size());
     for (const rules::Rule& rule : config.rules) {
-        RuleAction action{.id = rule.id, .drop = rule.drop, .scope = rule.scope, .sample = rule.sample};
+        RuleAction action{.id = rule.id,
+                          .drop = rule.drop,
+                          .scope = rule.scope,
+                          .priority = rule.priority,
+                          .sample = rule.sample};
         policy->samples = policy->samples || rule.sample != 1;
         for (const std::size_t group : rule.forward) groups.add_to(action, group);
         if (rule.has_payload() && rule.scope != rules::Scope::kPacket) {

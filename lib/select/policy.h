@@ -25,7 +25,8 @@ struct RuleAction {
     std::uint64_t fixed_tools = 0;              ///< of these: nobody stands in for them here
     std::vector<std::uint16_t> copy_groups;     ///< the others', which have a standby
     std::vector<std::uint16_t> balance_groups;  ///< groups of which one member gets the flow
-    std::uint32_t sample = 1;                   ///< it holds of one in so many flows
+    unsigned priority = rules::kUsualPriority;
+    std::uint32_t sample = 1;  ///< it holds of one in so many flows
 
     /// It may hold of a flow with this hash. What is in a sample is in every larger one.
     bool in_sample(std::uint64_t flow_hash) const {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <cstdint>
 #include <optional>
@@ -147,6 +148,25 @@ class Selector {
     std::uint64_t flow_tools(const flow::FlowEntry& flow) const { return decisions_[flow.decision].tools; }
     std::span<const match::RuleIndex> flow_rules(const flow::FlowEntry& flow) const {
         return decisions_.rules_of(flow.decision);
+    }
+    /// How important the flow is to a tool: the highest priority of the rules that were ever in effect for it
+    /// and by which that tool gets it. `hash` as for select(); `reached(rules, tools)`: who gets the copies
+    /// of these tools.
+    template <class Reached>
+    unsigned priority(const flow::FlowEntry& flow, base::ToolId tool, std::uint64_t hash,
+                      Reached&& reached) const {
+        std::optional<unsigned> highest;
+        if (flow.epoch == epoch_) {
+            for (const std::uint32_t list : {flow.history, flow.decision}) {
+                for (const match::RuleIndex& rule : decisions_.rules_of(list)) {
+                    const Rules alone(&rule, 1);
+                    if ((reached(alone, tools_of(alone, hash)) >> tool.value() & 1) == 0) continue;
+                    highest = std::max(highest.value_or(0), policy_->actions[rule].priority);
+                }
+            }
+        }
+        // None gives it: it was let go, or the list found no room.
+        return highest.value_or(rules::kUsualPriority);
     }
     /// The hold queue has been emptied by the caller.
     void end_inspection(flow::FlowEntry& flow);

@@ -83,7 +83,7 @@ TEST_CASE("ports and tools come and go a hundred times, and nothing is lost") {
         pipeline.forget_tool(ToolId{3});
         REQUIRE(pipeline.free_tool() == ToolId{3});
         run.sinks[3] = std::make_unique<loop::LoopSink>();
-        REQUIRE(pipeline.add_tool(ToolId{3}, run.sinks[3].get(), 0).ok());
+        REQUIRE(pipeline.add_tool(ToolId{3}, run.sinks[3].get(), {}).ok());
         const Stats now = pipeline.stats();
         CHECK(now.removed_ports.received.packets >= gone + 100);
         gone = now.removed_ports.received.packets;
@@ -98,6 +98,51 @@ TEST_CASE("ports and tools come and go a hundred times, and nothing is lost") {
     CHECK(stats.tools[0].sent + stats.tools[0].shed_total() == all);
     CHECK(run.sinks[0]->packets() == stats.tools[0].sent.packets);
     CHECK(stats.removed_tools.sent.packets == by_d);
+}
+
+TEST_CASE("a tool that comes with a limit has whole flows shed, and leaves no limit behind") {
+    const char* lcores = GENERATE("rx=0;select=0;tx=0", "rx=0;select=1,2;tx=3");
+    INFO(lcores);
+    test::PipelineRun run(R"([{"id": 1, "forward": ["a"]}])");
+    run.sinks.clear();
+    run.options.tools.clear();
+    for (int tool = 0; tool < 3; ++tool) {
+        run.sinks.push_back(std::make_unique<loop::LoopSink>());
+        run.options.tools.push_back(run.sinks.back().get());
+    }
+    run.sinks.push_back(std::make_unique<loop::LoopSink>());
+    run.options.plan = test::plan_of(lcores);
+    run.options.pressure = dataplane::Pressure::kDrop;
+    run.options.ports_change = true;
+    run.options.ports = 1;
+    run.sources.push_back(endless(PortId{0}, run.pool->get()));
+    run.options.sources = {run.sources[0].get()};
+    dataplane::Pipeline& pipeline = run.start();
+    const auto to_a = run.options.policy;
+    const auto to_both = test::policy_of(test::config_with_rules(R"([{"id": 1, "forward": ["a", "d"]}])"));
+    const auto flow_shed = [&] {
+        return pipeline.stats().tools[3].shed[static_cast<std::size_t>(port::ShedReason::kFlowShed)].packets;
+    };
+    for (const bool limited : {true, false, true}) {
+        const dataplane::ToolLimit limit{.rate = 80'000, .queue_packets = 16, .queue_bytes = 16'384};
+        run.sinks[3] = std::make_unique<loop::LoopSink>();
+        REQUIRE(
+            pipeline.add_tool(ToolId{3}, run.sinks[3].get(), limited ? limit : dataplane::ToolLimit{}).ok());
+        pipeline.swap_policy(to_both);
+        while (limited ? flow_shed() < 1000 : pipeline.stats().tools[3].sent.packets < 1000)
+            test::sleep_ms(1);
+        if (!limited) CHECK(flow_shed() == 0);
+        if (limited) CHECK(pipeline.stats().tools[3].flows_shed + pipeline.stats().tools[3].flows_cut > 0);
+        pipeline.swap_policy(to_a);
+        remove(pipeline, ToolId{3});
+        REQUIRE(run.sinks[3]->close().ok());
+        pipeline.forget_tool(ToolId{3});
+    }
+    pipeline.stop_sources();
+    const Stats stats = run.finish();
+    CHECK(stats.removed_tools.shed[static_cast<std::size_t>(port::ShedReason::kFlowShed)].packets >= 2000);
+    CHECK(stats.removed_tools.offered == stats.removed_tools.sent + stats.removed_tools.shed_total());
+    CHECK(stats.tools[0].offered == stats.ports[0].forwarded);
 }
 
 TEST_CASE("the last network port can go, and another one come") {

@@ -187,6 +187,18 @@ TEST_CASE("a clock that is set back costs at most the 10 ms in which it could be
     CHECK(bucket.take(125));
 }
 
+TEST_CASE("what a packet took can be given back, and the bucket holds no more for it") {
+    TokenBucket bucket(8000, 1000, kNanoseconds, 0);
+    CHECK(bucket.take(1000));
+    CHECK_FALSE(bucket.take(1));
+    bucket.give_back(600);
+    CHECK(bucket.take(600));
+    CHECK_FALSE(bucket.take(1));
+    for (int n = 0; n < 3; ++n) bucket.give_back(600);
+    CHECK(bucket.take(1000));
+    CHECK_FALSE(bucket.take(1));
+}
+
 TEST_CASE("a packet larger than the burst passes a full bucket, and is paid off") {
     std::uint64_t now = 0;
     TokenBucket bucket(8000, 1000, kNanoseconds, now);  // 1,000 bytes a second

@@ -25,9 +25,11 @@ class Paced {
             rings_.push_back(std::move(dataplane::PacketRing::create(1024).value()));
         std::vector<dataplane::PacketRing*> to;
         for (const auto& ring : rings_) to.push_back(ring.get());
+        limit_ = std::make_unique<dataplane::ToolQueue>(
+            dataplane::ToolLimit{.rate = rate, .queue_packets = 4096}, inputs);
         stage_ = std::make_unique<TxStage>(
             std::vector<TxStage::Tool>{
-                {.id = base::ToolId{0}, .queue = &sink_, .inputs = to, .rate = rate},
+                {.id = base::ToolId{0}, .queue = &sink_, .inputs = to, .limit = limit_.get()},
             },
             32, TxStage::Ticks{[] { return ticks; }, kTicksPerSecond});
     }
@@ -39,6 +41,7 @@ class Paced {
             REQUIRE(packet != nullptr);
             REQUIRE(rte_pktmbuf_append(packet, size) != nullptr);
             REQUIRE(rings_[input]->put({&packet, 1}) == 1);
+            limit_->put(input, 1, size);
             ++put_;
         }
     }
@@ -48,9 +51,11 @@ class Paced {
         }
     }
     void hurry() { stage_->hurry(); }
+    void refuse(bool refuse) { sink_.refuse(refuse); }
+    base::Count waiting() const { return limit_->waiting(); }
     base::Count sent() const { return stage_->counters(0).sent.get(); }
-    std::uint64_t shed() const {
-        return stage_->counters(0).shed[static_cast<std::size_t>(port::ShedReason::kRate)].get().packets;
+    std::uint64_t shed(port::ShedReason reason = port::ShedReason::kRate) const {
+        return stage_->counters(0).shed[static_cast<std::size_t>(reason)].get().packets;
     }
     std::uint64_t put() const { return put_; }
     const dataplane::PacketRing& ring(std::size_t i) const { return *rings_[i]; }
@@ -68,6 +73,7 @@ class Paced {
     std::unique_ptr<port::PacketPool> pool_ = std::move(port::PacketPool::create("tx_stage", 8191).value());
     std::vector<std::unique_ptr<dataplane::PacketRing>> rings_;
     loop::LoopSink sink_;
+    std::unique_ptr<dataplane::ToolQueue> limit_;
     std::unique_ptr<TxStage> stage_;
     std::uint64_t put_ = 0;
 };
@@ -126,5 +132,47 @@ TEST_CASE("what still waits for a rate when the run ends has a second, then it i
     tool.turn_until_idle();
     CHECK(tool.sent().packets - before == 100);
     CHECK(tool.sent().packets + tool.shed() == tool.put());
+    CHECK(tool.waiting() == base::Count{});
+    CHECK(tool.whole());
+}
+
+TEST_CASE("what a tool with a limit has no room for waits, and costs nothing of its rate") {
+    const std::uint64_t rate = GENERATE(0u, 8'000'000u);
+    CAPTURE(rate);
+    Paced tool(rate, 1);
+    tool.refuse(true);
+    tool.fill(0, 1000);
+    for (int n = 0; n < 1000; ++n) {
+        ticks += 1000;
+        tool.turn_until_idle();
+    }
+    CHECK(tool.sent().packets == 0);
+    CHECK(tool.shed(port::ShedReason::kToolFull) == 0);
+    CHECK(tool.waiting() == base::Count{tool.put(), tool.put() * 1000});
+    tool.refuse(false);
+    tool.turn_until_idle();
+    // Without a rate all of it at once; else a burst.
+    if (rate == 0) {
+        CHECK(tool.sent().packets == tool.put());
+    } else {
+        CHECK(tool.sent().packets == 16);
+    }
+    CHECK(tool.waiting().packets == tool.put() - tool.sent().packets);
+    CHECK(tool.whole());
+}
+
+TEST_CASE("what a tool has no room for when the run ends has a second, then it is shed") {
+    Paced tool(0, 2);
+    tool.refuse(true);
+    for (std::size_t i = 0; i < 2; ++i) tool.fill(i, 1000);
+    tool.hurry();
+    tool.turn_until_idle();
+    ticks += kTicksPerSecond - 1;
+    tool.turn_until_idle();
+    CHECK(tool.waiting().packets == tool.put());
+    ticks += 1;
+    tool.turn_until_idle();
+    CHECK(tool.waiting() == base::Count{});
+    CHECK(tool.shed() + tool.shed(port::ShedReason::kToolFull) == tool.put());
     CHECK(tool.whole());
 }

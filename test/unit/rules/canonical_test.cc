@@ -185,7 +185,7 @@ TEST_CASE("random configurations come back from their canonical form") {
     for (int round = 0; round < 500; ++round) {
         Config config;
         const auto tools = static_cast<std::size_t>(1 + below(5));
-        config.ports.push_back({"n0", PortRole::kNetwork, text("ab,= \"\\", 9), std::nullopt});
+        config.ports.push_back({"n0", PortRole::kNetwork, text("ab,= \"\\", 9), {}, {}});
         std::uint16_t networks = 1;
         for (std::size_t i = 0; i < tools; ++i) {
             if (below(3) == 0) {
@@ -198,10 +198,14 @@ TEST_CASE("random configurations come back from their canonical form") {
             }
             std::optional<std::uint64_t> rate;
             if (below(2) == 0) rate = number(UINT64_MAX);
+            std::optional<QueueBound> queue;
+            if (below(2) == 0) queue = {static_cast<std::uint32_t>(16 + below(1000)), std::nullopt};
+            if (queue && rate && below(2) == 0) queue->time = std::chrono::milliseconds(number(10'000));
             config.ports.push_back({.name = "t" + std::to_string(i),
                                     .role = PortRole::kTool,
                                     .device = text("abc", 9),
                                     .rate_bits_per_second = rate,
+                                    .queue = queue,
                                     .place = static_cast<std::uint16_t>(i)});
         }
         for (std::uint64_t i = below(4); i > 0; --i) {
@@ -249,6 +253,7 @@ TEST_CASE("random configurations come back from their canonical form") {
                 if (g == 0 || below(2) == 0) rule.forward.insert(rule.forward.begin(), g);
             }
             rule.scope = kScopes[below(3)].second;
+            if (!rule.drop && below(3) == 0) rule.priority = static_cast<unsigned>(below(kPriorities));
             if (!rule.drop && below(3) == 0) rule.sample = static_cast<std::uint32_t>(number(kMaxSample));
             config.rules.push_back(rule);
         }

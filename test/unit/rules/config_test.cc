@@ -17,7 +17,8 @@ using base::ToolId;
 TEST_CASE("a network port is enough: everything else has a default") {
     const Config config = must_parse(R"({"ports": {"tap0": {"role": "network", "device": "net_null0"}}})");
     CHECK(config.lcores.is_auto());
-    CHECK(config.ports == std::vector<Port>{{"tap0", PortRole::kNetwork, "net_null0", std::nullopt}});
+    CHECK(config.ports ==
+          std::vector<Port>{{"tap0", PortRole::kNetwork, "net_null0", std::nullopt, std::nullopt}});
     CHECK(config.tool_groups.empty());
     CHECK(config.rules.empty());
     CHECK(config.inspect == Inspect{1u << 20, 64u << 10, 1u << 20});
@@ -38,6 +39,23 @@ TEST_CASE("ports keep the order of the file and are numbered by role") {
     CHECK(config.tool_ports()[0]->rate_bits_per_second == std::nullopt);
     CHECK(config.tool_ports()[1]->rate_bits_per_second == 250'000'000u);
     CHECK(config.tool_ports()[2]->rate_bits_per_second == 1500u);
+}
+
+TEST_CASE("a tool's queue has a bound in packets and one in time") {
+    const auto queue = [](const char* keys) {
+        return must_parse(with_ports(std::string(R"("t": {"role": "tool", "device": "x")") + keys + "}"))
+            .tool_ports()
+            .back()
+            ->queue;
+    };
+    using std::chrono::milliseconds;
+    CHECK(queue("") == std::nullopt);
+    CHECK(queue(R"(, "rate": "1Gbps")") == std::nullopt);
+    CHECK(queue(R"(, "queue": {})") == QueueBound{});
+    CHECK(queue(R"(, "queue": {"packets": 16})") == QueueBound{16, std::nullopt});
+    CHECK(queue(R"(, "queue": {"packets": 65536, "time": "50ms"}, "rate": 1)") ==
+          QueueBound{65536, milliseconds(50)});
+    CHECK(queue(R"(, "rate": 1, "queue": {"time": 10})") == QueueBound{4096, milliseconds(10'000)});
 }
 
 TEST_CASE("every tool port is a group of one, after the groups of the file") {
@@ -75,7 +93,7 @@ TEST_CASE("a rule's words become its values") {
     const Config config = must_parse(with(R"("rules": [
         {"id": 18446744073709551615, "forward": ["rec0", "ids", "ids0", "rec"]},
         {"id": 20, "name": "\u6ad3 \"web\"", "filter": " tcp port 80\n", "layer": "frame", "malformed": false,
-         "payload": ["a", "/b/i"], "payload_all": "c", "forward": ["ids"], "scope": "packet", "sample": 10, "drop": false,
+         "payload": ["a", "/b/i"], "payload_all": "c", "forward": ["ids"], "scope": "packet", "sample": 10, "drop": false, "priority": 15,
          "payload_none": {"pattern": "d", "direction": "to_client", "offset": 2, "depth": 5}},
         {"id": 3, "malformed": true, "drop": true, "scope": "onward"}])"));
     REQUIRE(config.rules.size() == 3);
@@ -100,6 +118,7 @@ TEST_CASE("a rule's words become its values") {
     web.forward = {0};
     web.scope = Scope::kPacket;
     web.sample = 10;
+    web.priority = 15;
     CHECK(config.rules[1] == web);
 
     Rule malformed;

@@ -32,6 +32,7 @@ const ObjectRow kObjects[] = {
     {"", kDocumentKeys},
     {"/$defs/lcores", kLcoreKeys},
     {"/$defs/port", kPortKeys},
+    {"/$defs/queue", kQueueKeys},
     {"/$defs/tool_group", kToolGroupKeys},
     {"/$defs/group_member", kGroupMemberKeys},
     {"/$defs/rule", kRuleKeys},
@@ -107,6 +108,11 @@ TEST_CASE("the schema has the reader's words, bounds and defaults") {
     CHECK(at("/$defs/pattern_object/properties/depth/maximum") == Json(kMaxPatternPlace));
     CHECK(at("/$defs/tool_group/properties/mode/default") == Json(word_of(kModes, ToolGroup{}.mode)));
     CHECK(at("/$defs/rule/properties/scope/default") == Json(word_of(kScopes, Rule{}.scope)));
+    CHECK(at("/$defs/queue/properties/packets/minimum") == Json(kMinQueuePackets));
+    CHECK(at("/$defs/queue/properties/packets/maximum") == Json(kMaxQueuePackets));
+    CHECK(at("/$defs/queue/properties/packets/default") == Json(QueueBound{}.packets));
+    CHECK(at("/$defs/rule/properties/priority/maximum") == Json(kPriorities - 1));
+    CHECK(at("/$defs/rule/properties/priority/default") == Json(Rule{}.priority));
     CHECK(at("/$defs/rule/properties/sample/maximum") == Json(kMaxSample));
     CHECK(at("/$defs/rule/properties/sample/default") == Json(Rule{}.sample));
     CHECK(at("/$defs/lcore_list/items/maximum") == Json(kLcoreLimit - 1));

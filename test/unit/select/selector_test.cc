@@ -391,3 +391,27 @@ TEST_CASE("a flow met by another selector is decided anew") {
     const match::PacketView view{.frame = frame, .wire_length = 54, .parsed = &parsed, .captured = 54};
     CHECK(next.select(view, 0, &c.flow, 0).tools == kB);
 }
+
+TEST_CASE("a flow is as important to a tool as the highest of the rules that give it to that tool") {
+    Conversation c(R"([{"id": 1, "filter": "tcp", "forward": ["a"], "priority": 3},
+                       {"id": 2, "filter": "port 80", "forward": ["a", "b"]},
+                       {"id": 3, "filter": "udp", "forward": ["a"], "priority": 15},
+                       {"id": 4, "filter": "tcp[tcpflags] & tcp-push != 0", "forward": ["b"], "priority": 12,
+                        "scope": "packet"},
+                       {"id": 5, "filter": "host 10.0.0.1", "forward": ["any"], "priority": 0}])");
+    const auto priority = [&](unsigned tool) {
+        return c.selector.priority(c.flow, base::ToolId{static_cast<std::uint8_t>(tool)},
+                                   c.flow.key.symmetric_hash(0),
+                                   [](auto, std::uint64_t tools) { return tools; });
+    };
+    c.to_server();
+    CHECK(priority(0) == 8);
+    CHECK(priority(1) == 8);
+    // By the balance group alone, if at all; else by no rule.
+    const std::uint64_t tools = c.selector.flow_tools(c.flow);
+    CHECK(priority(2) == ((tools & kC) != 0 ? 0 : 8));
+    // A rule of scope packet has given it a packet.
+    c.to_server("x", net::tcp_flag::kAck | net::tcp_flag::kPsh);
+    CHECK(priority(0) == 8);
+    CHECK(priority(1) == 12);
+}
