@@ -41,7 +41,8 @@ TEST_CASE("a port that is taken out leaves the others as they are") {
     CHECK(config.tool_groups[config.rules[0].forward[0]].name == "g");
     CHECK(config.tool_groups[config.rules[0].forward[1]].name == "c");
     CHECK(config.tool_groups[config.rules[1].forward[0]].name == "a");
-    CHECK(config.tool_groups[0].members == std::vector{base::ToolId{0}, base::ToolId{2}});
+    CHECK(config.tool_groups[0].members ==
+          std::vector<GroupMember>{{base::ToolId{0}, ""}, {base::ToolId{2}, ""}});
 
     SECTION("and the canonical form is read as the same, once it has adopted the places") {
         ConfigOutcome again = parse_config(canonical_json(config));
@@ -60,7 +61,8 @@ TEST_CASE("a port that is taken out leaves the others as they are") {
                                 R"("tool_groups": {"g": {"members": ["d", "c"]}}, "rules": [])");
         adopt_places(running, read);
         CHECK(same_ports(running, read));
-        CHECK(read.tool_groups[0].members == std::vector{base::ToolId{1}, base::ToolId{2}});
+        CHECK(read.tool_groups[0].members ==
+              std::vector<GroupMember>{{base::ToolId{1}, ""}, {base::ToolId{2}, ""}});
     }
     SECTION("other ports, or the same with something else of theirs, are not the same") {
         Config other = config;
