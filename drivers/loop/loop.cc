@@ -7,25 +7,27 @@
 #include <charconv>
 #include <limits>
 
+#include "base/clock.h"
 #include "net/packet_builder.h"
 #include "port/packet.h"
 #include "port/packet_pool.h"
 
 namespace yagura::loop {
 
-LoopSource::LoopSource(std::vector<Frame> frames, std::uint64_t laps, rte_mempool* pool)
-    : frames_(std::move(frames)), laps_(laps), pool_(pool) {}
+LoopSource::LoopSource(std::vector<Frame> frames, std::uint64_t laps, rte_mempool* pool, Clock clock)
+    : frames_(std::move(frames)), laps_(laps), pool_(pool), clock_(clock) {}
 
 std::uint16_t LoopSource::receive(std::span<rte_mbuf*> burst) {
     std::uint16_t n = 0;
+    const std::uint64_t now = clock_ == Clock::kReception ? base::realtime_ns() : 0;
     while (n < burst.size() && !exhausted()) {
         const Frame& frame = frames_[next_];
         const auto size = static_cast<std::uint32_t>(frame.bytes.size());
         rte_mbuf* packet = port::PacketPool::make_packet(pool_, frame.bytes.data(), size);
         if (packet == nullptr) break;
         port::PacketMeta& m = port::meta(packet);
-        order_time_ = std::max(order_time_, frame.timestamp_ns);
-        m.timestamp_ns = frame.timestamp_ns;
+        m.timestamp_ns = clock_ == Clock::kReception ? now : frame.timestamp_ns;
+        order_time_ = std::max(order_time_, m.timestamp_ns);
         m.order_time = order_time_;
         m.order_record = record_++;
         m.order_file = 0;

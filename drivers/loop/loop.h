@@ -31,9 +31,13 @@ class LoopSource final : public port::RxQueue {
   public:
     static constexpr std::uint64_t kForever = 0;
 
+    /// What packets are stamped with: what their frame says, or when they are received, as by a device.
+    enum class Clock { kFrames, kReception };
+
     /// Gives the frames in their order, `laps` times over. Copies each into a packet of `pool`; when that is
     /// empty the packet comes later.
-    LoopSource(std::vector<Frame> frames, std::uint64_t laps, rte_mempool* pool);
+    LoopSource(std::vector<Frame> frames, std::uint64_t laps, rte_mempool* pool,
+               Clock clock = Clock::kFrames);
 
     [[nodiscard]] std::uint16_t receive(std::span<rte_mbuf*> burst) override;
     bool can_wait() const override { return true; }
@@ -43,6 +47,7 @@ class LoopSource final : public port::RxQueue {
     std::vector<Frame> frames_;
     std::uint64_t laps_;
     rte_mempool* pool_;
+    Clock clock_;
     std::uint64_t lap_ = 0;
     std::size_t next_ = 0;
     std::uint64_t record_ = 0;

@@ -43,8 +43,8 @@ base::Result<void> open_network(OpenPort& open, rte_mempool* pool) {
         if (!device) return device.error();
         // One lap is one packet of each flow.
         const std::uint64_t laps = (device->count + device->flows - 1) / device->flows;
-        open.own_queues.push_back(
-            std::make_unique<loop::LoopSource>(loop::make_frames(*device, id), laps, pool));
+        open.own_queues.push_back(std::make_unique<loop::LoopSource>(
+            loop::make_frames(*device, id), laps, pool, loop::LoopSource::Clock::kReception));
         open.queues = {open.own_queues.back().get()};
         return {};
     }
