@@ -87,19 +87,32 @@ class NamespaceTest(yagura_e2e.TestCase):
         tcpdump.wait_for("listening on")
         return tcpdump
 
-    def stop_tcpdump(self, tcpdump):
-        """What it captured, when it has written all that its kernel has for it."""
-        counts = re.compile(r"(\d+) packets? captured, (\d+) packets? received by filter, (\d+) packets? dropped")
+    @staticmethod
+    def counts(tcpdump):
+        """Packets that it has captured, that its kernel has for it, and that were dropped."""
+        line = re.compile(r"(\d+) packets? captured, (\d+) packets? received by filter, (\d+) packets? dropped")
+        asked = len(line.findall(tcpdump.stderr))
+        tcpdump.send(signal.SIGUSR1)
+        netns.wait_until(lambda: len(line.findall(tcpdump.stderr)) > asked, what=tcpdump.describe)
+        return [int(count) for count in line.findall(tcpdump.stderr)[-1]]
 
+    def settle(self, tcpdump):
+        """Nothing comes any more, and all that came is written."""
         def settled():
-            asked = len(counts.findall(tcpdump.stderr))
-            tcpdump.send(signal.SIGUSR1)
-            netns.wait_until(lambda: len(counts.findall(tcpdump.stderr)) > asked, what=tcpdump.describe)
-            *_, before, now = [None, *counts.findall(tcpdump.stderr)]
+            before = self.counts(tcpdump)
             time.sleep(0.2)
+            now = self.counts(tcpdump)
             return before == now and now[0] == now[1]
 
         netns.wait_until(settled, what=tcpdump.describe)
+
+    def wait_for_frames(self, tcpdump, least):
+        """The tool has so many: yagura may be slow to take what its kernel has for it."""
+        netns.wait_until(lambda: self.counts(tcpdump)[0] >= least, what=tcpdump.describe)
+
+    def stop_tcpdump(self, tcpdump):
+        """What it captured, when it has written all that its kernel has for it."""
+        self.settle(tcpdump)
         tcpdump.stop(signal.SIGINT)
         self.assertIn("\n0 packets dropped by kernel", tcpdump.stderr)
         return tcp_sessions.read(capture_files.parse_capture(self.captured.read_bytes()).records)
@@ -131,6 +144,7 @@ class PacketSocketTest(NamespaceTest):
                 web = self.talk(WEB, request=4 << 20, pause=0 if offloads else 0.01)
                 self.talk(OTHER, pause=0 if offloads else 0.01).finish()
                 web.finish()
+                self.settle(tcpdump)
                 summary = self.stop(yagura)
                 frames = self.stop_tcpdump(tcpdump)
                 self.check_sessions(frames, [web])
@@ -168,6 +182,7 @@ class PacketSocketTest(NamespaceTest):
                 yagura = self.start_yagura()
                 data = netns.bytes_of("tagged", 30_000, 1)
                 self.net.a.run(sys.executable, "-c", SEND_SEGMENT, tagged(tcp_segment(data, WEB), 5).hex())
+                self.wait_for_frames(tcpdump, 1 if offloads else 21)
                 self.stop(yagura)
                 frames = self.stop_tcpdump(tcpdump)
                 self.assertEqual((frames.cut, frames.others), ([], 0))
