@@ -39,6 +39,7 @@ class StatsTest(yagura_e2e.TestCase):
         stats = dict(replay.stats)
         run = stats.pop("run")
         none = count()
+        whole = {"flows_shed": 0, "flows_cut": 0}
         self.maxDiff = None
         self.assertEqual(stats, {
             "version": 1,
@@ -51,9 +52,9 @@ class StatsTest(yagura_e2e.TestCase):
                 "wan": {"received": none, "missed": 0, "forwarded": none, "dropped": {}, "held": none, "in_flight": none},
             },
             "tools": {
-                "a": {"offered": count(0, 1), "sent": count(0, 1), "shed": {}, "flows": 1},
-                "b": {"offered": count(0, 1, 2), "sent": count(0, 1, 2), "shed": {}, "flows": 2},
-                "idle": {"offered": none, "sent": none, "shed": {}, "flows": 0},
+                "a": {"offered": count(0, 1), "sent": count(0, 1), "shed": {}, "flows": 1, **whole},
+                "b": {"offered": count(0, 1, 2), "sent": count(0, 1, 2), "shed": {}, "flows": 2, **whole},
+                "idle": {"offered": none, "sent": none, "shed": {}, "flows": 0, **whole},
             },
             "rules": {
                 "1": {**count(4), "flows": 1},

@@ -166,7 +166,7 @@ class RunTest(yagura_e2e.TestCase):
         process = run_yagura("run", "--config", config, "--duration", "1s")
         self.assertEqual(process.returncode, USAGE, process.stdout + process.stderr)
         self.assertIn('"t1"', process.stderr)
-        self.assertIn("another tool's file", process.stderr)
+        self.assertIn("is the file of port \"t0\" already", process.stderr)
 
     def test_ports_that_cannot_be_opened_are_named(self):
         for network, tool, words in [

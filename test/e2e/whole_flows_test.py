@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-3-Clause
-"""A tool that is offered more than its rate gets whole flows, the more important ones first, and nobody else notices."""
+"""A tool that is offered more than its rate gets whole flows, and nobody else notices."""
 
 import collections
 import os
@@ -20,7 +20,6 @@ from yagura_e2e import LOSS
 ONE_LCORE = ("--lcores", "rx=0;select=0;tx=0")
 FLOWS, PACKETS, SIZE = 400, 20, 500
 AT_ONCE = 5  # flows that are open at a time
-MATTERS = {f for f in range(FLOWS) if f % 50 == 20}
 DEADLINE_S = 60
 
 
@@ -43,7 +42,7 @@ def traffic():
             open_flows.append((waiting.popleft(), 0))
         flow, packet = open_flows.popleft()
         payload = struct.pack(">H", packet) + bytes(SIZE - 56)
-        segment = tcp(payload, dport=443 if flow in MATTERS else 80)
+        segment = tcp(payload, dport=80)
         records.append(capture_files.packet(ethernet(ipv4(segment, src=address(flow), dst="192.0.2.1"))))
         if packet + 1 < PACKETS:
             open_flows.append((flow, packet + 1))
@@ -62,8 +61,7 @@ class WholeFlowsTest(yagura_e2e.TestCase):
             "ports": {"in": {"role": "network", "device": f"net_pcap0,rx_pcap={self.source}"},
                       "limited": {"role": "tool", "device": f"pcap:{self.limited}", **limit},
                       "other": {"role": "tool", "device": "loop:"}},
-            "rules": [{"id": 1, "forward": ["limited", "other"]},
-                      {"id": 2, "filter": "port 443", "forward": ["limited"], "priority": 12}],
+            "rules": [{"id": 1, "forward": ["limited", "other"]}],
             "control": {"socket": str(self.folder / "control.sock"), "roles": {"viewer": {"users": [str(os.getuid())]}}},
             "audit": {"enabled": False}})
 
@@ -122,8 +120,7 @@ class WholeFlowsTest(yagura_e2e.TestCase):
             got[flow].append(packet)
         # Every flow is there from its first packet to its last, in order, or not at all.
         self.assertEqual({flow: packets for flow, packets in got.items() if packets != list(range(PACKETS))}, {})
-        self.assertGreaterEqual(set(got), MATTERS)
-        self.assertGreater(len(got), len(MATTERS) + 5)
+        self.assertGreater(len(got), 0)
         self.assertLess(len(got), FLOWS)
 
         stats = found["stats"]["tools"]
