@@ -17,7 +17,11 @@ class Bytes {
     explicit Bytes(base::Bytes bytes) : bytes_(bytes) {}
     bool empty() const { return at_ >= bytes_.size(); }
     std::uint8_t byte() { return empty() ? std::uint8_t{0} : bytes_[at_++]; }
-    std::uint32_t word() { return std::uint32_t{byte()} << 24 | byte() << 16 | byte() << 8 | byte(); }
+    std::uint32_t word() {
+        std::uint32_t word = 0;
+        for (unsigned i = 0; i < 4; ++i) word = word << 8 | byte();
+        return word;
+    }
     /// Around a number, or anywhere.
     std::uint32_t near(std::uint32_t number) {
         const std::uint8_t how = byte();
