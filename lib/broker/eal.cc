@@ -84,11 +84,13 @@ base::Result<void> start_eal(const EalOptions& options) {
         telemetry_started = trouble.empty();
         if (!trouble.empty()) fmt::print(stderr, "note: no DPDK telemetry: {}\n", trouble);
     }
-    std::vector<std::string> arguments{"yagura", telemetry_started ? kFilePrefix : "--no-telemetry",
+    std::vector<std::string> arguments{"yagura",
+                                       telemetry_started ? kFilePrefix : "--no-telemetry",
                                        "--log-level=*:warning",
-                                       // It would warn of a socket that nobody asks for.
-                                       "--log-level=*telemetry*:error", "--lcores", options.lcores,
-                                       "--main-lcore", std::to_string(dataplane::kMaxLcores)};
+                                       "--lcores",
+                                       options.lcores,
+                                       "--main-lcore",
+                                       std::to_string(dataplane::kMaxLcores)};
     if (options.hugepages) {
         arguments.emplace_back("--in-memory");
         if (options.one_segment) arguments.emplace_back("--single-file-segments");
