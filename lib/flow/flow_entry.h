@@ -36,6 +36,7 @@ struct alignas(64) FlowEntry {
     std::uint16_t used : 1;
     std::uint16_t tcp_state : 3;     ///< TcpState; of other protocols always kEstablished
     std::uint16_t key_reversed : 1;  ///< `key` is not canonical
+    std::uint16_t watched : 1;       ///< every packet of it is shown to dataplane::Responder
 
     /// `epoch` and all the bits after it in one word, so that several can be compared at once.
     std::uint32_t bits() const {

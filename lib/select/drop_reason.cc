@@ -29,6 +29,10 @@ std::string_view drop_reason_name(DropReason reason) {
             return "not_selected";
         case DropReason::kHoldFull:
             return "hold_full";
+        case DropReason::kOwnFrame:
+            return "own_frame";
+        case DropReason::kShunted:
+            return "shunted";
         case DropReason::kHoldBudget:
             return "hold_budget";
         case DropReason::kSelectRingFull:

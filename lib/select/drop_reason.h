@@ -17,6 +17,8 @@ enum class DropReason : std::uint8_t {
     kLateDrop,        ///< policy: a "drop" matched after packets of the flow had been sent
     kNotSelected,     ///< policy: it was held until no rule could select it
     kHoldFull,        ///< policy: its flow is undecided, and has as much held as it may
+    kOwnFrame,        ///< policy: yagura itself sent it, to cut a connection, and the tap shows it
+    kShunted,         ///< policy: its tools want no more of its flow (flows.shunt)
     kHoldBudget,      ///< loss: it was held, and its flow had to let go for want of room
     kSelectRingFull,  ///< loss: the select lcore did not keep up (live only)
     kTruncated,       ///< loss: the device cut it, and nobody could have told (live only)

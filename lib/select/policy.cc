@@ -24,6 +24,7 @@ PayloadProspect prospect_of(std::span<const match::RuleIndex> rules, const std::
         prospect.samples = prospect.samples || action.sample != 1;
         sum.rule = rule;
         (onward ? sum.onward_tools : sum.session_tools) |= action.copy_tools;
+        sum.responds |= action.responds();
         prospect.forwards.push_back(sum);
         for (const std::uint16_t group : action.balance_groups) {
             const bool known = std::ranges::any_of(
@@ -184,7 +185,10 @@ std::shared_ptr<PolicySnapshot> new_policy(const rules::Config& config,
                           .drop = rule.drop,
                           .scope = rule.scope,
                           .priority = rule.priority,
-                          .sample = rule.sample};
+                          .sample = rule.sample,
+                          .reset = rule.reset,
+                          .block = rule.block.has_value()};
+        policy->responds = policy->responds || action.responds();
         policy->samples = policy->samples || rule.sample != 1;
         for (const std::size_t group : rule.forward) groups.add_to(action, group);
         if (rule.has_payload() && rule.scope != rules::Scope::kPacket) {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -27,7 +28,10 @@ struct RuleAction {
     std::vector<std::uint16_t> balance_groups;  ///< groups of which one member gets the flow
     unsigned priority = rules::kUsualPriority;
     std::uint32_t sample = 1;  ///< it holds of one in so many flows
+    bool reset = false;        ///< its flows are cut
+    bool block = false;        ///< and their ends are blocked, as rules::Rule::block says
 
+    bool responds() const { return reset || block; }
     /// It may hold of a flow with this hash. What is in a sample is in every larger one.
     bool in_sample(std::uint64_t flow_hash) const {
         return sample == 1 || (base::mix(flow_hash ^ base::kHashA, base::kHashC) >> 32) * sample >> 32 == 0;
@@ -41,6 +45,7 @@ struct PayloadProspect {
         match::RuleIndex rule;
         std::uint64_t session_tools;  ///< copy tools of scope session, of this rule and all before it
         std::uint64_t onward_tools;   ///< of scope onward
+        bool responds;                ///< this rule or one before it cuts or blocks
     };
     struct Balance {
         match::RuleIndex rule;  ///< the first that forwards to the group in this scope
@@ -68,11 +73,17 @@ struct PolicySnapshot {
     std::vector<CopyGroup> copy_groups;      ///< those with a standby
     std::vector<PayloadProspect> prospects;  ///< by match::GroupIndex
     bool samples = false;                    ///< some rule has a sample
+    bool responds = false;                   ///< some rule cuts or blocks
     /// What the payload rules of scope session and onward ask for, whatever they do then: ascending.
     std::vector<std::pair<std::string, match::RuleIndex>> conditions;
 
     Takeover takeover;  ///< when it follows one that differs by a tool that was switched
 
+    /// Some of these rules cut or block.
+    bool respond(std::span<const match::RuleIndex> some) const {
+        return responds &&
+               std::ranges::any_of(some, [this](match::RuleIndex rule) { return actions[rule].responds(); });
+    }
     /// The members of the balance groups of these rules' forwards for this flow.
     std::uint64_t balanced_tools(std::span<const match::RuleIndex> rules, std::uint64_t flow_hash) const;
 

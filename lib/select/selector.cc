@@ -25,7 +25,7 @@ static_assert(static_cast<unsigned>(flow::TcpState::kOpening) <= 1 &&
 std::uint32_t settled_mask() {
     flow::FlowEntry entry{};
     entry.epoch = 0xffff;
-    entry.decided = entry.remembered = entry.late_drop = entry.traced = entry.used = 1;
+    entry.decided = entry.remembered = entry.late_drop = entry.traced = entry.used = entry.watched = 1;
     entry.tcp_state = 6;
     return entry.bits();
 }
@@ -130,6 +130,7 @@ bool Selector::flow_rules_of(const net::FlowKey& key, std::uint64_t hash) {
 void Selector::add_prospect(Prospect& prospect, match::RuleIndex rule, std::uint64_t hash) const {
     const RuleAction& action = policy_->actions[rule];
     if (!action.in_sample(hash)) return;
+    prospect.responds |= action.responds();
     const bool onward = action.scope == rules::Scope::kOnward;
     if (action.drop) {
         match::RuleIndex& first = onward ? prospect.first_onward_drop : prospect.first_drop;
@@ -156,6 +157,7 @@ Selector::Prospect Selector::prospect_of(const net::FlowKey& key, match::RuleInd
         if (end != p.forwards.begin()) {
             prospect.wanted |= std::prev(end)->session_tools;
             prospect.wanted_onward |= std::prev(end)->onward_tools;
+            prospect.responds |= std::prev(end)->responds;
         }
         for (const PayloadProspect::Balance& balance : p.balances) {
             if (balance.rule >= limit) break;
@@ -185,8 +187,8 @@ bool Selector::begin_flow(flow::FlowEntry& flow, std::uint32_t index, const net:
     cut(effective_, policy_->actions);
     const match::RuleIndex limit = open_limit(effective_);
     const Prospect prospect = prospect_of(key, limit, hash);
-    if (prospect.wanted == 0 && prospect.wanted_onward == 0 && prospect.first_drop >= limit &&
-        prospect.first_onward_drop >= limit) {
+    if (prospect.wanted == 0 && prospect.wanted_onward == 0 && !prospect.responds &&
+        prospect.first_drop >= limit && prospect.first_onward_drop >= limit) {
         return set_flow_rules(flow, effective_, 0, hash);
     }
     flow.inspection = inspections_.acquire(index);
@@ -212,6 +214,7 @@ bool Selector::begin_flow(flow::FlowEntry& flow, std::uint32_t index, const net:
     inspection.limit = limit;
     inspection.wanted = prospect.wanted;
     inspection.wanted_onward = prospect.wanted_onward;
+    inspection.may_respond = prospect.responds;
     inspection.first_drop = prospect.first_drop;
     inspection.first_onward_drop = prospect.first_onward_drop;
     reconsider(flow, inspection);
@@ -317,15 +320,19 @@ Verdict Selector::verdict_on(Rules rules, std::uint32_t decision, std::uint64_t 
         decisions_.count(decision, 1, packet.captured);
         if (flow != nullptr && (decision != flow->decision || !flow->remembered)) remember(*flow, decision);
     }
-    if (tools != 0) return {.tools = tools, .rules = rules};
+    Verdict verdict{.tools = tools, .rules = rules};
+    verdict.responds =
+        decision == DecisionTable::kFull ? policy_->respond(rules) : decisions_[decision].responds;
+    if (tools != 0) return verdict;
+    verdict.reason = DropReason::kNoRule;
     if (!rules.empty() && policy_->actions[rules.back()].drop) {
         const bool late = flow != nullptr && flow->late_drop &&
                           policy_->actions[rules.back()].scope != rules::Scope::kPacket;
-        return {.reason = late ? DropReason::kLateDrop : DropReason::kDropRule};
+        verdict.reason = late ? DropReason::kLateDrop : DropReason::kDropRule;
+    } else if (packet.parsed->malformed != net::Malformed::kNone) {
+        verdict.reason = malformed_drop(packet.parsed->malformed);
     }
-    if (packet.parsed->malformed != net::Malformed::kNone)
-        return {.reason = malformed_drop(packet.parsed->malformed)};
-    return {.reason = DropReason::kNoRule};
+    return verdict;
 }
 
 Verdict Selector::verdict_of_list(const RuleList& rules, std::uint64_t extra_tools,

@@ -30,9 +30,10 @@ struct Verdict {
         false;  ///< an open rule may want it: keep a copy, or say that there was no room (refuse_hold)
     bool resolve = false;       ///< what is held of the flow may have another verdict now: ask resolve()
     bool closed = false;        ///< the flow's inspection is over: after resolve(), call end_inspection()
+    bool responds = false;      ///< one of `rules` cuts or blocks: RuleAction::responds()
     std::uint32_t own = 0;      ///< to be kept with the held packet
     std::uint32_t counted = 0;  ///< likewise
-    /// By which `tools` get it, for redirect(). Until the selector is asked something else.
+    /// In effect for it: by these `tools` get it (redirect()). Until the selector is asked something else.
     std::span<const match::RuleIndex> rules{};
 };
 
@@ -219,6 +220,7 @@ class Selector {
         std::uint64_t wanted_onward = 0;
         match::RuleIndex first_drop = 0;
         match::RuleIndex first_onward_drop = 0;
+        bool responds = false;
     };
 
     bool in_sample(match::RuleIndex rule, std::uint64_t hash) const {

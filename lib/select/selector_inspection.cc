@@ -65,6 +65,7 @@ void Selector::reconsider(flow::FlowEntry& flow, Inspection& inspection, bool ru
         inspection.limit = limit;
         inspection.wanted = prospect.wanted;
         inspection.wanted_onward = prospect.wanted_onward;
+        inspection.may_respond = prospect.responds;
         inspection.first_drop = prospect.first_drop;
         inspection.first_onward_drop = prospect.first_onward_drop;
     }
@@ -73,7 +74,8 @@ void Selector::reconsider(flow::FlowEntry& flow, Inspection& inspection, bool ru
         spare_.assign(session.begin(), std::ranges::lower_bound(session, inspection.first_drop));
         const bool open = std::min(inspection.first_drop, inspection.first_onward_drop) < inspection.limit ||
                           (inspection.wanted & ~tools_of(spare_, inspection.hash)) != 0 ||
-                          (inspection.wanted_onward & ~tools_of(certain, inspection.hash)) != 0;
+                          (inspection.wanted_onward & ~tools_of(certain, inspection.hash)) != 0 ||
+                          (inspection.may_respond && !policy_->respond(certain));
         inspection.closed = !open;
     }
     if (inspection.closed) inspection.first_drop = static_cast<match::RuleIndex>(policy_->actions.size());
@@ -185,7 +187,8 @@ Verdict Selector::verdict_so_far(Rules certain, std::uint32_t decision, std::uin
                                  const match::PacketView& packet, flow::FlowEntry& flow,
                                  Inspection& inspection) {
     const bool wanted = waits && !inspection.closed;
-    Verdict verdict{.hold = wanted && !inspection.hold_full};
+    Verdict verdict{.hold = wanted && !inspection.hold_full, .rules = certain};
+    verdict.responds = policy_->respond(certain);
     inspection.missed |= wanted && inspection.hold_full;
     if (tools == 0 && wanted) {
         if (!verdict.hold) verdict.reason = hold_full_reason(packet);
