@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
-#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <initializer_list>
@@ -11,11 +10,10 @@
 
 #include "base/bytes.h"
 #include "net/flow_key.h"
+#include "net/mac_address.h"
 #include "net/protocol_numbers.h"
 
 namespace yagura::net {
-
-using MacAddress = std::array<std::uint8_t, 6>;
 
 /// An address from text ("192.0.2.1", "2001:db8::1"); nothing if it is neither IPv4 nor IPv6.
 struct ParsedAddress {

@@ -4,6 +4,7 @@
 #include <span>
 #include <string>
 
+#include "rules/addresses.h"
 #include "rules/config.h"
 #include "rules/json_document.h"
 #include "rules/keys.h"
@@ -111,6 +112,14 @@ void write_queue(Writer& out, const QueueBound& queue) {
     out.close('}');
 }
 
+void write_route(Writer& out, const Route& route) {
+    out.key("route");
+    out.open('{');
+    out.member("own_mac", string_json(mac_text(route.own_mac)));
+    out.member("next_hop", string_json(mac_text(route.next_hop)));
+    out.close('}');
+}
+
 void write_ports(Writer& out, const Config& config) {
     out.key("ports");
     out.open('{');
@@ -123,6 +132,8 @@ void write_ports(Writer& out, const Config& config) {
         if (port.queue) write_queue(out, *port.queue);
         if (port.queues != Port{}.queues) out.member("queues", std::to_string(port.queues));
         if (!port.link.empty()) out.member("link", string_json(port.link));
+        if (!port.inject.empty()) out.member("inject", string_json(port.inject));
+        if (port.route) write_route(out, *port.route);
         out.close('}');
     }
     out.close('}');
@@ -154,6 +165,14 @@ void write_groups(Writer& out, const Config& config) {
     if (opened) out.close('}');
 }
 
+void write_block(Writer& out, const BlockAction& block) {
+    out.key("block");
+    out.open('{');
+    if (block.ttl) out.member("ttl", duration_json(*block.ttl));
+    if (block.what != BlockAction{}.what) out.member("what", string_json(word_of(kBlockWhats, block.what)));
+    out.close('}');
+}
+
 void write_rule(Writer& out, const Rule& rule, const Config& config) {
     out.open('{');
     out.member("id", std::to_string(rule.id));
@@ -170,6 +189,8 @@ void write_rule(Writer& out, const Rule& rule, const Config& config) {
                        return string_json(config.tool_groups.at(group).name);
                    }));
     }
+    if (rule.reset) out.member("reset", "true");
+    if (rule.block) write_block(out, *rule.block);
     if (rule.scope != Rule{}.scope) out.member("scope", string_json(word_of(kScopes, rule.scope)));
     if (rule.priority != Rule{}.priority) out.member("priority", std::to_string(rule.priority));
     if (rule.sample != Rule{}.sample) out.member("sample", std::to_string(rule.sample));
@@ -266,6 +287,47 @@ void write_cache(Writer& out, const CacheSettings& cache) {
     out.close('}');
 }
 
+void write_never_cut(Writer& out, const Response& response) {
+    out.key("never_cut");
+    out.open('{');
+    if (!response.never_prefixes.empty()) {
+        out.member("prefixes", list_json(response.never_prefixes, [](const IpPrefix& prefix) {
+                       return string_json(prefix_text(prefix));
+                   }));
+    }
+    if (!response.never_ports.empty()) {
+        out.member("ports", list_json(response.never_ports,
+                                      [](std::uint16_t port) { return std::to_string(port); }));
+    }
+    out.close('}');
+}
+
+void write_blocks(Writer& out, const Response& response) {
+    out.key("blocks");
+    out.open('{');
+    if (!response.blocks_file.empty()) out.member("file", string_json(response.blocks_file));
+    if (response.blocks_capacity != Response{}.blocks_capacity)
+        out.member("capacity", std::to_string(response.blocks_capacity));
+    out.close('}');
+}
+
+void write_response(Writer& out, const Response& response) {
+    const Response usual;
+    out.key("response");
+    out.open('{');
+    if (response.enabled) out.member("enabled", "true");
+    if (response.dry_run) out.member("dry_run", "true");
+    if (!response.never_prefixes.empty() || !response.never_ports.empty()) write_never_cut(out, response);
+    if (!response.stop_file.empty()) out.member("stop_file", string_json(response.stop_file));
+    if (!response.blocks_file.empty() || response.blocks_capacity != usual.blocks_capacity)
+        write_blocks(out, response);
+    if (response.kills != usual.kills) out.member("kills", std::to_string(response.kills));
+    if (response.frames_per_second != usual.frames_per_second)
+        out.member("frames_per_second", std::to_string(response.frames_per_second));
+    if (!response.from_tools) out.member("from_tools", "false");
+    out.close('}');
+}
+
 void write_roles(Writer& out, const Control& control) {
     out.key("roles");
     out.open('{');
@@ -305,6 +367,7 @@ std::string canonical_json(const Config& config) {
     if (config.inspect != Inspect{}) write_inspect(out, config.inspect);
     if (config.audit != AuditSettings{}) write_audit(out, config.audit);
     if (config.cache != CacheSettings{}) write_cache(out, config.cache);
+    if (config.response != Response{}) write_response(out, config.response);
     if (config.control) write_control(out, *config.control);
     if (!config.hotplug.empty()) out.member("hotplug", list_json(config.hotplug, string_json));
     if (!config.disabled_features.empty()) {

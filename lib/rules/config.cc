@@ -19,6 +19,7 @@
 #include "rules/keys.h"
 #include "rules/queue_reader.h"
 #include "rules/report.h"
+#include "rules/response_reader.h"
 #include "rules/rule_reader.h"
 #include "rules/units.h"
 
@@ -42,8 +43,12 @@ class ConfigReader {
             read_groups(*groups, fields->place("tool_groups"));
         }
         add_implicit_groups();
+        if (const Json* response = fields->find("response")) {
+            config_.response = read_response(*response, fields->place("response"), errors_);
+        }
         if (fields->array("rules") != nullptr) {
-            config_.rules = read_rules(*fields->find("rules"), fields->place("rules"), names_, errors_);
+            config_.rules = read_rules(*fields->find("rules"), fields->place("rules"), names_,
+                                       config_.response.enabled, errors_);
         }
         if (const Json* inspect = fields->find("inspect")) {
             config_.inspect = read_inspect(*inspect, fields->place("inspect"), errors_);
@@ -120,6 +125,7 @@ class ConfigReader {
             any_broken = any_broken || named.kind == Named::Kind::kBroken;
             names_.all.emplace(name, named);
         }
+        resolve_injects(config_, names_, place, errors_);
         if (network_ports == 0 && !any_broken) {
             errors_.add(place, "there is no network port to receive from",
                         R"(add one: "tap0": {"role": "network", "device": "net_af_packet0,iface=br0"})");
@@ -153,10 +159,10 @@ class ConfigReader {
         } else {
             port.rate_bits_per_second = read_rate(*fields);
         }
-        for (const char* key : {"queues", "link"}) {
+        for (const char* key : {"queues", "link", "inject", "route"}) {
             if (role != PortRole::kTool || !fields->has(key)) continue;
             errors_.add(fields->place(key), fmt::format("a tool port has no {}", key),
-                        "receive queues and links belong to network ports");
+                        "receive queues, links and ways for frames of ours belong to network ports");
         }
         if (const Json* queues = fields->find("queues")) {
             port.queues =
@@ -169,6 +175,11 @@ class ConfigReader {
             join_link(*link, name, fields->place("link"));
             port.link = *std::move(link);
         }
+        if (auto inject = fields->string("inject");
+            inject && check_name(*inject, fields->place("inject"), errors_) && role != PortRole::kTool) {
+            port.inject = *std::move(inject);
+        }
+        port.route = read_route(*fields, errors_);
         if (role == PortRole::kNetwork && fields->has("queue")) {
             errors_.add(fields->place("queue"), "a network port has no queue", "queues belong to tool ports");
         } else {

@@ -11,6 +11,7 @@
 
 #include "base/ids.h"
 #include "rules/audit_settings.h"
+#include "rules/response.h"
 #include "rules/role.h"
 #include "rules/rule.h"
 
@@ -42,6 +43,10 @@ struct Port {
     std::optional<QueueBound> queue;                    ///< tool ports only
     unsigned queues = 1;                                ///< to receive by; network ports only
     std::string link;  ///< network ports only: the link of which this is a direction; empty: none
+    /// Network ports only: the network port by which frames of ours reach an end behind this one whose own
+    /// port is unknown. Empty: there is none.
+    std::string inject;
+    std::optional<Route> route;  ///< network ports only; none: frames of ours get the addresses seen there
     /// Its PortId or ToolId. The reader numbers the ports of each role in their order; in a run where ports
     /// have come and gone there may be gaps.
     std::uint16_t place = 0;
@@ -146,6 +151,7 @@ struct Config {
     Inspect inspect;
     AuditSettings audit;
     CacheSettings cache;
+    Response response;
     std::optional<Control> control;              ///< none: there is no socket
     std::vector<std::string> disabled_features;  ///< methods of the socket, or families of them
     std::vector<std::string> hotplug;            ///< kinds of devices that may be added to a run

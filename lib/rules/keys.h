@@ -25,6 +25,8 @@ using KeyTable = std::span<const KeySpec>;
 
 inline constexpr std::string_view kAuditExample = R"({"file": "/var/log/yagura/audit.jsonl", "files": 8})";
 inline constexpr std::string_view kCacheExample = R"({"folder": "/var/cache/yagura", "max_size": "1GiB"})";
+inline constexpr std::string_view kResponseExample =
+    R"({"enabled": true, "never_cut": {"prefixes": ["10.0.0.0/8"], "ports": [22]}})";
 inline constexpr std::string_view kControlExample =
     R"({"socket": "/run/yagura/control.sock", "roles": {"operator": {"groups": ["netops"]}}})";
 inline constexpr std::array kDocumentKeys{
@@ -36,6 +38,7 @@ inline constexpr std::array kDocumentKeys{
     KeySpec{"inspect", "an object", R"({"stream_depth": "1MiB", "hold_bytes": "64KiB", "flows": 1048576})"},
     KeySpec{"audit", "an object", kAuditExample},
     KeySpec{"cache", "an object", kCacheExample},
+    KeySpec{"response", "an object", kResponseExample},
     KeySpec{"control", "an object", kControlExample},
     KeySpec{"hotplug", "an array of kinds of devices", R"(["net_af_packet", "net_tap"])"},
     KeySpec{"disabled_features", "an array of methods", R"(["rules.load"])"},
@@ -52,10 +55,16 @@ inline constexpr std::array kPortKeys{
     KeySpec{"queue", "an object", R"({"packets": 4096, "time": "50ms"})"},
     KeySpec{"queues", "a whole number", "4"},
     KeySpec{"link", "a string", R"("uplink")"},
+    KeySpec{"inject", "the name of a network port", R"("tap1")"},
+    KeySpec{"route", "an object", R"({"own_mac": "02:00:00:00:00:01", "next_hop": "02:00:00:00:00:02"})"},
 };
 inline constexpr std::array kQueueKeys{
     KeySpec{"packets", "a whole number", "4096"},
     KeySpec{"time", "a duration", R"("50ms")"},
+};
+inline constexpr std::array kRouteKeys{
+    KeySpec{"own_mac", "an Ethernet address", R"("02:00:00:00:00:01")", true},
+    KeySpec{"next_hop", "an Ethernet address", R"("02:00:00:00:00:02")", true},
 };
 inline constexpr std::array kToolGroupKeys{
     KeySpec{"members", "an array of tool ports", R"(["ids0", "ids1"])", true},
@@ -77,9 +86,15 @@ inline constexpr std::array kRuleKeys{
     KeySpec{"payload_none", "an array of patterns", R"(["Authorization: "])"},
     KeySpec{"drop", "true or false", "true"},
     KeySpec{"forward", "an array of tool groups and tool ports", R"(["ids"])"},
+    KeySpec{"reset", "true or false", "true"},
+    KeySpec{"block", "an object", R"({"ttl": "10m", "what": "source"})"},
     KeySpec{"scope", R"("session", "onward" or "packet")", R"("packet")"},
     KeySpec{"priority", "a whole number", "12"},
     KeySpec{"sample", "a whole number", "10"},
+};
+inline constexpr std::array kBlockKeys{
+    KeySpec{"ttl", "a duration", R"("10m")"},
+    KeySpec{"what", R"("connection", "source" or "destination")", R"("source")"},
 };
 inline constexpr std::array kPatternKeys{
     KeySpec{"pattern", "a string", R"("/union\\s+select/i")", true},
@@ -122,6 +137,24 @@ inline constexpr std::array kCacheKeys{
     KeySpec{"folder", "a string", R"("/var/cache/yagura")"},
     KeySpec{"max_size", "a size", R"("1GiB")"},
 };
+inline constexpr std::array kResponseKeys{
+    KeySpec{"enabled", "true or false", "true"},
+    KeySpec{"dry_run", "true or false", "true"},
+    KeySpec{"never_cut", "an object", R"({"prefixes": ["10.0.0.0/8"], "ports": [22]})"},
+    KeySpec{"stop_file", "a string", R"("/run/yagura/no-response")"},
+    KeySpec{"blocks", "an object", R"({"file": "/var/lib/yagura/blocks", "capacity": 1000000})"},
+    KeySpec{"kills", "a whole number", "4096"},
+    KeySpec{"frames_per_second", "a whole number", "20000"},
+    KeySpec{"from_tools", "true or false", "false"},
+};
+inline constexpr std::array kNeverCutKeys{
+    KeySpec{"prefixes", "an array of prefixes", R"(["10.0.0.0/8", "2001:db8::1"])"},
+    KeySpec{"ports", "an array of port numbers", "[22]"},
+};
+inline constexpr std::array kBlocksKeys{
+    KeySpec{"file", "a string", R"("/var/lib/yagura/blocks")"},
+    KeySpec{"capacity", "a whole number", "1000000"},
+};
 
 inline constexpr std::array kControlKeys{
     KeySpec{"socket", "a string", R"("/run/yagura/control.sock")"},
@@ -156,6 +189,9 @@ inline constexpr std::array kScopes{Word<Scope>{"session", Scope::kSession},
 inline constexpr std::array kDirections{Word<Direction>{"both", Direction::kBoth},
                                         Word<Direction>{"to_server", Direction::kToServer},
                                         Word<Direction>{"to_client", Direction::kToClient}};
+inline constexpr std::array kBlockWhats{Word<BlockWhat>{"connection", BlockWhat::kConnection},
+                                        Word<BlockWhat>{"source", BlockWhat::kSource},
+                                        Word<BlockWhat>{"destination", BlockWhat::kDestination}};
 inline constexpr std::array kShortages{Word<WhenShort>{"drop", WhenShort::kDrop},
                                        Word<WhenShort>{"forward", WhenShort::kForward}};
 inline constexpr std::array kAuditFailures{Word<OnAuditFailure>{"refuse", OnAuditFailure::kRefuse},
@@ -212,6 +248,13 @@ inline constexpr std::uint64_t kMinCacheSize = std::uint64_t{1} << 20;
 inline constexpr std::uint64_t kMaxCacheSize = std::uint64_t{1} << 40;
 inline constexpr std::chrono::nanoseconds kMinHeadInterval = std::chrono::seconds(1);
 inline constexpr std::chrono::nanoseconds kMaxHeadInterval = std::chrono::hours(24);
+inline constexpr std::size_t kMaxNeverCutPrefixes = 4096;  ///< all are looked at for each verdict
+inline constexpr std::uint64_t kMaxPortNumber = 65535;     ///< of TCP, UDP and SCTP
+inline constexpr std::uint64_t kMaxBlocks = std::uint64_t{1} << 24;
+inline constexpr std::uint64_t kMaxKills = std::uint64_t{1} << 16;
+inline constexpr std::uint64_t kMaxFrameRate = 10'000'000;  ///< of frames_per_second
+inline constexpr std::chrono::nanoseconds kMinBlockTime = std::chrono::seconds(1);
+inline constexpr std::chrono::nanoseconds kMaxBlockTime = std::chrono::hours(24 * 3650);
 // Budgets are products of these; none may overflow.
 static_assert(kMaxHoldBytes <= UINT64_MAX / kMaxFlows);
 static_assert(kMaxPatternPlace <= UINT64_MAX / 2);  // offset + depth

@@ -7,6 +7,8 @@
 #include <string>
 #include <vector>
 
+#include "rules/response.h"
+
 namespace yagura::rules {
 
 /// What a filter is asked of.
@@ -59,11 +61,16 @@ struct Rule {
     std::vector<Pattern> payload_all;
     std::vector<Pattern> payload_none;
     bool drop = false;
-    std::vector<std::size_t> forward;  ///< indices into Config::tool_groups; empty exactly when drop
+    /// Indices into Config::tool_groups. Empty when `drop`, and for a rule that only responds: that one
+    /// selects nothing and ends no search.
+    std::vector<std::size_t> forward;
     Scope scope = Scope::kSession;
     unsigned priority = kUsualPriority;  ///< forwards alone
-    std::uint32_t sample = 1;            ///< forwards alone: holds of one in so many flows
+    std::uint32_t sample = 1;            ///< not of drops: holds of one in so many flows
+    bool reset = false;                  ///< the connection is cut
+    std::optional<BlockAction> block{};  ///< what is blocked from then on
 
+    bool responds() const { return reset || block.has_value(); }
     bool has_payload() const { return !payload.empty() || !payload_all.empty() || !payload_none.empty(); }
     bool operator==(const Rule&) const = default;
 };

@@ -12,14 +12,15 @@
 #include "rules/fields.h"
 #include "rules/keys.h"
 #include "rules/pattern.h"
+#include "rules/response_reader.h"
 
 namespace yagura::rules {
 namespace {
 
 class RuleReader {
   public:
-    RuleReader(const Names& names, ErrorList& errors)
-        : names_(names), errors_(errors), named_by_(names.tool_groups.size() + names.tool_ports.size()) {}
+    RuleReader(const Names& names, bool may_respond, ErrorList& errors)
+        : names_(names), may_respond_(may_respond), errors_(errors), named_by_(names.tool_groups.size() + names.tool_ports.size()) {}
 
     Rule read(const Json& value, const Place& place, std::size_t index) {
         Rule rule;
@@ -35,8 +36,8 @@ class RuleReader {
         if (errors_.count() == before) check_contradiction(*fields, rule);
         read_action(*fields, place, index, rule);
         rule.scope = fields->choice("scope", kScopes).value_or(rule.scope);
-        read_number(*fields, "priority", "a priority", 0, kPriorities - 1, rule, rule.priority);
-        read_number(*fields, "sample", "a sample (1 in so many flows)", 1, kMaxSample, rule, rule.sample);
+        read_priority(*fields, rule);
+        read_sample(*fields, rule);
         return rule;
     }
 
@@ -145,29 +146,60 @@ class RuleReader {
         rule.drop = fields.boolean("drop").value_or(false);
         const bool forwards = fields.has("forward");
         if (forwards) read_forward(fields, index, rule);
-        constexpr const char* kFix = R"(a rule has either "drop": true or "forward": ["..."])";
+        read_response_of(fields, rule);
+        // What stands there and is faulty has been reported.
+        const auto is_faulty = [&fields](std::string_view key, bool right) {
+            return fields.has(key) && !right;
+        };
+        const bool unknown = is_faulty("drop", fields.has("drop") && fields.find("drop")->is_boolean()) ||
+                             is_faulty("reset", fields.has("reset") && fields.find("reset")->is_boolean()) ||
+                             is_faulty("block", rule.block.has_value());
         if (rule.drop && forwards) {
-            errors_.add(place, "both drops and forwards", kFix);
+            errors_.add(place, "both drops and forwards",
+                        R"(a rule has either "drop": true or "forward": ["..."])");
             rule.forward.clear();
-        } else if (!forwards && !rule.drop && !(fields.has("drop") && !fields.find("drop")->is_boolean())) {
-            errors_.add(place, "neither drops nor forwards", kFix);
+        } else if (!forwards && !rule.drop && !rule.responds() && !unknown) {
+            errors_.add(place, "neither drops, forwards, resets nor blocks",
+                        R"(a rule has "drop": true, "forward": ["..."], "reset": true or "block": {})");
         }
     }
 
-    /// A number that only a rule which forwards has.
-    template <class Number>
-    void read_number(const Fields& fields, std::string_view key, std::string_view meaning, std::uint64_t low,
-                     std::uint64_t high, const Rule& rule, Number& out) {
-        const Json* value = fields.find(key);
+    void read_response_of(const Fields& fields, Rule& rule) {
+        rule.reset = fields.boolean("reset").value_or(false);
+        rule.block = read_block(fields, errors_);
+        if (may_respond_ || !rule.responds()) return;
+        errors_.add(fields.place(rule.reset ? "reset" : "block"), "response is not enabled",
+                    R"(set "response": {"enabled": true})");
+    }
+
+    void read_priority(const Fields& fields, Rule& rule) {
+        const Json* value = fields.find("priority");
         if (value == nullptr) return;
-        const Place place = fields.place(key);
-        if (rule.drop) {
-            errors_.add(place, fmt::format("a rule that drops has no {}", key),
+        const bool forwards = fields.has("forward");
+        if (rule.drop || (rule.responds() && !forwards)) {
+            errors_.add(fields.place("priority"),
+                        rule.drop ? "a rule that drops has no priority"
+                                  : "a rule that does not forward has no priority",
                         "leave it out: it belongs to rules that forward");
             return;
         }
-        if (const auto number = read_whole_number(*value, place, meaning, low, high, errors_))
-            out = static_cast<Number>(*number);
+        rule.priority = static_cast<unsigned>(read_whole_number(*value, fields.place("priority"),
+                                                                "a priority", 0, kPriorities - 1, errors_)
+                                                  .value_or(rule.priority));
+    }
+
+    void read_sample(const Fields& fields, Rule& rule) {
+        const Json* value = fields.find("sample");
+        if (value == nullptr) return;
+        if (rule.drop) {
+            errors_.add(fields.place("sample"), "a rule that drops has no sample",
+                        "leave it out: it belongs to rules that do not drop");
+            return;
+        }
+        rule.sample = static_cast<std::uint32_t>(
+            read_whole_number(*value, fields.place("sample"), "a sample (1 in so many flows)", 1, kMaxSample,
+                              errors_)
+                .value_or(rule.sample));
     }
 
     void read_forward(const Fields& fields, std::size_t index, Rule& rule) {
@@ -235,6 +267,7 @@ class RuleReader {
     }
 
     const Names& names_;
+    bool may_respond_;
     ErrorList& errors_;
     std::unordered_map<std::uint64_t, std::size_t> rule_with_;  ///< by id: the first that has it
     /// Per group: which rule named it last (index + 1), and where in its list. Finds a name that stands twice
@@ -248,11 +281,12 @@ class RuleReader {
 
 }  // namespace
 
-std::vector<Rule> read_rules(const Json& value, const Place& place, const Names& names, ErrorList& errors) {
+std::vector<Rule> read_rules(const Json& value, const Place& place, const Names& names, bool may_respond,
+                             ErrorList& errors) {
     std::vector<Rule> rules;
     const auto& items = value.get_ref<const Json::array_t&>();
     rules.reserve(items.size());
-    RuleReader reader(names, errors);
+    RuleReader reader(names, may_respond, errors);
     for (std::size_t i = 0; i < items.size(); ++i) rules.push_back(reader.read(items[i], {place, i}, i));
     return rules;
 }

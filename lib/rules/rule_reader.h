@@ -37,6 +37,8 @@ struct Names {
 };
 
 /// Reads `rules`. One Rule per element, whatever its errors, so that an index is a place in the file.
-std::vector<Rule> read_rules(const Json& value, const Place& place, const Names& names, ErrorList& errors);
+/// `may_respond`: rules may reset and block.
+std::vector<Rule> read_rules(const Json& value, const Place& place, const Names& names, bool may_respond,
+                             ErrorList& errors);
 
 }  // namespace yagura::rules
