@@ -31,7 +31,9 @@ base::Result<std::unique_ptr<Pipeline>> Pipeline::create(PipelineOptions options
         if (auto made = pipeline->make_sources(); !made) return made.error();
         if (auto made = pipeline->make_outlets(); !made) return made.error();
         if (auto made = pipeline->make_stores(); !made) return made.error();
+        if (auto made = pipeline->make_response(); !made) return made.error();
         pipeline->make_select_stages();
+        pipeline->connect_response();
         if (auto made = pipeline->make_threads(); !made) return made.error();
         return pipeline;
     } catch (const std::bad_alloc&) {
@@ -51,6 +53,11 @@ Pipeline::~Pipeline() {
         if (outlet == nullptr) continue;
         for (const auto& ring : outlet->rings) free_all(*ring);
     }
+    for (const auto& injector : injectors_) {
+        if (injector == nullptr) continue;
+        for (const auto& ring : injector->rings) free_all(*ring);
+    }
+    for (const auto& ring : feedback_rings_) free_all(*ring);
 }
 
 base::Result<void> Pipeline::start() {
@@ -67,6 +74,9 @@ void Pipeline::stop_sources() {
     for (const auto& outlet : outlets_) {
         if (outlet != nullptr && outlet->stage != nullptr) outlet->stage->hurry();
     }
+    for (const auto& injector : injectors_) {
+        if (injector != nullptr) injector->stage->hurry();
+    }
 }
 
 bool Pipeline::drained() const {
@@ -76,8 +86,9 @@ bool Pipeline::drained() const {
     const Stats now = stats();
     const bool quiet =
         std::ranges::all_of(now.ports, [](const PortStats& p) { return p.in_flight == base::Count{}; });
-    return quiet && std::ranges::all_of(
-                        now.tools, [](const ToolStats& t) { return t.offered == t.sent + t.shed_total(); });
+    return quiet && now.on_inject_rings == 0 &&
+           std::ranges::all_of(now.tools,
+                               [](const ToolStats& t) { return t.offered == t.sent + t.shed_total(); });
 }
 
 void Pipeline::stop() {

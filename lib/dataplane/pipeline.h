@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "dataplane/feedback_stage.h"
 #include "dataplane/flow_draws.h"
 #include "dataplane/flow_page.h"
 #include "dataplane/lcore_plan.h"
@@ -53,6 +54,10 @@ struct PipelineOptions {
     std::string spool_folder;                     ///< for what is held, when inspect.hold_bytes is unlimited
     std::vector<FlowLog*> flow_logs;              ///< by place in plan.select; empty: none
     std::vector<select::FlowTrace*> flow_traces;  ///< likewise
+    /// Connections may be cut; null: never. Not with kPushBack.
+    const ResponseSettings* response = nullptr;
+    std::vector<InjectPort> injects;        ///< by PortId; empty: no port sends
+    std::vector<port::RxQueue*> feedbacks;  ///< by ToolId, null: the tool is not listened to; may be empty
 };
 
 /// The stages, the rings between them, and the threads that run them. Sources and tools stay with the caller
@@ -100,16 +105,18 @@ class Pipeline {
     /// Polls these from now on, each in a lane of its own; the one with the number of a queue of `linked` in
     /// the lane of that one. `port`: free_port(). On an error nothing has changed.
     base::Result<void> add_port(base::PortId port, const std::vector<port::RxQueue*>& queues,
-                                std::optional<base::PortId> linked);
+                                std::optional<base::PortId> linked, const InjectPort& inject = {});
     /// They are polled no more. What has been received goes its way; until that is done the port is not gone.
     void stop_port(base::PortId port);
-    bool port_stopped(base::PortId port) const;  ///< nothing of it is between the queues and select
+    /// Nothing of it is between the queues and select, nor on its way out.
+    bool port_stopped(base::PortId port) const;
     /// When it has stopped. Its counters are those of Stats::removed_ports from now on.
     void remove_port(base::PortId port);
 
     std::optional<base::ToolId> free_tool() const;
     /// `tool`: free_tool(). Gets what policies that are swapped in from now on offer it.
-    base::Result<void> add_tool(base::ToolId tool, port::TxQueue* queue, const ToolLimit& limit);
+    base::Result<void> add_tool(base::ToolId tool, port::TxQueue* queue, const ToolLimit& limit,
+                                port::RxQueue* feedback = nullptr);
     /// Of a tool that the policy offers nothing: called until it is true. What waits for it has
     /// TxStage::kLastSeconds.
     /// True when nothing waits for it, and no older policy that is still alive can offer it any.
@@ -129,6 +136,8 @@ class Pipeline {
     [[nodiscard]] bool exchange_draws(std::size_t select, DrawsExchange& exchange);
     /// The same for one flow.
     [[nodiscard]] bool ask_flow(std::size_t select, FlowQuestion& question);
+    /// Brings a select stage requests, and takes reports from it. With PipelineOptions::response.
+    [[nodiscard]] bool exchange(std::size_t select, ResponseExchange& exchange);
     /// Names the policy in effect: another with each swap_policy(). They come round after 65 thousand.
     std::uint32_t epoch() const { return epoch_; }
 
@@ -149,6 +158,14 @@ class Pipeline {
         std::vector<std::unique_ptr<PacketRing>> rings;  ///< by select stage
         std::unique_ptr<ToolQueue> limit;                ///< null: there is none
         std::unique_ptr<TxStage> stage;                  ///< null once it has been removed
+    };
+
+    /// Frames of our own by a network port.
+    struct Injector {
+        port::TxQueue* queue;
+        unsigned lcore;
+        std::vector<std::unique_ptr<PacketRing>> rings;  ///< by select stage
+        std::unique_ptr<TxStage> stage;
     };
 
     explicit Pipeline(PipelineOptions options);
@@ -179,6 +196,18 @@ class Pipeline {
     static unsigned idlest(const std::vector<unsigned>& lcores, const std::vector<unsigned>& used);
     void forget_feeder(const RxStage* stage);
     void close_lane(const Lane& lane);
+    // pipeline_response.cc
+    base::Result<void> make_response();
+    void connect_response();
+    base::Result<std::unique_ptr<Injector>> make_injector(const InjectPort& inject) const;
+    base::Result<void> add_injector(base::PortId port, const InjectPort& inject);
+    void stop_injector(base::PortId port);
+    bool injector_stopped(base::PortId port) const;
+    void remove_injector(base::PortId port);
+    void listen_to(base::ToolId tool, port::RxQueue* queue);
+    InjectStats inject_sums(base::PortId port) const;
+    ResponseStats response_stats() const;
+    void add_response(Stats& stats) const;
     // pipeline_stats.cc
     PortSums port_sums(base::PortId port) const;
     ToolSums tool_sums(base::ToolId tool) const;
@@ -199,6 +228,12 @@ class Pipeline {
     std::array<std::uint64_t, base::kMaxTools> gone_flows_{};       ///< likewise, by ToolId
     std::uint64_t closed_unmatched_ = 0;                            ///< fragments, of ports that were removed
     Ledger ledger_;
+    std::vector<std::unique_ptr<Injector>> injectors_;        ///< by PortId; null: none
+    std::vector<std::unique_ptr<PacketRing>> feedback_rings_;  ///< by select stage
+    std::unique_ptr<FeedbackStage> feedback_;                  ///< null: no tool is listened to
+    std::vector<InjectStats> injected_before_;                 ///< by PortId: by ports that have left
+    std::vector<InjectStats> closed_injectors_;                ///< by PortId: what stages counted that are gone
+    InjectStats removed_injected_;
     std::vector<Source> sources_;
     std::vector<std::unique_ptr<SelectStage>> select_;
     std::unique_ptr<QuiescentState> quiescent_;

@@ -171,7 +171,10 @@ void Pipeline::make_select_stages() {
                                  .keep_details = options_.keep_details,
                                  .log = options_.flow_logs.empty() ? nullptr : options_.flow_logs[i],
                                  .trace = options_.flow_traces.empty() ? nullptr : options_.flow_traces[i],
-                                 .down_tools = &down_tools_},
+                                 .down_tools = &down_tools_,
+                                 .response = options_.response,
+                                 .response_stages = options_.plan.select.size(),
+                                 .feedback = feedback_rings_.empty() ? nullptr : feedback_rings_[i].get()},
             ToolOutlet::Options{.tools = std::move(tools),
                                 .limits = std::move(limits),
                                 .lane = i,
@@ -196,6 +199,12 @@ base::Result<void> Pipeline::make_threads() {
             if (outlet != nullptr && outlet->lcore == lcore.id)
                 work.push_back({outlet->stage.get(), StageKind::kTx});
         }
+        for (const auto& injector : injectors_) {
+            if (injector != nullptr && injector->lcore == lcore.id)
+                work.push_back({injector->stage.get(), StageKind::kTx});
+        }
+        if (feedback_ != nullptr && options_.plan.tx.front() == lcore.id)
+            work.push_back({feedback_.get(), StageKind::kTx});
         if (work.empty()) continue;
         if (auto thread = make_thread(lcore.id, std::move(work)); !thread) return thread.error();
     }

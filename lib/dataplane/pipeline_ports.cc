@@ -39,7 +39,7 @@ std::optional<base::PortId> Pipeline::free_port() {
 }
 
 base::Result<void> Pipeline::add_port(base::PortId port, const std::vector<port::RxQueue*>& queues,
-                                      std::optional<base::PortId> linked) {
+                                      std::optional<base::PortId> linked, const InjectPort& inject) {
     if (sources_.size() + queues.size() > kMaxSources) {
         return base::Error{fmt::format("there would be {} receive queues; at most {} at a time",
                                        sources_.size() + queues.size(), kMaxSources)};
@@ -91,6 +91,15 @@ base::Result<void> Pipeline::add_port(base::PortId port, const std::vector<port:
         }
         return base::Error{"all network ports have ended, and the run with them"};
     }
+    if (auto added = add_injector(port, inject); !added) {
+        for (const auto& [n, i] : known) {
+            select_thread(n).between_turns([&, n = n, i = i] {
+                select_[n]->remove_feeder(sources[i].stage.get());
+                select_[n]->remove_input(sources[i].lane->rings[n].get());
+            });
+        }
+        return added;
+    }
     for (std::size_t i = 0; i < sources.size(); ++i) {
         threads[i]->between_turns([&] { threads[i]->add({sources[i].stage.get(), StageKind::kRx}); });
     }
@@ -119,6 +128,7 @@ void Pipeline::stop_port(base::PortId port) {
         forget_feeder(source.stage.get());
         source.stage->stop_polling();
     }
+    stop_injector(port);
 }
 
 bool Pipeline::port_stopped(base::PortId port) const {
@@ -126,7 +136,7 @@ bool Pipeline::port_stopped(base::PortId port) const {
         sources_, [&](const Source& source) { return source.port != port || source.stage->done(); });
     if (!done) return false;
     const PortSums sums = port_sums(port);
-    return sums.handed == sums.taken;
+    return sums.handed == sums.taken && injector_stopped(port);
 }
 
 void Pipeline::remove_port(base::PortId port) {
@@ -143,6 +153,7 @@ void Pipeline::remove_port(base::PortId port) {
     std::erase_if(lanes_, [this](const auto& lane) {
         return std::ranges::find(sources_, lane.get(), &Source::lane) == sources_.end();
     });
+    remove_injector(port);
     ledger_.set(port, Ledger::Place::kLeft);
 }
 
@@ -150,7 +161,8 @@ std::optional<base::ToolId> Pipeline::free_tool() const {
     return ledger_.free_tool();
 }
 
-base::Result<void> Pipeline::add_tool(base::ToolId tool, port::TxQueue* queue, const ToolLimit& limit) {
+base::Result<void> Pipeline::add_tool(base::ToolId tool, port::TxQueue* queue, const ToolLimit& limit,
+                                      port::RxQueue* feedback) {
     std::vector<unsigned> used;
     for (const auto& outlet : outlets_) {
         if (outlet != nullptr) used.push_back(outlet->lcore);
@@ -170,6 +182,7 @@ base::Result<void> Pipeline::add_tool(base::ToolId tool, port::TxQueue* queue, c
             [&] { select_[n]->set_tool(tool, outlet->rings[n].get(), outlet->limit.get(), shed[n]); });
     }
     outlets_[tool.index()] = std::move(outlet);
+    listen_to(tool, feedback);
     ledger_.set(tool, Ledger::Place::kOpen);
     return {};
 }
@@ -191,6 +204,7 @@ void Pipeline::remove_tool(base::ToolId tool) {
         std::unique_ptr<FlowShedder::Tool> none;  // then what was kept for it, which is freed here
         select_thread(n).between_turns([&] { select_[n]->set_tool(tool, nullptr, nullptr, none); });
     }
+    listen_to(tool, nullptr);
     PollThread& thread = *thread_of(outlet.lcore);
     thread.between_turns([&] { thread.remove(outlet.stage.get()); });
     ledger_.close(tool, sums_of(*outlet.stage));

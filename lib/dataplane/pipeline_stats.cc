@@ -108,6 +108,7 @@ Stats Pipeline::stats() const {
             stats.tools[i] = tool;
         }
     }
+    add_response(stats);
     std::vector<select::DecisionTable::RuleCount> rules(options_.policy->actions.size());
     for (const auto& selector : selectors_) selector->add_to(rules);
     for (const auto* all : {&selectors_, &old_selectors_}) {

@@ -32,9 +32,7 @@ void prefetch(const rte_mbuf* packet) {
 }
 
 std::size_t output_of(const rte_mbuf* packet, std::size_t outputs) {
-    // The middle bits: the flow table uses the low ones for its buckets and the high ones for its tags.
-    const std::uint64_t spread = static_cast<std::uint32_t>(port::meta(packet).flow_hash >> 16);
-    return spread * outputs >> 32;
+    return select_of(port::meta(packet).flow_hash, outputs);
 }
 
 }  // namespace

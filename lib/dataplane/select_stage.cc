@@ -63,6 +63,13 @@ SelectStage::SelectStage(Options options, const ToolOutlet::Options& outlet, flo
         shedder_.set_tool(base::ToolId{static_cast<std::uint8_t>(tool)}, limited);
     }
     limited_ = shedder_.limited();
+    if (options_.response != nullptr) {
+        responder_ = std::make_unique<Responder>(Responder::Options{.settings = options_.response,
+                                                                    .stages = options_.response_stages,
+                                                                    .ports = options_.ports,
+                                                                    .seed = options_.hash_seed},
+                                                 flows_);
+    }
 }
 
 SelectStage::~SelectStage() {
@@ -89,6 +96,8 @@ unsigned SelectStage::turn() {
         look_elsewhere();
         handled += go_on();
     }
+    if (responder_ != nullptr) [[unlikely]]
+        handled += hear_tools() + responder_->turn();
     sweep(handled);
     if (passing_ != nullptr) [[unlikely]]
         pass_some();
@@ -114,6 +123,8 @@ void SelectStage::begin() {
         const std::uint32_t candidate = flows_.candidate(burst_->hashes[i], options_.keep_details);
         candidates_[i] = candidate;
         elsewhere_ |= std::uint64_t{candidate == flow::FlowTable::kElsewhere} << i;
+        if (responder_ != nullptr && candidate < flow::FlowTable::kElsewhere) [[unlikely]]
+            responder_->prefetch(candidate);
     }
     if (draws_ != nullptr) [[unlikely]]
         draw_packets();
@@ -167,6 +178,8 @@ unsigned SelectStage::go_on() {
     // Taken is counted last, and by sizes read before tx can free a packet: what is not yet offered is still
     // in flight.
     outlet_.flush();
+    if (responder_ != nullptr) [[unlikely]]
+        responder_->flush();
     const unsigned handled = at_ - begin;
     if (at_ < burst.count) return handled;
     for (const Arrival& arrival : std::span(burst.arrived.data(), burst.arrivals))
@@ -204,6 +217,8 @@ inline void SelectStage::fetch_ahead() {
         return false;
     }
     now_ns_ = std::max(now_ns_, m.order_time);
+    if (responder_ != nullptr) [[unlikely]]
+        responder_->note(candidate, flow.key_reversed ^ static_cast<unsigned>(m.reversed), packet, m);
     if (flow.decision != run.joined_by || m.port != run.port) [[unlikely]] {
         end_run(run);
         run = begin_run(place, flow, m.port);
@@ -300,12 +315,17 @@ void SelectStage::select_one(rte_mbuf* packet, std::uint32_t candidate) {
     flow::FlowTable::Found found;
     flow::FlowEntry* flow = nullptr;
     bool traced = false;
+    if (responder_ != nullptr && take_own(packet)) [[unlikely]]
+        return;
     if (m.parsed.has_flow()) [[likely]] {
         found = find(m, candidate);
         if (found.inserted && limited_ != 0) [[unlikely]]
             shedder_.forget(found.index);
         if (found.index != flow::FlowTable::kNone) [[likely]]
             flow = &flows_.entry(found.index);
+        if (responder_ != nullptr && flow != nullptr) [[unlikely]] {
+            if (respond(found.index, found.reverse, found.inserted, packet)) return;
+        }
         if (options_.trace != nullptr) [[unlikely]] {
             if (flow == nullptr) options_.trace->untracked(m.parsed.key);
             if (found.inserted) options_.trace->begin(found.index, *flow, m.timestamp_ns);
@@ -327,6 +347,22 @@ void SelectStage::select_one(rte_mbuf* packet, std::uint32_t candidate) {
         trace_packet(selector, view, m, found.index);
     select::Verdict verdict = selector.select(view, m.flow_hash, flow, found.index);
     std::uint64_t goes_to = reached(selector, verdict.rules, verdict.tools, m.flow_hash, flow);
+    if (responder_ != nullptr) [[unlikely]] {
+        if (verdict.responds) {
+            if (flow != nullptr) {
+                responder_->by_rules(found.index, verdict.rules, selector.policy());
+            } else {
+                responder_->by_rules_untracked();
+            }
+        }
+        if (flow != nullptr && flow->watched && goes_to != 0) {
+            goes_to = without_shunted(found.index, m, goes_to);
+            if (goes_to == 0) {
+                verdict.tools = 0;
+                verdict.reason = select::DropReason::kShunted;
+            }
+        }
+    }
     if (traced) [[unlikely]]
         options_.trace->selected(found.index, *flow, selector, verdict);
     const Hold hold_outcome =
@@ -397,6 +433,7 @@ void SelectStage::let_go(std::uint32_t index) {
 }
 
 void SelectStage::end_flow(std::uint32_t index, select::FlowEnd why) {
+    if (responder_ != nullptr) responder_->forget(index);
     const End end = why == select::FlowEnd::kEvicted ? End::kShort : End::kFlow;
     if (inspects(flows_.entry(index))) end_inspection(index, end);
     if (flows_.entry(index).traced) options_.trace->end(index, why, now_ns_);

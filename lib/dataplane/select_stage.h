@@ -12,6 +12,7 @@
 #include "dataplane/flow_page.h"
 #include "dataplane/flow_question.h"
 #include "dataplane/flow_shedder.h"
+#include "dataplane/responder.h"
 #include "dataplane/rx_stage.h"
 #include "dataplane/stage.h"
 #include "dataplane/tool_outlet.h"
@@ -45,6 +46,10 @@ class SelectStage : public Stage {
         /// Bit per ToolId: tools that are down, whose flows go elsewhere from the next turn on. Null: none
         /// is.
         const std::atomic<std::uint64_t>* down_tools = nullptr;
+        /// Connections may be cut; null: never. Shared by so many stages.
+        const ResponseSettings* response = nullptr;
+        std::size_t response_stages = 1;
+        PacketRing* feedback = nullptr;  ///< FeedbackStage's; null: tools are not listened to
     };
     /// `selector` stays with the caller, until another is published and this thread has been quiescent since;
     /// the store for good.
@@ -116,6 +121,9 @@ class SelectStage : public Stage {
     void exchange_draws(DrawsExchange& exchange) noexcept;
     /// Answers the question, but for `done`. Likewise.
     void answer(FlowQuestion& question) noexcept;
+    /// Null when connections are never cut. Its own thread's, but for its counters.
+    Responder* responder() { return responder_.get(); }
+    const Responder* responder() const { return responder_.get(); }
 
   private:
     FlowFacts facts_of(std::uint32_t index) noexcept;
@@ -193,6 +201,11 @@ class SelectStage : public Stage {
               std::uint64_t gone_to);
     void resolve_held(select::Selector& selector, std::uint32_t index, bool closed);
     void free_chain(flow::BlockStore::Chain& chain);
+    // With a responder.
+    bool take_own(rte_mbuf* packet);
+    bool respond(std::uint32_t index, unsigned from, bool begins, rte_mbuf* packet);
+    std::uint64_t without_shunted(std::uint32_t index, const port::PacketMeta& m, std::uint64_t tools) const;
+    unsigned hear_tools();
     void end_inspection(std::uint32_t index, select::Selector::End end);
     void let_go(std::uint32_t index);
     void end_flow(std::uint32_t index, select::FlowEnd why);
@@ -218,6 +231,7 @@ class SelectStage : public Stage {
     ToolOutlet outlet_;
     FlowShedder shedder_;
     std::uint64_t limited_ = 0;  ///< bit per tool that has a limit
+    std::unique_ptr<Responder> responder_;
     std::unique_ptr<port::FrameBuffer> buffer_;
 
     struct Arrival {

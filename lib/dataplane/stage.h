@@ -23,6 +23,12 @@ enum class Pressure : std::uint8_t {
                 ///< case
 };
 
+/// The select stage, of so many, that a flow with this hash belongs to. By the middle bits: the flow table
+/// uses the low ones for its buckets and the high ones for its tags.
+constexpr std::size_t select_of(std::uint64_t flow_hash, std::size_t stages) {
+    return std::uint64_t{static_cast<std::uint32_t>(flow_hash >> 16)} * stages >> 32;
+}
+
 /// What a stage is.
 enum class StageKind : std::uint8_t { kRx, kSelect, kTx };
 inline constexpr std::size_t kStageKinds = 3;

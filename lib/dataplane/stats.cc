@@ -43,6 +43,25 @@ std::uint64_t StageCycles::busy_total() const {
     return total;
 }
 
+base::Count InjectStats::shed_total() const {
+    base::Count total;
+    for (const base::Count& count : shed) total += count;
+    return total;
+}
+
+InjectStats& InjectStats::operator+=(const InjectStats& other) {
+    made += other.made;
+    sent += other.sent;
+    for (std::size_t r = 0; r < shed.size(); ++r) shed[r] += other.shed[r];
+    return *this;
+}
+
+InjectStats InjectStats::operator-(const InjectStats& other) const {
+    InjectStats rest{.made = made - other.made, .sent = sent - other.sent, .shed = shed};
+    for (std::size_t r = 0; r < shed.size(); ++r) rest.shed[r] = shed[r] - other.shed[r];
+    return rest;
+}
+
 StageCycles& StageCycles::operator+=(const StageCycles& other) {
     for (std::size_t kind = 0; kind < busy.size(); ++kind) busy[kind] += other.busy[kind];
     between += other.between;
@@ -97,7 +116,10 @@ bool Stats::balanced() const {
     std::uint64_t queued = 0;
     for (const ToolStats& tool : tools) queued += (tool.offered - tool.sent - tool.shed_total()).packets;
     if (removed_tools.offered != removed_tools.sent + removed_tools.shed_total()) return false;
-    return queued == on_tool_rings;
+    std::uint64_t to_inject = 0;
+    for (const InjectStats& port : injected) to_inject += (port.made - port.sent - port.shed_total()).packets;
+    if (removed_injected.made != removed_injected.sent + removed_injected.shed_total()) return false;
+    return queued == on_tool_rings && to_inject == on_inject_rings;
 }
 
 }  // namespace yagura::dataplane

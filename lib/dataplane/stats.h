@@ -9,6 +9,8 @@
 #include "base/counter.h"
 #include "dataplane/stage.h"
 #include "port/driver.h"
+#include "reset/kill_report.h"
+#include "reset/refusal.h"
 #include "select/drop_reason.h"
 #include "select/inspector.h"
 
@@ -80,6 +82,41 @@ struct StreamStats {
     void add(const select::InspectCounters& counters);
 };
 
+/// The ledger of frames of our own that leave by a network port: made = sent + shed + queued.
+struct InjectStats {
+    base::Count made;
+    base::Count sent;
+    std::array<base::Count, port::kShedReasons> shed;
+
+    base::Count shed_total() const;
+    InjectStats& operator+=(const InjectStats& other);
+    InjectStats operator-(const InjectStats& other) const;
+};
+
+/// What a tool sent into its own port.
+struct HeardStats {
+    std::uint64_t received = 0;   ///< frames; all of the others together
+    std::uint64_t ignored = 0;    ///< no verdict
+    std::uint64_t ring_full = 0;  ///< more verdicts than could be passed on
+    std::uint64_t verdicts = 0;   ///< taken
+    std::uint64_t not_found = 0;  ///< for a flow that is not there
+    std::uint64_t not_given = 0;  ///< for a flow that the tool has not got
+};
+
+/// What became of verdicts, where connections may be cut.
+struct ResponseStats {
+    std::array<std::uint64_t, static_cast<std::size_t>(reset::Outcome::kCount)> outcomes{};
+    std::array<std::uint64_t, 4> verdicts{};  ///< by ResponseCause
+    std::array<std::uint64_t, static_cast<std::size_t>(reset::Refusal::kCount)> unmade{};  ///< frames
+    std::uint64_t no_buffer = 0;   ///< frames that were not made for want of one
+    std::uint64_t no_path = 0;     ///< frames whose port was gone
+    std::uint64_t suppressed = 0;  ///< frames that were not made because it was switched off meanwhile
+    std::uint64_t untracked = 0;   ///< packets whose rules cut, and whose flow found no room
+    std::uint64_t unreported = 0;  ///< reports that found no room
+    std::uint64_t errors = 0;      ///< ICMP errors made
+    std::vector<HeardStats> heard;  ///< by ToolId
+};
+
 /// Everything that is counted, at one moment. Sums are exact when the pipeline is quiet.
 struct Stats {
     std::vector<PortStats> ports;  ///< by PortId; an id that no port has: nothing
@@ -90,6 +127,10 @@ struct Stats {
     std::vector<ThreadStats> threads;
     std::uint64_t on_select_rings = 0;  ///< packets, counted on the rings themselves
     std::uint64_t on_tool_rings = 0;
+    std::vector<InjectStats> injected;  ///< by PortId; of a port that does not inject: nothing
+    InjectStats removed_injected;       ///< sum of the ports that have been removed
+    std::uint64_t on_inject_rings = 0;
+    std::optional<ResponseStats> response;
     StreamStats streams;
     std::uint64_t inspected = 0;            ///< flows whose payload is being matched
     std::uint64_t inspected_before = 0;     ///< of these, under the policy before the current one

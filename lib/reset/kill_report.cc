@@ -23,6 +23,8 @@ std::string_view outcome_name(Outcome outcome) {
             return "rate_limited";
         case Outcome::kRefused:
             return "refused";
+        case Outcome::kDryRun:
+            return "dry_run";
         case Outcome::kCount:
             break;
     }

@@ -17,6 +17,7 @@ enum class Outcome : std::uint8_t {
     kNotTcp,       ///< it cannot be cut
     kRateLimited,  ///< too many at a time
     kRefused,      ///< never to be cut, or no right to do it
+    kDryRun,       ///< it would have been cut
     kCount
 };
 std::string_view outcome_name(Outcome outcome);  ///< "verified", ...

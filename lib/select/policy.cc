@@ -187,7 +187,7 @@ std::shared_ptr<PolicySnapshot> new_policy(const rules::Config& config,
                           .priority = rule.priority,
                           .sample = rule.sample,
                           .reset = rule.reset,
-                          .block = rule.block.has_value()};
+                          .block = rule.block};
         policy->responds = policy->responds || action.responds();
         policy->samples = policy->samples || rule.sample != 1;
         for (const std::size_t group : rule.forward) groups.add_to(action, group);

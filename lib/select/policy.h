@@ -29,7 +29,7 @@ struct RuleAction {
     unsigned priority = rules::kUsualPriority;
     std::uint32_t sample = 1;  ///< it holds of one in so many flows
     bool reset = false;        ///< its flows are cut
-    bool block = false;        ///< and their ends are blocked, as rules::Rule::block says
+    std::optional<rules::BlockAction> block{};  ///< the same, and this is blocked
 
     bool responds() const { return reset || block; }
     /// It may hold of a flow with this hash. What is in a sample is in every larger one.

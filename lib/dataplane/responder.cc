@@ -1,0 +1,483 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "dataplane/responder.h"
+
+#include <algorithm>
+
+#include "base/clock.h"
+#include "net/protocol_numbers.h"
+
+namespace yagura::dataplane {
+namespace {
+
+using reset::Outcome;
+using namespace net::tcp_flag;
+
+constexpr std::uint64_t kSecond = 1'000'000'000;
+/// Fronts that differ, of all flows of a stage.
+constexpr std::uint32_t kFronts = 1u << 16;
+/// Who wait for what others have asked for before them.
+constexpr std::size_t kWaiters = 4096;
+/// Reports beside one for each connection that is being cut.
+constexpr std::size_t kSpareReports = 8192;
+/// Flows that are asked anew in a turn.
+constexpr std::uint32_t kLooksPerTurn = 64;
+/// ICMP errors that a verdict on a flow that is no connection brings about at most.
+constexpr std::uint8_t kErrorsOfVerdict = 10;
+
+reset::KillSettings share_of(const ResponseSettings& settings, std::size_t stages) {
+    const auto share = [stages](std::uint32_t all, std::uint32_t least) {
+        return std::max(static_cast<std::uint32_t>(all / stages), least);
+    };
+    reset::KillSettings own = settings.kills;
+    own.capacity = share(own.capacity, 1);
+    own.frames_per_second = share(own.frames_per_second, 1);
+    // A connection's first shots must not be cut off in the middle.
+    own.frame_burst =
+        std::max(share(own.frame_burst, 1), static_cast<std::uint32_t>(reset::KillMachine::kShotsOfTry));
+    return own;
+}
+
+bool may_be_icmp_error(std::uint8_t proto) {
+    return proto == net::ip_proto::kIcmp || proto == net::ip_proto::kIcmpv6;
+}
+
+}  // namespace
+
+std::uint64_t Responder::now() {
+    return base::realtime_ns();
+}
+
+Responder::Responder(const Options& options, flow::FlowTable& flows)
+    : options_(options),
+      flows_(flows),
+      builder_(options.settings->secret),
+      machine_(share_of(*options.settings, options.stages), options.seed ^ options.settings->secret[0], now()),
+      errors_(share_of(*options.settings, options.stages).frames_per_second,
+              share_of(*options.settings, options.stages).frame_burst, now()),
+      states_(flows.capacity()),
+      fronts_(kFronts, options.seed ^ options.settings->secret[1]),
+      cases_(share_of(*options.settings, options.stages).capacity),
+      case_of_kill_(cases_.size()),
+      reports_(2 * cases_.size() + kSpareReports),
+      outlets_(options.ports) {
+    free_cases_.reserve(cases_.size());
+    for (auto number = static_cast<std::uint32_t>(cases_.size()); number-- > 0;) free_cases_.push_back(number);
+    waiters_.reserve(kWaiters);
+}
+
+void Responder::set_port(base::PortId port, PacketRing* ring, const InjectPort& inject) noexcept {
+    outlets_[port.index()].ring = ring;
+    outlets_[port.index()].inject = inject;
+}
+
+// ---- packets
+
+bool Responder::is_own(const rte_mbuf* packet, const port::PacketMeta& m) const {
+    const net::ParsedPacket& parsed = m.parsed;
+    const bool is_reset = (parsed.tcp_flags & kRst) != 0;
+    if (!is_reset && !may_be_icmp_error(parsed.key.proto)) return false;
+    return builder_.is_own(first_bytes(packet), parsed);
+}
+
+/// What a packet's frame says of the way of its direction.
+void Responder::learn(State& state, unsigned from, const rte_mbuf* packet, const port::PacketMeta& m) {
+    Way& way = state.ways[from];
+    const auto port = static_cast<std::uint16_t>(m.port.value() + 1);
+    if (way.port == 0) {
+        way.port = port;
+    } else if (way.port != port && way.second == 0) {
+        way.second = port;
+    }
+    if (way.front != reset::EncapsulationTable::kNone) return;
+    reset::Encapsulation front;
+    if (reset::Encapsulation::take(first_bytes(packet), m.parsed, front) == reset::Refusal::kNone)
+        way.front = fronts_.share(front);
+}
+
+bool Responder::saw(std::uint32_t index, unsigned from, bool begins, const rte_mbuf* packet,
+                    const port::PacketMeta& m) {
+    State& state = states_[index];
+    const unsigned port = m.port.value() + 1u;
+    const Way& way = state.ways[from];
+    if (way.front == reset::EncapsulationTable::kNone || (way.port != port && way.second != port))
+        learn(state, from, packet, m);
+    if (m.parsed.key.proto == net::ip_proto::kTcp) {
+        const base::Bytes bytes = first_bytes(packet);
+        if (const auto segment = reset::read_segment(bytes, m.wire_length, m.parsed)) {
+            if (state.kill != 0) {
+                const bool probe = segment->flags == kAck && segment->payload == 0 &&
+                                   builder_.may_be_probe(bytes, m.parsed);
+                const auto origin = probe ? reset::KillMachine::Origin::kPerhapsProbe
+                                          : reset::KillMachine::Origin::kForeign;
+                if (machine_.saw(now(), kill_of(state), from, *segment, origin)) return true;
+                if (machine_.is_forgotten(kill_of(state))) {
+                    state.kill = 0;
+                    unwatch(index);
+                }
+            }
+            state.numbers.note(from, *segment);
+        }
+    } else if (state.errors_left != 0) {
+        send_error(state, from, packet, m);
+    }
+    if (begins) {
+        ask_blocks(index);
+    } else if ((state.bits & (kBlocked | kOver | kRefused)) == kBlocked && state.kill == 0) {
+        // It lives on.
+        cut(index, {.cause = ResponseCause::kBlock, .at = now()});
+    }
+    return false;
+}
+
+/// The flow goes the short way again when nobody wants anything of it.
+void Responder::unwatch(std::uint32_t index) {
+    const State& state = states_[index];
+    const bool wanted = (state.bits & (kBlocked | kByRule)) != 0 && (state.bits & (kOver | kRefused)) == 0;
+    flows_.entry(index).watched = state.kill != 0 || state.shunted != 0 || state.errors_left != 0 || wanted;
+}
+
+void Responder::by_rules(std::uint32_t index, std::span<const match::RuleIndex> rules,
+                         const select::PolicySnapshot& policy) {
+    State& state = states_[index];
+    if ((state.bits & kByRule) != 0 && (state.kill != 0 || (state.bits & (kOver | kRefused)) != 0)) return;
+    const auto found = std::ranges::find_if(
+        rules, [&policy](match::RuleIndex rule) { return policy.actions[rule].responds(); });
+    if (found == rules.end()) return;
+    const select::RuleAction& action = policy.actions[*found];
+    const bool first = (state.bits & kByRule) == 0;
+    state.bits |= kByRule;
+    if (first && action.block) {
+        push({.key = opened_by(flows_.entry(index)),
+              .cause = ResponseCause::kRule,
+              .source = action.id,
+              .block = action.block});
+    }
+    cut(index, {.cause = ResponseCause::kRule, .source = action.id, .at = now()});
+}
+
+void Responder::flush() {
+    if (machine_.running() == 0) return;
+    reset::Shots shots(shots_);
+    machine_.flush(now(), shots);
+    fire(shots);
+}
+
+// ---- verdicts
+
+void Responder::ask_blocks(std::uint32_t index) {
+    const reset::BlockList* const blocks = options_.settings->blocks;
+    if (blocks == nullptr || blocks->size() == 0) return;
+    const std::uint64_t time = now();
+    if (!blocks->lookup(flows_.entry(index).key, time)) return;
+    states_[index].bits |= kBlocked;
+    cut(index, {.cause = ResponseCause::kBlock, .at = time});
+}
+
+Responder::Case* Responder::case_of(const State& state) {
+    if (state.kill == 0 || machine_.is_forgotten(kill_of(state))) return nullptr;
+    Case& known = cases_[case_of_kill_[state.kill - 1]];
+    return known.kill == kill_of(state) ? &known : nullptr;
+}
+
+void Responder::cut(std::uint32_t index, const Verdict& verdict) {
+    flow::FlowEntry& entry = flows_.entry(index);
+    State& state = states_[index];
+    counters_.verdicts[static_cast<std::size_t>(verdict.cause)].add(1);
+    const auto tell_at_once = [&](Outcome outcome, ResponseReport::Why why = ResponseReport::Why::kNone) {
+        tell(opened_by(entry), verdict, {.outcome = outcome}, why);
+    };
+    const ResponseMode mode = this->mode();
+    if (mode == ResponseMode::kOff) return tell_at_once(Outcome::kRefused, ResponseReport::Why::kOff);
+    if (options_.settings->never.covers(entry.key)) {
+        state.bits |= kRefused;
+        return tell_at_once(Outcome::kRefused, ResponseReport::Why::kNeverCut);
+    }
+    if (mode == ResponseMode::kDryRun) {
+        state.bits |= kRefused;
+        return tell_at_once(Outcome::kDryRun);
+    }
+    if (entry.key.proto != net::ip_proto::kTcp) {
+        state.bits |= kRefused;
+        state.errors_left = verdict.cause == ResponseCause::kBlock ? kForever : kErrorsOfVerdict;
+        entry.watched = 1;
+        return tell_at_once(Outcome::kNotTcp);
+    }
+    if (const Case* going_on = case_of(state)) {
+        if (waiters_.size() == kWaiters) return tell_at_once(Outcome::kRateLimited);
+        waiters_.push_back({.number = static_cast<std::uint32_t>(going_on - cases_.data()), .verdict = verdict});
+        return;
+    }
+    if ((state.bits & kOver) != 0) return tell_at_once(Outcome::kTooLate);
+    if (free_cases_.empty() || report_count_ + cases_.size() >= reports_.size())
+        return tell_at_once(Outcome::kRateLimited);
+
+    const std::uint32_t number = free_cases_.back();
+    const std::uint64_t time = now();
+    reset::Shots shots(shots_);
+    const reset::KillMachine::Started started =
+        machine_.start(time,
+                       {.cookie = number,
+                        .verdict = std::min(verdict.at, time),
+                        .numbers = state.numbers,
+                        .reachable = {reaches(state.ways, 0), reaches(state.ways, 1)}},
+                       shots);
+    if (!started.id) {
+        if (started.outcome == Outcome::kTooLate) state.bits |= kOver;
+        if (started.outcome == Outcome::kNoPath) state.bits |= kRefused;
+        return tell_at_once(started.outcome);
+    }
+    free_cases_.pop_back();
+    cases_[number] = {.key = entry.key,
+                      .ways = state.ways,
+                      .ttl = {state.numbers.ends[0].ttl, state.numbers.ends[1].ttl},
+                      .client_is_dst = entry.client_is_dst != 0,
+                      .verdict = verdict,
+                      .index = index,
+                      .kill = started.id};
+    for (const Way& way : state.ways) fronts_.share(way.front);
+    case_of_kill_[started.id.index] = number;
+    state.kill = started.id.index + 1;
+    state.generation = started.id.generation;
+    entry.watched = 1;
+    fire(shots);
+}
+
+void Responder::heard(base::ToolId tool, std::uint32_t index, bool given) {
+    ResponseCounters::Heard& counters = counters_.heard[tool.index()];
+    if (index == flow::FlowTable::kNone) {
+        counters.not_found.add(1);
+    } else if (!given) {
+        counters.not_given.add(1);
+    } else {
+        counters.verdicts.add(1);
+        cut(index, {.cause = ResponseCause::kTool, .source = tool.value(), .at = now()});
+    }
+}
+
+void Responder::shunt(std::uint32_t index, const ResponseRequest& request) {
+    State& state = states_[index];
+    if (request.action == ResponseAction::kShunt) {
+        state.shunted |= request.tools;
+    } else {
+        state.shunted &= ~request.tools;
+    }
+    unwatch(index);
+    push({.key = opened_by(flows_.entry(index)), .cookie = request.cookie, .action = request.action});
+}
+
+void Responder::exchange(ResponseExchange& exchange) noexcept {
+    exchange.report_count = 0;
+    for (; exchange.report_count < exchange.reports.size() && report_count_ != 0; --report_count_) {
+        exchange.reports[exchange.report_count++] = reports_[first_report_];
+        first_report_ = (first_report_ + 1) % reports_.size();
+    }
+    exchange.requests_done = 0;
+    for (; exchange.requests_done < exchange.request_count; ++exchange.requests_done) {
+        if (report_count_ + cases_.size() + 1 >= reports_.size()) return;
+        const ResponseRequest& request = exchange.requests[exchange.requests_done];
+        const std::uint32_t index =
+            flows_.look_up(request.key, request.key.symmetric_hash(options_.seed));
+        if (index == flow::FlowTable::kNone) {
+            push({.key = request.key, .cookie = request.cookie, .action = request.action, .found = false});
+        } else if (request.action == ResponseAction::kReset) {
+            cut(index, {.cause = ResponseCause::kControl, .cookie = request.cookie, .at = request.verdict_ns});
+        } else {
+            shunt(index, request);
+        }
+    }
+}
+
+// ---- what became of it
+
+void Responder::push(const ResponseReport& report) {
+    if (report_count_ == reports_.size()) {
+        counters_.unreported.add(1);
+        return;
+    }
+    reports_[(first_report_ + report_count_++) % reports_.size()] = report;
+}
+
+void Responder::tell(const net::FlowKey& key, const Verdict& verdict, const reset::KillReport& kill,
+                     ResponseReport::Why why) {
+    counters_.outcomes[static_cast<std::size_t>(kill.outcome)].add(1);
+    push({.key = key,
+          .cookie = verdict.cookie,
+          .cause = verdict.cause,
+          .source = verdict.source,
+          .why = why,
+          .kill = kill});
+}
+
+void Responder::take_reports() {
+    reset::KillReport report;
+    while (report_count_ + 1 < reports_.size() && machine_.next_report(report)) {
+        const auto number = static_cast<std::uint32_t>(report.cookie);
+        Case& ended = cases_[number];
+        const net::FlowKey key = ended.client_is_dst ? ended.key.reversed() : ended.key;
+        tell(key, ended.verdict, report);
+        std::erase_if(waiters_, [&](const Waiter& waiter) {
+            if (waiter.number != number) return false;
+            tell(key, waiter.verdict, report);
+            return true;
+        });
+        if (ended.index != flow::FlowTable::kNone) set_over(ended.index, report, ended.kill);
+        for (const Way& way : ended.ways) fronts_.release(way.front);
+        ended.kill = {};
+        free_cases_.push_back(number);
+    }
+}
+
+void Responder::set_over(std::uint32_t index, const reset::KillReport& report, reset::KillId kill) {
+    State& state = states_[index];
+    if (kill_of(state) != kill) return;
+    if (report.outcome == Outcome::kVerified || report.outcome == Outcome::kTooLate) state.bits |= kOver;
+}
+
+void Responder::forget(std::uint32_t index) {
+    State& state = states_[index];
+    if (Case* const going_on = case_of(state)) going_on->index = flow::FlowTable::kNone;
+    for (const Way& way : state.ways) fronts_.release(way.front);
+    state = {};
+}
+
+// ---- time
+
+unsigned Responder::turn() {
+    unsigned did = 0;
+    const std::uint64_t changes = options_.settings->block_changes == nullptr
+                                      ? 0
+                                      : options_.settings->block_changes->load(std::memory_order_acquire);
+    if (changes != blocks_seen_) {
+        blocks_seen_ = changes;
+        looked_ = 0;
+        look_until_ = flows_.indices();
+    }
+    if (looked_ < look_until_) did += look_at_flows();
+    if (machine_.size() == 0) return did;
+    reset::Shots shots(shots_);
+    machine_.tick(now(), shots);
+    did += static_cast<unsigned>(shots.all().size());
+    fire(shots);
+    take_reports();
+    return did;
+}
+
+/// Flows that were there before somebody was blocked. Waits while no more can be cut at a time.
+unsigned Responder::look_at_flows() {
+    unsigned looks = 0;
+    for (; looks < kLooksPerTurn && looked_ < look_until_ && !free_cases_.empty(); ++looks) {
+        const std::uint32_t index = looked_++;
+        const flow::FlowEntry& entry = flows_.entry(index);
+        if (!entry.used || (states_[index].bits & kBlocked) != 0) continue;
+        ask_blocks(index);
+    }
+    return looks;
+}
+
+// ---- frames
+
+/// Calls back with each port by which an end is reached.
+template <class Send>
+unsigned Responder::for_each_port(const std::array<Way, 2>& ways, unsigned toward, Send&& send) const {
+    unsigned count = 0;
+    const auto use = [&](base::PortId port) {
+        if (port.index() >= outlets_.size() || outlets_[port.index()].ring == nullptr) return;
+        send(port);
+        ++count;
+    };
+    const Way& own = ways[toward];
+    if (own.port != 0) use(base::PortId{static_cast<std::uint16_t>(own.port - 1)});
+    if (own.second != 0) use(base::PortId{static_cast<std::uint16_t>(own.second - 1)});
+    const Way& peer = ways[1 - toward];
+    if (count != 0 || (own.port != 0) || peer.port == 0) return count;
+    if (const auto other = outlets_[peer.port - 1u].inject.other) use(*other);
+    return count;
+}
+
+/// What has to stand in front of a frame to an end: as in those that its peer sends, or else the other way
+/// round than in its own.
+bool Responder::front_toward(const std::array<Way, 2>& ways, unsigned toward, reset::Encapsulation& front) {
+    if (ways[1 - toward].front != reset::EncapsulationTable::kNone) {
+        front = fronts_[ways[1 - toward].front];
+        return true;
+    }
+    if (ways[toward].front == reset::EncapsulationTable::kNone) return false;
+    front = fronts_[ways[toward].front];
+    const reset::Refusal refusal = front.reverse();
+    if (refusal == reset::Refusal::kNone) return true;
+    counters_.unmade[static_cast<std::size_t>(refusal)].add(1);
+    return false;
+}
+
+bool Responder::reaches(const std::array<Way, 2>& ways, unsigned toward) const {
+    if (for_each_port(ways, toward, [](base::PortId) {}) == 0) return false;
+    if (ways[1 - toward].front != reset::EncapsulationTable::kNone) return true;
+    if (ways[toward].front == reset::EncapsulationTable::kNone) return false;
+    reset::Encapsulation front = fronts_[ways[toward].front];
+    return front.reverse() == reset::Refusal::kNone;
+}
+
+void Responder::fire(reset::Shots& shots) {
+    if (mode() != ResponseMode::kOn) {
+        counters_.suppressed.add(shots.all().size());
+        return;
+    }
+    for (const reset::Shot& shot : shots.all()) {
+        const Case& target = cases_[shot.cookie];
+        reset::Encapsulation front;
+        if (!front_toward(target.ways, shot.toward, front)) continue;
+        const net::FlowKey key = shot.toward == 1 ? target.key : target.key.reversed();
+        const std::uint8_t seen_ttl = target.ttl[1u - shot.toward];
+        const reset::HopFields hop{.ttl = seen_ttl != 0 ? seen_ttl : std::uint8_t{64}};
+        const unsigned ports = for_each_port(target.ways, shot.toward, [&](base::PortId port) {
+            if (const auto& link = outlets_[port.index()].inject.link) front.address(*link);
+            std::array<std::uint8_t, reset::ResetBuilder::kMaxSegmentFrame> frame;
+            const reset::Crafted crafted = builder_.segment(front, key, hop, shot.segment, frame);
+            if (crafted.ok()) {
+                send(port, {frame.data(), crafted.size});
+            } else {
+                counters_.unmade[static_cast<std::size_t>(crafted.refusal)].add(1);
+            }
+        });
+        if (ports == 0) counters_.no_path.add(1);
+    }
+}
+
+void Responder::send(base::PortId port, std::span<const std::uint8_t> frame) {
+    Outlet& outlet = outlets_[port.index()];
+    rte_mbuf* const packet = port::PacketPool::make_packet(options_.settings->pool, frame.data(),
+                                                           static_cast<std::uint32_t>(frame.size()));
+    if (packet == nullptr) {
+        counters_.no_buffer.add(1);
+        return;
+    }
+    outlet.counters.made.add(1, frame.size());
+    if (outlet.ring->put({&packet, 1}) == 1) return;
+    outlet.counters.shed.add(1, frame.size());
+    rte_pktmbuf_free(packet);
+}
+
+/// Tells a sender that cannot be cut that its packets are not wanted: once a second at most.
+void Responder::send_error(State& state, unsigned from, const rte_mbuf* packet, const port::PacketMeta& m) {
+    const std::uint64_t time = now();
+    const auto second = static_cast<std::uint32_t>(time / kSecond);
+    if (second < state.error_due || mode() != ResponseMode::kOn || !errors_.take(time)) return;
+    reset::Encapsulation front;
+    if (!front_toward(state.ways, from, front)) return;
+    state.error_due = second + 1;
+    if (state.errors_left != kForever) --state.errors_left;
+    for_each_port(state.ways, from, [&](base::PortId port) {
+        if (const auto& link = outlets_[port.index()].inject.link) front.address(*link);
+        std::array<std::uint8_t, reset::ResetBuilder::kMaxUnreachableFrame> frame;
+        const reset::Crafted crafted = builder_.unreachable(
+            front, first_bytes(packet), m.parsed, reset::Unreachable::kProhibited, {}, frame);
+        if (crafted.ok()) {
+            counters_.errors.add(1);
+            send(port, {frame.data(), crafted.size});
+        } else {
+            counters_.unmade[static_cast<std::size_t>(crafted.refusal)].add(1);
+        }
+    });
+}
+
+}  // namespace yagura::dataplane
