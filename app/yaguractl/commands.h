@@ -21,6 +21,10 @@ struct Options {
 void add_queries(CLI::App& app, const Options& options);
 void add_ports(CLI::App& app, const Options& options);
 void add_flows(CLI::App& app, const Options& options);
+/// Below `flows`: what is done to flows.
+void add_flow_verdicts(CLI::App& flows, const Options& options);
+void add_blocks(CLI::App& app, const Options& options);
+void add_response(CLI::App& app, const Options& options);
 void add_rules(CLI::App& app, const Options& options);
 void add_tools(CLI::App& app, const Options& options);
 void add_config(CLI::App& app, const Options& options);

@@ -150,8 +150,8 @@ void explain_flow(const Options& options, const std::string& flow) {
 
 void add_flows(CLI::App& app, const Options& options) {
     auto wanted = std::make_shared<Wanted>();
-    CLI::App* command =
-        app.add_subcommand("flows", "Flows in the tables, their state, and the tools that get them");
+    CLI::App* command = app.add_subcommand(
+        "flows", "Flows in the tables, their state, and the tools that get them; or cut some");
     command->add_option("--host", wanted->host, "Only those of which one end has this address")
         ->type_name("ADDRESS");
     command->add_option("--port", wanted->port, "Only those of which one end has this port")
@@ -169,6 +169,7 @@ void add_flows(CLI::App& app, const Options& options) {
         ->required()
         ->type_name("FLOW");
     explain->fallthrough()->callback([&options, flow] { explain_flow(options, *flow); });
+    add_flow_verdicts(*command, options);
     command->callback([&options, wanted, command] {
         if (command->get_subcommands().empty()) list_flows(options, *wanted);
     });

@@ -37,14 +37,17 @@ int main(int argc, char** argv) {
         ->capture_default_str();
     app.add_flag("--json", options.json, "Print what yagura answers as JSON");
     app.footer(
-        "Exit status: 0 all went well; 1 yagura answered with an error, or faults were found; 2 wrong "
-        "usage;\n"
+        "Exit status: 0 all went well; 1 yagura answered with an error, something was not done, or faults "
+        "were "
+        "found;\n2 wrong usage; "
         "3 no yagura answers there.");
 
     // A subcommand is a line here, and a pair of files.
     yagura::ctl::add_queries(app, options);
     yagura::ctl::add_ports(app, options);
     yagura::ctl::add_flows(app, options);
+    yagura::ctl::add_blocks(app, options);
+    yagura::ctl::add_response(app, options);
     yagura::ctl::add_rules(app, options);
     yagura::ctl::add_tools(app, options);
     yagura::ctl::add_config(app, options);

@@ -30,7 +30,7 @@ std::string fit(std::string_view text, std::size_t columns) {
     return std::string(text.substr(0, at));
 }
 
-std::string Table::text() const {
+std::string Table::text(Titles titles) const {
     std::vector<std::size_t> widths;
     for (const Column& column : columns_) widths.push_back(width_of(column.title));
     for (const auto& row : rows_) {
@@ -47,7 +47,7 @@ std::string Table::text() const {
         }
         out += line.substr(0, line.find_last_not_of(' ') + 1) + "\n";
     };
-    add_line([&](std::size_t i) { return columns_[i].title; });
+    if (titles == Titles::kShown) add_line([&](std::size_t i) { return columns_[i].title; });
     for (const auto& row : rows_) add_line([&](std::size_t i) { return row[i]; });
     return out;
 }

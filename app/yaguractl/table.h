@@ -12,6 +12,7 @@ namespace yagura::ctl {
 class Table {
   public:
     enum class Align : std::uint8_t { kLeft, kRight };
+    enum class Titles : std::uint8_t { kShown, kLeftOut };  ///< left out of a list that goes on
     struct Column {
         std::string title;
         Align align = Align::kLeft;
@@ -21,7 +22,7 @@ class Table {
     /// A cell for each column.
     void add(std::vector<std::string> row) { rows_.push_back(std::move(row)); }
     /// Lines, each with its end. What would garble a terminal is replaced.
-    std::string text() const;
+    std::string text(Titles titles = Titles::kShown) const;
 
   private:
     std::vector<Column> columns_;

@@ -55,6 +55,8 @@ class Client {
     unsigned waiting = 0;        ///< calls that are answered later
     bool closing = false;        ///< nothing more is read; ends when all is sent
     bool queued = false;         ///< stands in the server's queue
+    bool told = false;           ///< got an event, or tried to, since it was settled last
+    bool flushed = false;        ///< likewise: what an event had no room behind was tried to be sent
     std::uint32_t interest = 0;  ///< what epoll was told
     std::size_t counted = 0;     ///< of buffered(), in the server's sum
 

@@ -14,19 +14,25 @@ namespace {
 
 /// Longer texts are told by their size.
 constexpr std::size_t kShownText = 64;
+/// Of a list: bytes of an item that is not told by its size, and of the items that are shown in all. A flow
+/// between two IPv6 addresses fits in the one, some of them in the other.
+constexpr std::size_t kShownItem = 128;
+constexpr std::size_t kShownList = 512;
 
 std::string_view type_name(ParameterType type) {
-    constexpr std::array<std::string_view, 3> kNames{"string", "integer", "boolean"};
+    constexpr std::array<std::string_view, 4> kNames{"string", "integer", "boolean", "list"};
     return kNames[static_cast<std::size_t>(type)];
 }
 
 Json describe(const Parameter& parameter) {
     Json json{
         {"name", parameter.name}, {"type", type_name(parameter.type)}, {"required", parameter.required}};
-    if (parameter.type == ParameterType::kNumber) {
+    if (parameter.type == ParameterType::kNumber || parameter.type == ParameterType::kList) {
         json["minimum"] = parameter.low;
         if (parameter.high != UINT64_MAX) json["maximum"] = parameter.high;
     }
+    if (parameter.type == ParameterType::kList && parameter.item_high != UINT64_MAX)
+        json["item_maximum"] = parameter.item_high;
     json["description"] = parameter.help;
     return json;
 }
@@ -43,6 +49,25 @@ Json describe(const CommandTable::Entry& entry) {
 
 RpcError invalid(const std::string& name, std::string message) {
     return {.code = RpcCode::kInvalidParams, .message = std::move(message), .field = "params/" + name};
+}
+
+std::optional<RpcError> check_list(const Parameter& parameter, const GivenJson& list) {
+    if (list.size() < parameter.low || list.size() > parameter.high) {
+        return invalid(parameter.name,
+                       fmt::format("{} has {} items; from {} to {} it may have", parameter.name, list.size(),
+                                   parameter.low, parameter.high));
+    }
+    for (std::size_t i = 0; i < list.size(); ++i) {
+        const auto* item = list[i].get_ptr<const std::string*>();
+        const std::string place = fmt::format("{}/{}", parameter.name, i);
+        if (item == nullptr)
+            return invalid(place, fmt::format("{} is a string, not {}", place, list[i].type_name()));
+        if (item->empty() || item->size() > parameter.item_high) {
+            return invalid(place, fmt::format("{} has {} bytes; from 1 to {} it may have", place,
+                                              item->size(), parameter.item_high));
+        }
+    }
+    return std::nullopt;
 }
 
 std::optional<RpcError> check_value(const Parameter& parameter, const GivenJson& value) {
@@ -74,8 +99,40 @@ std::optional<RpcError> check_value(const Parameter& parameter, const GivenJson&
         case ParameterType::kFlag:
             if (!value.is_boolean()) return wrong_type("true or false");
             return std::nullopt;
+        case ParameterType::kList:
+            if (!value.is_array()) return wrong_type("a list of strings");
+            return check_list(parameter, value);
     }
     return std::nullopt;
+}
+
+/// Nothing in it ends an item, a list or a value, nor is a byte that is not shown as it is.
+bool is_plain(std::string_view item) {
+    constexpr std::string_view kOther = " .:>/_-";
+    return std::ranges::all_of(item, [&](char c) {
+        return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
+               kOther.find(c) != std::string_view::npos;
+    });
+}
+
+std::string shown_item(const GivenJson& value) {
+    const auto* item = value.get_ptr<const std::string*>();
+    if (item == nullptr) return "<...>";
+    if (item->size() > kShownItem) return fmt::format("<{} bytes>", item->size());
+    return is_plain(*item) ? *item : rules::in_quotes(*item);
+}
+
+/// "[3] tcp a:1 > b:2, ..."
+std::string shown_list(const GivenJson& list) {
+    const std::string count = fmt::format("[{}]", list.size());
+    std::string items;
+    for (const GivenJson& value : list) {
+        const std::string item = shown_item(value);
+        const bool first = items.empty();
+        if (items.size() + item.size() > kShownList) return count + items + (first ? " ..." : ", ...");
+        items += (first ? " " : ", ") + item;
+    }
+    return count + items;
 }
 
 }  // namespace
@@ -98,6 +155,12 @@ bool Arguments::flag(std::string_view name) const {
 
 RpcError busy() {
     return {.code = RpcCode::kBusy, .message = "too many requests of this connection wait for their answer"};
+}
+
+std::vector<std::string> Arguments::list(std::string_view name) const {
+    const auto found = params_.find(name);
+    if (found == params_.end()) return {};
+    return found->get<std::vector<std::string>>();
 }
 
 CommandTable::CommandTable() {
@@ -169,6 +232,10 @@ std::string object_of(const Command& command, const GivenJson& params) {
     for (const Parameter& parameter : command.parameters) {
         const auto value = params.find(parameter.name);
         if (value == params.end()) continue;
+        if (parameter.type == ParameterType::kList && value->is_array()) {
+            object += fmt::format("{}{}={}", object.empty() ? "" : " ", parameter.name, shown_list(*value));
+            continue;
+        }
         const auto* text = value->get_ptr<const std::string*>();
         const bool shown = text == nullptr ? value->is_primitive() : text->size() <= kShownText;
         object += object.empty() ? "" : " ";

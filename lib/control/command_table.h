@@ -17,7 +17,12 @@
 
 namespace yagura::control {
 
-enum class ParameterType : std::uint8_t { kText, kNumber, kFlag };
+enum class ParameterType : std::uint8_t {
+    kText,
+    kNumber,
+    kFlag,
+    kList,  ///< of strings
+};
 
 /// A named parameter of a method.
 struct Parameter {
@@ -25,8 +30,9 @@ struct Parameter {
     ParameterType type;
     std::string help;
     bool required = false;
-    std::uint64_t low = 0;            ///< of a number; of a text's bytes
-    std::uint64_t high = UINT64_MAX;  ///< likewise
+    std::uint64_t low = 0;                 ///< of a number; of a text's bytes; of a list's items
+    std::uint64_t high = UINT64_MAX;       ///< likewise
+    std::uint64_t item_high = UINT64_MAX;  ///< bytes of an item of a list, of which each has one at least
 };
 
 /// The parameters of a call, checked against their declarations.
@@ -37,7 +43,8 @@ class Arguments {
     bool has(std::string_view name) const { return params_.contains(name); }
     const std::string* text(std::string_view name) const;  ///< null when it was not given
     std::optional<std::uint64_t> number(std::string_view name) const;
-    bool flag(std::string_view name) const;  ///< false when it was not given
+    bool flag(std::string_view name) const;                      ///< false when it was not given
+    std::vector<std::string> list(std::string_view name) const;  ///< empty when it was not given
 
   private:
     const GivenJson& params_;
@@ -58,6 +65,10 @@ class Call {
     /// The client gets what is published each interval, until unsubscribe(). One subscription per client.
     virtual void subscribe(std::chrono::milliseconds interval) = 0;
     virtual bool unsubscribe() = 0;  ///< false when there was none
+    /// The client gets what ControlServer::notify() says of this topic, until unsubscribe_events(): besides
+    /// subscribe(), and other topics. Once more changes nothing.
+    virtual void subscribe_events(const std::string& topic) = 0;
+    virtual bool unsubscribe_events(const std::string& topic) = 0;  ///< false when it was not subscribed
 };
 
 /// "Too many requests wait": of Call::defer.
@@ -105,7 +116,9 @@ class CommandTable {
 /// What is wrong with the parameters of a call, the first fault; nothing when they are right.
 std::optional<RpcError> check_parameters(const Command& command, const GivenJson& params);
 
-/// The parameters of a call in few words, for the audit log: "interval_ms=1000 config=<10230 bytes>".
+/// The parameters of a call in few words, for the audit log: "interval_ms=1000 config=<10230 bytes>
+/// flows=[3] tcp 10.0.0.1:4000 > 10.0.0.2:80, ...", where the number is that of all items. An item is in
+/// quotes unless nothing in it could be taken for something else.
 std::string object_of(const Command& command, const GivenJson& params);
 
 }  // namespace yagura::control

@@ -48,6 +48,13 @@ bool watch(int epoll, int operation, int fd, std::uint32_t events, std::uint64_t
     return epoll_ctl(epoll, operation, fd, &event) == 0;
 }
 
+/// A line, with its end. `object`: the text of one.
+std::string notification(const std::string& method, std::uint64_t missed, std::string_view object) {
+    const std::string_view members = object.substr(1);
+    return fmt::format("{{\"jsonrpc\":\"2.0\",\"method\":\"{}\",\"params\":{{\"missed\":{}{}{}}}\n", method,
+                       missed, members == "}" ? "" : ",", members);
+}
+
 std::string outcome_text(const Outcome& outcome) {
     const auto* error = std::get_if<RpcError>(&outcome);
     return error != nullptr ? fmt::format("error {}: {}", static_cast<int>(error->code), error->message)
@@ -75,6 +82,12 @@ class ControlServer::CallOf : public Call {
         client_.subscription = {.interval = interval, .due = Client::Clock::now() + interval};
     }
     bool unsubscribe() override { return std::exchange(client_.subscription, std::nullopt).has_value(); }
+    void subscribe_events(const std::string& topic) override {
+        server_.topics_.subscribe(topic, client_.id());
+    }
+    bool unsubscribe_events(const std::string& topic) override {
+        return server_.topics_.unsubscribe(topic, client_.id());
+    }
 
   private:
     ControlServer& server_;
@@ -158,6 +171,7 @@ milliseconds ControlServer::time_to_wait(milliseconds longest) const {
 }
 
 void ControlServer::turn(milliseconds wait) {
+    settle_told();
     std::array<epoll_event, kEventsAtOnce> events;
     const int n =
         epoll_wait(epoll_, events.data(), kEventsAtOnce, static_cast<int>(time_to_wait(wait).count()));
@@ -174,6 +188,7 @@ void ControlServer::turn(milliseconds wait) {
     }
     if (!listening_ && Client::Clock::now() >= listen_again_) listen_for_more(true);
     serve_queue();
+    settle_told();
     send_updates();
 }
 
@@ -405,12 +420,57 @@ void ControlServer::send_updates() {
             continue;
         }
         if (update.empty()) update = text_of(publisher_());
-        client.say(fmt::format("{{\"jsonrpc\":\"2.0\",\"method\":\"{}\",\"params\":{{\"missed\":{},", topic_,
-                               subscription.missed));
-        client.say(std::string_view(update).substr(1));
-        client.say("}\n");
+        client.say(notification(topic_, subscription.missed, update));
         settle(client);
     }
+}
+
+bool ControlServer::has_room_for_event(Client& client, std::size_t size) {
+    // Somebody who reads may get more between two turns than is kept for him. Whom this does not help is not
+    // tried again before the next turn.
+    if (client.unsent() >= limits_.unsent_events && !std::exchange(client.flushed, true)) {
+        [[maybe_unused]] const bool sound = client.flush();  // settle() sees it again
+        count(client);
+    }
+    // Half of what all may have is left to questions and answers: those who have them are sent away without
+    // it.
+    return client.unsent() < limits_.unsent_events && buffered_ + size <= limits_.buffered / 2;
+}
+
+void ControlServer::notify(const std::string& topic, const Json& event) {
+    if (!has_subscribers(topic)) return;
+    const std::string text = text_of(event);
+    for (auto& [id, missed] : *topics_.subscribers(topic)) {
+        Client& client = *clients_.at(id);
+        if (client.closing) continue;
+        if (!std::exchange(client.told, true)) told_.push_back(id);
+        if (!has_room_for_event(client, text.size())) {
+            ++missed;
+            ++counters_.missed_events;
+            continue;
+        }
+        client.say(notification(topic, std::exchange(missed, 0), text));
+        count(client);
+    }
+}
+
+void ControlServer::settle_told() {
+    for (const std::uint64_t id : std::exchange(told_, {})) {
+        const auto found = clients_.find(id);
+        if (found == clients_.end()) continue;
+        found->second->told = found->second->flushed = false;
+        settle(*found->second);
+    }
+}
+
+void ControlServer::drop_subscriptions(Client& client) {
+    client.subscription.reset();
+    topics_.forget(client.id());
+}
+
+void ControlServer::count(Client& client) {
+    buffered_ = buffered_ - client.counted + client.buffered();
+    client.counted = client.buffered();
 }
 
 void ControlServer::settle(Client& client) {
@@ -418,17 +478,16 @@ void ControlServer::settle(Client& client) {
     const bool may_read = !client.closing && !client.is_slow();
     const bool has_line = client.lines().has_line() || client.lines().too_long();
     if (may_read && has_line) enqueue(client);
-    const bool done =
-        client.closing || (client.ended() && !has_line && client.waiting == 0 && !client.subscription);
+    const bool done = client.closing || (client.ended() && !has_line && client.waiting == 0 &&
+                                         !client.subscription && !topics_.has(client.id()));
     if (done && client.unsent() == 0) return close(client);
 
-    buffered_ = buffered_ - client.counted + client.buffered();
-    client.counted = client.buffered();
+    count(client);
     if (buffered_ > limits_.buffered && client.buffered() > Client::kReadAtOnce && !client.closing) {
         client.say(error_line("null", {.code = RpcCode::kBusy,
                                        .message = "too much is on its way here: the connection is closed"}));
         client.closing = true;
-        client.subscription.reset();
+        drop_subscriptions(client);
         return settle(client);
     }
     const std::uint32_t interest =
@@ -442,6 +501,7 @@ void ControlServer::close(Client& client) {
     buffered_ -= client.counted;
     const auto user = by_user_.find(client.peer().uid);
     if (--user->second == 0) by_user_.erase(user);
+    topics_.forget(client.id());
     clients_.erase(client.id());
 }
 

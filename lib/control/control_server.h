@@ -10,11 +10,13 @@
 #include <string>
 #include <string_view>
 #include <unordered_map>
+#include <vector>
 
 #include "base/result.h"
 #include "control/audit.h"
 #include "control/client.h"
 #include "control/command_table.h"
+#include "control/event_topics.h"
 #include "control/json_rpc.h"
 #include "control/roles.h"
 #include "control/socket_file.h"
@@ -23,12 +25,13 @@ namespace yagura::control {
 
 /// Bounds of the server. Nobody who connects can make it keep more.
 struct ServerLimits {
-    std::size_t connections = 1024;         ///< in all; some of them root alone may have
-    std::size_t connections_per_user = 64;  ///< by uid
-    std::size_t viewer_line = 64u << 10;    ///< bytes of a request of those who can only look
-    std::size_t line = 8u << 20;            ///< of all others: a configuration fits in it
-    std::size_t buffered = 64u << 20;       ///< bytes of all clients: who would need more is sent away
-    unsigned deferred_per_client = 2;       ///< calls that wait for their answer
+    std::size_t connections = 1024;          ///< in all; some of them root alone may have
+    std::size_t connections_per_user = 64;   ///< by uid
+    std::size_t viewer_line = 64u << 10;     ///< bytes of a request of those who can only look
+    std::size_t line = 8u << 20;             ///< of all others: a configuration fits in it
+    std::size_t buffered = 64u << 20;        ///< bytes of all clients: who would need more is sent away
+    unsigned deferred_per_client = 2;        ///< calls that wait for their answer
+    std::size_t unsent_events = 128u << 10;  ///< bytes: a client that has not taken so many misses events
 };
 
 /// What has happened to connections and requests.
@@ -38,6 +41,7 @@ struct ServerCounters {
     std::uint64_t requests = 0;
     std::uint64_t errors = 0;          ///< requests that were answered with an error
     std::uint64_t missed_updates = 0;  ///< of subscriptions, to clients that did not read
+    std::uint64_t missed_events = 0;   ///< likewise
 };
 
 /// JSON-RPC 2.0 over a Unix stream socket, one object per line. Clients are served in turn, each a bounded
@@ -56,6 +60,13 @@ class ControlServer {
 
     /// Notifications of this method go to subscribers.
     void publish(std::string method, Publisher publisher);
+    /// Sends an event to all who subscribed to the topic (Call::subscribe_events), as a notification of this
+    /// method. `event`: an object; `missed` is put into it: how many events of the topic this client did not
+    /// get since the one before, because it had not read what came before, or all clients together kept too
+    /// much. Nothing is kept for it. A handler may call this too. It goes out in this turn() or the next.
+    void notify(const std::string& topic, const Json& event);
+    /// Somebody would get it: what nobody wants need not be made.
+    bool has_subscribers(const std::string& topic) const { return topics_.any(topic); }
     /// Waits for something to do, no longer than `wait`, and does it.
     void turn(std::chrono::milliseconds wait);
     /// Answers a call that was deferred. Nothing happens when the client has gone.
@@ -95,6 +106,11 @@ class ControlServer {
     Outcome refuse_or_run(Client& client, const Request& request, AuditEvent& event, bool& later);
     void reply(Client& client, const std::optional<std::string>& id, const Outcome& outcome);
     void send_updates();
+    /// Counts what the client keeps among what all keep.
+    void count(Client& client);
+    bool has_room_for_event(Client& client, std::size_t size);
+    void settle_told();
+    void drop_subscriptions(Client& client);
     void enqueue(Client& client);
     /// Flushes, sets what epoll watches, ends the connection when it is done or broken.
     void settle(Client& client);
@@ -120,6 +136,8 @@ class ControlServer {
     std::uint64_t next_ticket_ = 1;
     std::string topic_;
     Publisher publisher_;
+    EventTopics topics_;
+    std::vector<std::uint64_t> told_;  ///< clients that got an event since they were settled last
 };
 
 }  // namespace yagura::control

@@ -165,6 +165,12 @@ class Methods(ControlTest):
                     values.append(parameter["minimum"] - 1)
             elif parameter["type"] == "string":
                 values = [1, None, True, [], {}, ["x"]]
+            elif parameter["type"] == "list":
+                values = [1, "x", None, True, {}, {"0": "x"}, ["x"] * (parameter["maximum"] + 1)]
+                if parameter["minimum"] > 0:
+                    values.append([])
+                for item in (1, None, True, [], {}, "", "x" * (parameter["item_maximum"] + 1)):
+                    yield {name: ["x"] * (parameter["minimum"] - 1) + [item]}, f"params/{name}/{parameter['minimum'] - 1}"
             else:
                 values = [1, None, "true", [], {}]
             for value in values:

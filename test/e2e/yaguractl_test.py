@@ -396,6 +396,11 @@ class Completion(YaguractlTest):
             "yaguractl audit verify --key ne": ["new rules.jsonc"],
             "yaguractl audit verify one ne": ["new rules.jsonc"],
             "yaguractl info x": [],
+            "yaguractl flows sh": ["shunt"],
+            "yaguractl flows block x --t": ["--ttl"],
+            "yaguractl flows block --dry-run --rea": ["--reason"],
+            "yaguractl blocks ": ["add", "list", "remove"],
+            "yaguractl response w": ["watch"],
             "yaguractl nonsense ": [],
         }.items():
             with self.subTest(line=line):

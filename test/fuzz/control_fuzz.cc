@@ -26,7 +26,13 @@ const Command& sample() {
         .right = Role::kViewer,
         .parameters = {{.name = "text", .type = ParameterType::kText, .help = "", .low = 1, .high = 8},
                        {.name = "number", .type = ParameterType::kNumber, .help = "", .low = 1, .high = 1000},
-                       {.name = "flag", .type = ParameterType::kFlag, .help = "", .required = true}},
+                       {.name = "flag", .type = ParameterType::kFlag, .help = "", .required = true},
+                       {.name = "list",
+                        .type = ParameterType::kList,
+                        .help = "",
+                        .low = 1,
+                        .high = 100,
+                        .item_high = 8}},
         .handler = {}};
     return command;
 }
@@ -62,6 +68,9 @@ void check_line(std::string_view line) {
     require(text == nullptr || (!text->empty() && text->size() <= 8));
     const auto number = arguments.number("number");
     require(!number || (*number >= 1 && *number <= 1000));
+    const auto list = arguments.list("list");
+    require(list.size() <= 100 && list.empty() != arguments.has("list"));
+    for (const std::string& item : list) require(!item.empty() && item.size() <= 8);
     check_answer(result_line(id, {{"method", request.method}, {"flag", arguments.flag("flag")}}), id, false);
 }
 

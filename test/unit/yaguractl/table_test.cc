@@ -16,6 +16,12 @@ TEST_CASE("columns are as wide as their widest cell") {
           "größer              2\n");
 }
 
+TEST_CASE("a list that goes on has no titles, and columns as wide as they are") {
+    Table table({{"packets", Table::Align::kRight}, {"name"}});
+    table.add({"1", "a"});
+    CHECK(table.text(Table::Titles::kLeftOut) == "      1  a\n");
+}
+
 TEST_CASE("what would garble a terminal is replaced") {
     Table table({{"name"}});
     table.add({"a\x1b[2Jb\n\x7f"});

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include "app/yaguractl/session.h"
+#include "app/client/session.h"
 
 #include <fmt/format.h>
 #include <sys/socket.h>
+#include <sys/time.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -10,7 +11,7 @@
 #include <cerrno>
 #include <cstring>
 
-namespace yagura::ctl {
+namespace yagura::client {
 namespace {
 
 std::string why_unreachable(const std::string& path, int error) {
@@ -23,6 +24,8 @@ std::string why_unreachable(const std::string& path, int error) {
                 path);
         case ECONNREFUSED:
             return fmt::format("no yagura serves {}: it was left behind by one that did not end well", path);
+        case EAGAIN:
+            return fmt::format("{}: it does not answer: too many connect to it, or it is held up", path);
         case EACCES:
             return fmt::format(
                 "{}: permission denied. Root alone may connect, unless \"control\": {{\"roles\": ...}} of "
@@ -34,6 +37,16 @@ std::string why_unreachable(const std::string& path, int error) {
     }
 }
 
+/// Of a Unix socket this is of connecting too, which waits while the other side's queue is full.
+bool limit_waiting(int fd, std::optional<std::chrono::milliseconds> patience) {
+    if (!patience) return true;
+    timeval time{};
+    time.tv_sec = patience->count() / 1000;
+    time.tv_usec = patience->count() % 1000 * 1000;
+    return setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &time, sizeof time) == 0 &&
+           setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &time, sizeof time) == 0;
+}
+
 Json parse(const std::string& line) {
     Json message = Json::parse(line, nullptr, false);
     if (!message.is_object())
@@ -43,7 +56,7 @@ Json parse(const std::string& line) {
 
 }  // namespace
 
-Session::Session(const std::string& path) : path_(path) {
+Session::Session(const std::string& path, std::optional<std::chrono::milliseconds> patience) : path_(path) {
     sockaddr_un address{};
     address.sun_family = AF_UNIX;
     if (path.empty() || path.size() >= sizeof address.sun_path) {
@@ -52,7 +65,8 @@ Session::Session(const std::string& path) : path_(path) {
     }
     path.copy(address.sun_path, path.size());
     fd_ = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    if (fd_ < 0 || connect(fd_, reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0) {
+    if (fd_ < 0 || !limit_waiting(fd_, patience) ||
+        connect(fd_, reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0) {
         const int error = errno;
         if (fd_ >= 0) close(fd_);
         throw Failure(Status::kUnreachable, why_unreachable(path, error));
@@ -67,26 +81,47 @@ void Session::send(const std::string& line) {
     for (std::size_t done = 0; done < line.size();) {
         const ssize_t n = ::send(fd_, line.data() + done, line.size() - done, MSG_NOSIGNAL);
         if (n < 0 && errno == EINTR) continue;
-        // It may have said why it hung up: next() reads that.
-        if (n < 0) return;
+        if (n < 0) {
+            // Half a line is worse than none. Otherwise it may have said why it hung up: next() reads that.
+            if (errno == EAGAIN) shutdown(fd_, SHUT_RDWR);
+            return;
+        }
         done += static_cast<std::size_t>(n);
     }
 }
 
+std::optional<Json> Session::take_line() {
+    const std::size_t end = buffer_.find('\n');
+    if (end == std::string::npos) return std::nullopt;
+    const std::string line = buffer_.substr(0, end);
+    buffer_.erase(0, end + 1);
+    return parse(line);
+}
+
+bool Session::receive(int flags) {
+    std::array<char, 65536> bytes;
+    ssize_t n = 0;
+    do {
+        n = recv(fd_, bytes.data(), bytes.size(), flags);
+    } while (n < 0 && errno == EINTR);
+    if (n < 0 && errno == EAGAIN) return false;
+    if (n <= 0)
+        throw Failure(Status::kUnreachable, fmt::format("{}: yagura has ended the connection", path_));
+    buffer_.append(bytes.data(), static_cast<std::size_t>(n));
+    return true;
+}
+
 Json Session::next() {
     for (;;) {
-        if (const std::size_t end = buffer_.find('\n'); end != std::string::npos) {
-            const std::string line = buffer_.substr(0, end);
-            buffer_.erase(0, end + 1);
-            return parse(line);
-        }
-        std::array<char, 65536> bytes;
-        const ssize_t n = recv(fd_, bytes.data(), bytes.size(), 0);
-        if (n < 0 && errno == EINTR) continue;
-        if (n <= 0)
-            throw Failure(Status::kUnreachable, fmt::format("{}: yagura has ended the connection", path_));
-        buffer_.append(bytes.data(), static_cast<std::size_t>(n));
+        if (auto message = take_line()) return *std::move(message);
+        if (!receive(0))
+            throw Failure(Status::kUnreachable, fmt::format("{}: yagura does not answer", path_));
     }
+}
+
+std::optional<Json> Session::next_if_there() {
+    if (auto message = take_line()) return message;
+    return receive(MSG_DONTWAIT) ? take_line() : std::nullopt;
 }
 
 void Session::request(int id, const std::string& method, const Json& params) {
@@ -137,4 +172,4 @@ Json all_pages(Session& session, const std::string& method, const std::string& l
     }
 }
 
-}  // namespace yagura::ctl
+}  // namespace yagura::client
