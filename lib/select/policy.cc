@@ -16,11 +16,13 @@ PayloadProspect prospect_of(std::span<const match::RuleIndex> rules, const std::
     for (const match::RuleIndex rule : rules) {
         const RuleAction& action = actions[rule];
         const bool onward = action.scope == rules::Scope::kOnward;
+        if (action.responds) prospect.responders.push_back(rule);
         if (action.drop) {
             match::RuleIndex& first = onward ? prospect.first_onward_drop : prospect.first_drop;
             first = std::min(first, rule);
             continue;
         }
+        if (!action.forwards()) continue;
         prospect.samples = prospect.samples || action.sample != 1;
         sum.rule = rule;
         (onward ? sum.onward_tools : sum.session_tools) |= action.copy_tools;
@@ -184,8 +186,10 @@ std::shared_ptr<PolicySnapshot> new_policy(const rules::Config& config,
                           .drop = rule.drop,
                           .scope = rule.scope,
                           .priority = rule.priority,
-                          .sample = rule.sample};
+                          .sample = rule.sample,
+                          .responds = rule.responds()};
         policy->samples = policy->samples || rule.sample != 1;
+        policy->responds = policy->responds || rule.responds();
         for (const std::size_t group : rule.forward) groups.add_to(action, group);
         if (rule.has_payload() && rule.scope != rules::Scope::kPacket) {
             policy->conditions.emplace_back(condition_of(rule),

@@ -27,7 +27,10 @@ struct RuleAction {
     std::vector<std::uint16_t> balance_groups;  ///< groups of which one member gets the flow
     unsigned priority = rules::kUsualPriority;
     std::uint32_t sample = 1;  ///< it holds of one in so many flows
+    bool responds = false;     ///< it resets or blocks, whatever else it does
 
+    /// Some tool may get something by it. A rule that neither drops nor forwards only responds.
+    bool forwards() const { return copy_tools != 0 || !balance_groups.empty(); }
     /// It may hold of a flow with this hash. What is in a sample is in every larger one.
     bool in_sample(std::uint64_t flow_hash) const {
         return sample == 1 || (base::mix(flow_hash ^ base::kHashA, base::kHashC) >> 32) * sample >> 32 == 0;
@@ -49,6 +52,7 @@ struct PayloadProspect {
     };
     std::vector<Forward> forwards;       ///< ascending by rule
     std::vector<Balance> balances;       ///< ascending by rule
+    std::vector<match::RuleIndex> responders;  ///< rules that respond; ascending
     match::RuleIndex first_drop;         ///< of scope session; the number of rules when there is none
     match::RuleIndex first_onward_drop;  ///< likewise, of scope onward
     bool samples = false;                ///< some hold of a part of the flows alone: ask each of them
@@ -68,6 +72,7 @@ struct PolicySnapshot {
     std::vector<CopyGroup> copy_groups;      ///< those with a standby
     std::vector<PayloadProspect> prospects;  ///< by match::GroupIndex
     bool samples = false;                    ///< some rule has a sample
+    bool responds = false;                   ///< some rule does
     /// What the payload rules of scope session and onward ask for, whatever they do then: ascending.
     std::vector<std::pair<std::string, match::RuleIndex>> conditions;
 

@@ -73,7 +73,8 @@ void Selector::reconsider(flow::FlowEntry& flow, Inspection& inspection, bool ru
         spare_.assign(session.begin(), std::ranges::lower_bound(session, inspection.first_drop));
         const bool open = std::min(inspection.first_drop, inspection.first_onward_drop) < inspection.limit ||
                           (inspection.wanted & ~tools_of(spare_, inspection.hash)) != 0 ||
-                          (inspection.wanted_onward & ~tools_of(certain, inspection.hash)) != 0;
+                          (inspection.wanted_onward & ~tools_of(certain, inspection.hash)) != 0 ||
+                          may_respond(flow.key, inspection.limit, inspection.hash, &inspection);
         inspection.closed = !open;
     }
     if (inspection.closed) inspection.first_drop = static_cast<match::RuleIndex>(policy_->actions.size());
@@ -187,15 +188,16 @@ Verdict Selector::verdict_so_far(Rules certain, std::uint32_t decision, std::uin
     const bool wanted = waits && !inspection.closed;
     Verdict verdict{.hold = wanted && !inspection.hold_full};
     inspection.missed |= wanted && inspection.hold_full;
-    if (tools == 0 && wanted) {
-        if (!verdict.hold) verdict.reason = hold_full_reason(packet);
-        return verdict;
-    }
+    const bool undecided = tools == 0 && wanted;
+    if (undecided && !verdict.hold) verdict.reason = hold_full_reason(packet);
+    // What responds does not wait for what else the flow may get.
+    if (undecided && !responds(certain)) return verdict;
     const Verdict now = verdict_on(certain, decision, tools, packet, &flow);
+    verdict.counted = decision == DecisionTable::kFull ? DecisionTable::kEmpty : decision;
+    if (undecided) return verdict;
     verdict.tools = now.tools;
     verdict.reason = now.reason;
     verdict.rules = now.rules;
-    verdict.counted = decision == DecisionTable::kFull ? DecisionTable::kEmpty : decision;
     return verdict;
 }
 
