@@ -16,7 +16,7 @@ bool holds_back_others(std::span<const rules::Rule> rules, std::size_t index) {
     const auto later = rules.subspan(index + 1);
     return rules[index].drop && rules[index].has_payload() && is_of_flow(rules[index]) &&
            std::any_of(later.begin(), later.end(),
-                       [](const rules::Rule& rule) { return !rule.forward.empty(); });
+                       [](const rules::Rule& rule) { return !rule.drop && !rule.only_responds(); });
 }
 
 RuleSummary summarize(std::span<const rules::Rule> rules, std::size_t index, const RuleHeader& header,
@@ -32,8 +32,7 @@ RuleSummary summarize(std::span<const rules::Rule> rules, std::size_t index, con
             summary.warnings.emplace_back("the filter can never match");
         }
     }
-    const bool selects = rule.drop || !rule.forward.empty();
-    if (!per_flow && !rule.has_payload() && rule.scope == rules::Scope::kSession && selects) {
+    if (!per_flow && !rule.has_payload() && rule.scope == rules::Scope::kSession && !rule.only_responds()) {
         summary.warnings.emplace_back(
             "the header is asked per packet: it selects from the packet that matched on, not the whole "
             "session");
@@ -45,10 +44,11 @@ RuleSummary summarize(std::span<const rules::Rule> rules, std::size_t index, con
     }
     if (!rule.payload_none.empty() && is_of_flow(rule)) {
         summary.warnings.emplace_back(
-            selects ? "payload_none is decided at the end of the flow or of its inspection: until then the "
-                      "flow is held, and what exceeds \"hold_bytes\" is lost"
-                    : "payload_none is decided at the end of the flow or of its inspection: nothing is reset "
-                      "or blocked before");
+            rule.only_responds()
+                ? "payload_none is decided at the end of the flow or of its inspection: nothing is reset or "
+                  "blocked before"
+                : "payload_none is decided at the end of the flow or of its inspection: until then the flow is "
+                  "held, and what exceeds \"hold_bytes\" is lost");
     }
     if (holds_back_others(rules, index)) {
         summary.warnings.emplace_back(
