@@ -7,6 +7,7 @@
 #include "app/yagura/commands.h"
 #include "broker/memory_budget.h"
 #include "broker/policy_loader.h"
+#include "rules/response_words.h"
 
 namespace yagura::app {
 namespace {
@@ -23,6 +24,20 @@ const char* layer_name(rules::Layer layer) {
     return "";
 }
 
+/// What is said of cutting connections where that is allowed.
+std::string response_text(const rules::Response& response) {
+    if (!response.enabled) return "";
+    std::string text = fmt::format("// response: {} connections at a time, {} frames in a second at most{}\n",
+                                   response.kills, response.frames_per_second,
+                                   response.dry_run ? "; a dry run: nothing is sent" : "");
+    text += fmt::format("//   blocks: {} at most, {}\n", response.blocks_capacity,
+                        response.blocks_file.empty() ? std::string("forgotten with the end of the run")
+                                                     : "kept in " + response.blocks_file);
+    if (response.never_prefixes.empty() && response.never_ports.empty())
+        text += "//   warning: every connection may be cut: there is no \"never_cut\"\n";
+    return text;
+}
+
 broker::ExitStatus check(const std::string& path) {
     const broker::LoadedConfig loaded =
         broker::compile_config_cached(broker::read_config(path), net::LinkType::kEthernet);
@@ -36,8 +51,11 @@ broker::ExitStatus check(const std::string& path) {
         const match::RuleSummary& summary = loaded.summaries[i];
         fmt::print("// rule {}: layer {}, asked once per {}\n", loaded.config.rules[i].id,
                    layer_name(summary.layer), summary.per_flow ? "flow" : "packet");
+        const std::string response = rules::response_words(loaded.config.rules[i]);
+        if (!response.empty()) fmt::print("//   response: {}\n", response);
         for (const std::string& warning : summary.warnings) fmt::print("//   warning: {}\n", warning);
     }
+    fmt::print("{}", response_text(loaded.config.response));
     fmt::print("{}", broker::memory_budget(loaded.config.inspect, loaded.compiled->state_bytes()));
     if (!loaded.compiled->jit_active()) {
         fmt::print(

@@ -9,6 +9,7 @@
 #include <string>
 
 #include "app/yaguractl/commands.h"
+#include "app/yaguractl/rule_words.h"
 #include "app/yaguractl/table.h"
 
 namespace yagura::ctl {
@@ -39,11 +40,6 @@ void list_rules(const Options& options) {
                  {"does"},
                  {"filter"}});
     for (const Json& rule : rules) {
-        std::string does = "drop";
-        if (rule.contains("forward")) {
-            does = "forward to";
-            for (const Json& group : rule["forward"]) does += " " + group.get<std::string>();
-        }
         std::string asks = rule.value("filter", "");
         if (const std::uint64_t patterns = rule.value("patterns", std::uint64_t{0}); patterns != 0) {
             asks +=
@@ -51,7 +47,7 @@ void list_rules(const Options& options) {
         }
         table.add({std::to_string(rule.value("id", std::uint64_t{0})), rule.value("name", ""),
                    grouped(rule.value("packets", std::uint64_t{0})),
-                   grouped(rule.value("flows", std::uint64_t{0})), rule.value("scope", ""), does, asks});
+                   grouped(rule.value("flows", std::uint64_t{0})), rule.value("scope", ""), rule_words(rule, "forward to"), asks});
     }
     fmt::print("{}", table.text());
 }

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 
+#include "app/yaguractl/rule_words.h"
 #include "app/yaguractl/table.h"
 
 namespace yagura::ctl {
@@ -151,7 +152,7 @@ void TopScreen::update_rules(const Json& rules, std::uint64_t config_version, bo
         Rule& rule = rules_[id];
         const std::string name = text(entry, "name");
         rule.name = std::to_string(id) + (name.empty() ? "" : " " + name);
-        rule.does = entry.contains("forward") ? "to " + words(entry["forward"]) : "drop";
+        rule.does = printable(rule_words(entry, "to"));
         rule.packets.update(number(entry, "packets"), seconds);
         rule.bytes.update(number(entry, "bytes"), seconds);
         rule.flows = number(entry, "flows");

@@ -12,6 +12,7 @@
 
 #include "broker/flow_name.h"
 #include "net/protocol_numbers.h"
+#include "rules/response_words.h"
 
 namespace yagura::broker {
 namespace {
@@ -238,6 +239,16 @@ std::string FlowStory::packet_line(const FlowEvent& packet, const FlowEvent* out
                        packet.direction == 0 ? '>' : '<', what, then);
 }
 
+/// What a rule does when it holds.
+std::string FlowStory::deeds(const rules::Rule& rule) const {
+    std::string words = rule.drop ? "drop" : "";
+    for (const std::size_t group : rule.forward)
+        words += (words.empty() ? "forward to " : ", ") + config_.tool_groups[group].name;
+    const std::string response = rules::response_words(rule);
+    if (response.empty()) return words;
+    return words + (words.empty() ? "" : "; ") + response + ", which is done in a live run alone";
+}
+
 std::string FlowStory::pattern_sentence(const FlowEvent& event) const {
     const rules::Pattern& sought = pattern(event);
     const std::string where = event.in_stream ? fmt::format("the stream {}", event.direction == 0 ? '>' : '<')
@@ -257,11 +268,7 @@ std::string FlowStory::sentence(const FlowEvent& event, const net::FlowKey& key)
     switch (event.kind) {
         case Kind::kRule: {
             const rules::Rule& rule = config_.rules[event.rule];
-            if (rule.drop) return fmt::format("{} holds: drop", rule_name(event.rule));
-            std::string groups;
-            for (const std::size_t group : rule.forward)
-                groups += (groups.empty() ? "" : ", ") + config_.tool_groups[group].name;
-            return fmt::format("{} holds: forward to {}", rule_name(event.rule), groups);
+            return fmt::format("{} holds: {}", rule_name(event.rule), deeds(rule));
         }
         case Kind::kMoreRules:
             return fmt::format("{} hold besides", count_of(event.packets, "rule"));

@@ -48,6 +48,7 @@ class FlowStory {
     std::string packet_line(const select::FlowEvent& packet, const select::FlowEvent* outcome,
                             std::uint64_t begin) const;
     std::string sentence(const select::FlowEvent& event, const net::FlowKey& key);
+    std::string deeds(const rules::Rule& rule) const;
     std::string pattern_sentence(const select::FlowEvent& event) const;
     void add_details(Json& json, const select::FlowEvent& event, const net::FlowKey& key);
 

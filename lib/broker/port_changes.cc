@@ -286,6 +286,15 @@ std::optional<RpcError> PortChanges::cannot_remove(const std::string& name) cons
                         name));
     }
     if (port->role == rules::PortRole::kTool) return users_of(run_.config, *port);
+    for (const rules::Port& other : run_.config.ports) {
+        if (other.inject != name || other.name == name) continue;
+        RpcError error = conflict(
+            fmt::format("\"{}\" is the \"inject\" of the port \"{}\", which cannot change in a run: remove that "
+                        "port first, or start yagura anew without the key",
+                        name, other.name));
+        error.field = "params/name";
+        return error;
+    }
     if (run_.config.network_ports().size() > 1) return std::nullopt;
     return conflict(fmt::format("\"{}\" is the last network port: add another one first", name));
 }

@@ -151,6 +151,7 @@ std::vector<rules::ConfigError> unchangeable(const rules::Config& running, const
     must_be(running.control == wanted.control, "/control");
     must_be(running.audit == wanted.audit, "/audit");
     must_be(running.cache == wanted.cache, "/cache");
+    must_be(running.response == wanted.response, "/response");
     must_be(running.disabled_features == wanted.disabled_features, "/disabled_features");
     return errors;
 }

@@ -9,6 +9,7 @@
 #include "broker/report.h"
 #include "broker/utc.h"
 #include "rules/keys.h"
+#include "rules/units.h"
 
 namespace yagura::broker {
 namespace {
@@ -30,15 +31,19 @@ Json rule_entry(const rules::Rule& rule, const rules::Config& config) {
     if (!rule.filter.empty()) entry["filter"] = rule.filter;
     const std::size_t patterns = rule.payload.size() + rule.payload_all.size() + rule.payload_none.size();
     if (patterns != 0) entry["patterns"] = patterns;
-    if (rule.drop) {
-        entry["drop"] = true;
-    } else {
+    if (rule.drop) entry["drop"] = true;
+    if (!rule.forward.empty()) {
         entry["forward"] = Json::array();
         for (const std::size_t group : rule.forward)
             entry["forward"].push_back(config.tool_groups[group].name);
     }
+    if (rule.reset) entry["reset"] = true;
+    if (rule.block) {
+        entry["block"] = {{"what", rules::word_of(rules::kBlockWhats, rule.block->what)}};
+        if (rule.block->ttl) entry["block"]["ttl"] = Json::parse(rules::duration_json(*rule.block->ttl));
+    }
     entry["scope"] = rules::word_of(rules::kScopes, rule.scope);
-    if (!rule.drop) entry["priority"] = rule.priority;
+    if (!rule.forward.empty()) entry["priority"] = rule.priority;
     if (rule.sample != 1) entry["sample"] = rule.sample;
     return entry;
 }

@@ -15,7 +15,8 @@ bool is_of_flow(const rules::Rule& rule) {
 bool holds_back_others(std::span<const rules::Rule> rules, std::size_t index) {
     const auto later = rules.subspan(index + 1);
     return rules[index].drop && rules[index].has_payload() && is_of_flow(rules[index]) &&
-           std::any_of(later.begin(), later.end(), [](const rules::Rule& rule) { return !rule.drop; });
+           std::any_of(later.begin(), later.end(),
+                       [](const rules::Rule& rule) { return !rule.drop && !rule.only_responds(); });
 }
 
 RuleSummary summarize(std::span<const rules::Rule> rules, std::size_t index, const RuleHeader& header,
@@ -31,7 +32,7 @@ RuleSummary summarize(std::span<const rules::Rule> rules, std::size_t index, con
             summary.warnings.emplace_back("the filter can never match");
         }
     }
-    if (!per_flow && !rule.has_payload() && rule.scope == rules::Scope::kSession) {
+    if (!per_flow && !rule.has_payload() && rule.scope == rules::Scope::kSession && !rule.only_responds()) {
         summary.warnings.emplace_back(
             "the header is asked per packet: it selects from the packet that matched on, not the whole "
             "session");
@@ -43,9 +44,11 @@ RuleSummary summarize(std::span<const rules::Rule> rules, std::size_t index, con
     }
     if (!rule.payload_none.empty() && is_of_flow(rule)) {
         summary.warnings.emplace_back(
-            "payload_none is decided at the end of the flow or of its inspection: until then the flow is "
-            "held, "
-            "and what exceeds \"hold_bytes\" is lost");
+            rule.only_responds()
+                ? "payload_none is decided at the end of the flow or of its inspection: nothing is reset or "
+                  "blocked before"
+                : "payload_none is decided at the end of the flow or of its inspection: until then the flow is "
+                  "held, and what exceeds \"hold_bytes\" is lost");
     }
     if (holds_back_others(rules, index)) {
         summary.warnings.emplace_back(

@@ -15,7 +15,7 @@ void adopt_places(const Config& running, Config& read);
 /// They have the same ports, in whatever order, with the same places.
 bool same_ports(const Config& a, const Config& b);
 
-/// Takes out the port of this name, which no rule and no group may name.
+/// Takes out the port of this name, which no rule, no group and no other port may name.
 void remove_port(Config& config, std::string_view name);
 
 }  // namespace yagura::rules

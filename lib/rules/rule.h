@@ -71,6 +71,7 @@ struct Rule {
     std::optional<BlockAction> block{};  ///< what is blocked from then on
 
     bool responds() const { return reset || block.has_value(); }
+    bool only_responds() const { return responds() && !drop && forward.empty(); }
     bool has_payload() const { return !payload.empty() || !payload_all.empty() || !payload_none.empty(); }
     bool operator==(const Rule&) const = default;
 };

@@ -148,12 +148,11 @@ class RuleReader {
         if (forwards) read_forward(fields, index, rule);
         read_response_of(fields, rule);
         // What stands there and is faulty has been reported.
-        const auto is_faulty = [&fields](std::string_view key, bool right) {
-            return fields.has(key) && !right;
+        const auto not_boolean = [&fields](std::string_view key) {
+            return fields.has(key) && !fields.find(key)->is_boolean();
         };
-        const bool unknown = is_faulty("drop", fields.has("drop") && fields.find("drop")->is_boolean()) ||
-                             is_faulty("reset", fields.has("reset") && fields.find("reset")->is_boolean()) ||
-                             is_faulty("block", rule.block.has_value());
+        const bool unknown =
+            not_boolean("drop") || not_boolean("reset") || (fields.has("block") && !rule.block);
         if (rule.drop && forwards) {
             errors_.add(place, "both drops and forwards",
                         R"(a rule has either "drop": true or "forward": ["..."])");

@@ -43,7 +43,6 @@ std::uint32_t DecisionTable::intern(std::span<const match::RuleIndex> list, std:
     made.next = bucket;
     made.tools = tools;
     made.drops = !list.empty() && policy_.actions[list.back()].drop;
-    made.responds = policy_.respond(list);
     made.reason = made.drops ? DropReason::kDropRule : DropReason::kNoRule;
     for (const match::RuleIndex rule : list) storage_[used_storage_++] = rule;
     bucket = id;

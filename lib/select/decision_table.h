@@ -22,7 +22,6 @@ struct Decision {
     std::uint32_t hash;
     std::uint64_t tools;  ///< bit per ToolId
     bool drops;           ///< ends with a drop rule
-    bool responds;        ///< some of its rules cut or block
     DropReason reason;    ///< of a packet that no tool gets by it, unless the flow or the packet has another
     base::PacketCounter counted;
 };

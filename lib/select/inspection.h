@@ -33,9 +33,8 @@ struct alignas(64) Inspection {
     bool stateful = false;        ///< which list it is in
     bool answered = false;        ///< which list it is in
     std::array<bool, 2> ended{};  ///< the direction has no more bytes to match
-    bool some_dead : 1 = false;    ///< a rule of it can never become true
-    bool gave_up : 1 = false;      ///< for want of room
-    bool may_respond : 1 = false;  ///< some open rules cut or block, when they become true
+    bool some_dead = false;       ///< a rule of it can never become true
+    bool gave_up = false;         ///< for want of room
     std::array<std::uint64_t, 2> scanned{};  ///< bytes of each direction, gaps included
     flow::HoldQueue held;
     std::array<flow::TcpStream, 2> streams;  ///< by direction: 0 that of FlowEntry::key

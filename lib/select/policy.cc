@@ -16,15 +16,16 @@ PayloadProspect prospect_of(std::span<const match::RuleIndex> rules, const std::
     for (const match::RuleIndex rule : rules) {
         const RuleAction& action = actions[rule];
         const bool onward = action.scope == rules::Scope::kOnward;
+        if (action.responds()) prospect.responders.push_back(rule);
         if (action.drop) {
             match::RuleIndex& first = onward ? prospect.first_onward_drop : prospect.first_drop;
             first = std::min(first, rule);
             continue;
         }
+        if (!action.forwards()) continue;
         prospect.samples = prospect.samples || action.sample != 1;
         sum.rule = rule;
         (onward ? sum.onward_tools : sum.session_tools) |= action.copy_tools;
-        sum.responds |= action.responds();
         prospect.forwards.push_back(sum);
         for (const std::uint16_t group : action.balance_groups) {
             const bool known = std::ranges::any_of(
@@ -188,8 +189,8 @@ std::shared_ptr<PolicySnapshot> new_policy(const rules::Config& config,
                           .sample = rule.sample,
                           .reset = rule.reset,
                           .block = rule.block};
-        policy->responds = policy->responds || action.responds();
         policy->samples = policy->samples || rule.sample != 1;
+        policy->responds = policy->responds || rule.responds();
         for (const std::size_t group : rule.forward) groups.add_to(action, group);
         if (rule.has_payload() && rule.scope != rules::Scope::kPacket) {
             policy->conditions.emplace_back(condition_of(rule),

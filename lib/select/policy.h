@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
-#include <algorithm>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -28,10 +27,12 @@ struct RuleAction {
     std::vector<std::uint16_t> balance_groups;  ///< groups of which one member gets the flow
     unsigned priority = rules::kUsualPriority;
     std::uint32_t sample = 1;  ///< it holds of one in so many flows
-    bool reset = false;        ///< its flows are cut
+    bool reset = false;        ///< its flows are cut, whatever else it does
     std::optional<rules::BlockAction> block{};  ///< the same, and this is blocked
 
     bool responds() const { return reset || block; }
+    /// Some tool may get something by it. A rule that neither drops nor forwards only responds.
+    bool forwards() const { return copy_tools != 0 || !balance_groups.empty(); }
     /// It may hold of a flow with this hash. What is in a sample is in every larger one.
     bool in_sample(std::uint64_t flow_hash) const {
         return sample == 1 || (base::mix(flow_hash ^ base::kHashA, base::kHashC) >> 32) * sample >> 32 == 0;
@@ -45,7 +46,6 @@ struct PayloadProspect {
         match::RuleIndex rule;
         std::uint64_t session_tools;  ///< copy tools of scope session, of this rule and all before it
         std::uint64_t onward_tools;   ///< of scope onward
-        bool responds;                ///< this rule or one before it cuts or blocks
     };
     struct Balance {
         match::RuleIndex rule;  ///< the first that forwards to the group in this scope
@@ -54,6 +54,7 @@ struct PayloadProspect {
     };
     std::vector<Forward> forwards;       ///< ascending by rule
     std::vector<Balance> balances;       ///< ascending by rule
+    std::vector<match::RuleIndex> responders;  ///< rules that respond; ascending
     match::RuleIndex first_drop;         ///< of scope session; the number of rules when there is none
     match::RuleIndex first_onward_drop;  ///< likewise, of scope onward
     bool samples = false;                ///< some hold of a part of the flows alone: ask each of them
@@ -73,17 +74,12 @@ struct PolicySnapshot {
     std::vector<CopyGroup> copy_groups;      ///< those with a standby
     std::vector<PayloadProspect> prospects;  ///< by match::GroupIndex
     bool samples = false;                    ///< some rule has a sample
-    bool responds = false;                   ///< some rule cuts or blocks
+    bool responds = false;                   ///< some rule does
     /// What the payload rules of scope session and onward ask for, whatever they do then: ascending.
     std::vector<std::pair<std::string, match::RuleIndex>> conditions;
 
     Takeover takeover;  ///< when it follows one that differs by a tool that was switched
 
-    /// Some of these rules cut or block.
-    bool respond(std::span<const match::RuleIndex> some) const {
-        return responds &&
-               std::ranges::any_of(some, [this](match::RuleIndex rule) { return actions[rule].responds(); });
-    }
     /// The members of the balance groups of these rules' forwards for this flow.
     std::uint64_t balanced_tools(std::span<const match::RuleIndex> rules, std::uint64_t flow_hash) const;
 

@@ -89,7 +89,7 @@ bool Selector::set_flow_rules(flow::FlowEntry& flow, Rules rules, std::uint64_t 
         // Was anything sent by a rule that this drop keeps from being reached?
         const Rules history = decisions_.rules_of(flow.history);
         flow.late_drop = std::ranges::any_of(
-            history, [&](match::RuleIndex r) { return r > rules.back() && !policy_->actions[r].drop; });
+            history, [&](match::RuleIndex r) { return r > rules.back() && policy_->actions[r].forwards(); });
     }
     return true;
 }
@@ -130,7 +130,6 @@ bool Selector::flow_rules_of(const net::FlowKey& key, std::uint64_t hash) {
 void Selector::add_prospect(Prospect& prospect, match::RuleIndex rule, std::uint64_t hash) const {
     const RuleAction& action = policy_->actions[rule];
     if (!action.in_sample(hash)) return;
-    prospect.responds |= action.responds();
     const bool onward = action.scope == rules::Scope::kOnward;
     if (action.drop) {
         match::RuleIndex& first = onward ? prospect.first_onward_drop : prospect.first_drop;
@@ -157,7 +156,6 @@ Selector::Prospect Selector::prospect_of(const net::FlowKey& key, match::RuleInd
         if (end != p.forwards.begin()) {
             prospect.wanted |= std::prev(end)->session_tools;
             prospect.wanted_onward |= std::prev(end)->onward_tools;
-            prospect.responds |= std::prev(end)->responds;
         }
         for (const PayloadProspect::Balance& balance : p.balances) {
             if (balance.rule >= limit) break;
@@ -169,6 +167,22 @@ Selector::Prospect Selector::prospect_of(const net::FlowKey& key, match::RuleInd
             prospect.first_onward_drop = std::min(prospect.first_onward_drop, p.first_onward_drop);
     }
     return prospect;
+}
+
+/// A payload rule below `limit` that is not in effective_ may still match and respond. `inspection`: null
+/// when there is none yet.
+bool Selector::may_respond(const net::FlowKey& key, match::RuleIndex limit, std::uint64_t hash,
+                           const Inspection* inspection) {
+    if (!policy_->responds || policy_->rules->group_count() == 0) return false;
+    const bool known = inspection != nullptr && inspection->state != Inspection::kNone;
+    for (const match::GroupIndex group : policy_->rules->payload_groups(key, *scratch_)) {
+        for (const match::RuleIndex rule : policy_->prospects[group].responders) {
+            if (rule >= limit) break;
+            if (!in_sample(rule, hash) || std::ranges::binary_search(effective_, rule)) continue;
+            if (!known || inspector_.is_open(*inspection, rule)) return true;
+        }
+    }
+    return false;
 }
 
 bool Selector::begin_flow(flow::FlowEntry& flow, std::uint32_t index, const net::FlowKey& key,
@@ -187,8 +201,8 @@ bool Selector::begin_flow(flow::FlowEntry& flow, std::uint32_t index, const net:
     cut(effective_, policy_->actions);
     const match::RuleIndex limit = open_limit(effective_);
     const Prospect prospect = prospect_of(key, limit, hash);
-    if (prospect.wanted == 0 && prospect.wanted_onward == 0 && !prospect.responds &&
-        prospect.first_drop >= limit && prospect.first_onward_drop >= limit) {
+    if (prospect.wanted == 0 && prospect.wanted_onward == 0 && prospect.first_drop >= limit &&
+        prospect.first_onward_drop >= limit && !may_respond(key, limit, hash, nullptr)) {
         return set_flow_rules(flow, effective_, 0, hash);
     }
     flow.inspection = inspections_.acquire(index);
@@ -214,7 +228,6 @@ bool Selector::begin_flow(flow::FlowEntry& flow, std::uint32_t index, const net:
     inspection.limit = limit;
     inspection.wanted = prospect.wanted;
     inspection.wanted_onward = prospect.wanted_onward;
-    inspection.may_respond = prospect.responds;
     inspection.first_drop = prospect.first_drop;
     inspection.first_onward_drop = prospect.first_onward_drop;
     reconsider(flow, inspection);
@@ -320,9 +333,7 @@ Verdict Selector::verdict_on(Rules rules, std::uint32_t decision, std::uint64_t 
         decisions_.count(decision, 1, packet.captured);
         if (flow != nullptr && (decision != flow->decision || !flow->remembered)) remember(*flow, decision);
     }
-    Verdict verdict{.tools = tools, .rules = rules};
-    verdict.responds =
-        decision == DecisionTable::kFull ? policy_->respond(rules) : decisions_[decision].responds;
+    Verdict verdict{.tools = tools, .responds = responds(rules), .rules = rules};
     if (tools != 0) return verdict;
     verdict.reason = DropReason::kNoRule;
     if (!rules.empty() && policy_->actions[rules.back()].drop) {
@@ -414,7 +425,7 @@ std::uint64_t Selector::redirect(Rules rules, std::uint64_t tools, std::uint64_t
         for (const match::GroupIndex group : policy_->rules->payload_groups(flow->key, *scratch_)) {
             for (const match::RuleIndex& rule : policy_->rules->group_rules(group)) {
                 if (rule >= limit) break;
-                if (policy_->actions[rule].drop || !in_sample(rule, hash)) continue;
+                if (!policy_->actions[rule].forwards() || !in_sample(rule, hash)) continue;
                 const PolicySnapshot::Redirection one = policy_->redirect({&rule, 1}, found.rest, hash, down);
                 chosen |= one.tools;
                 by_no_rule &= one.rest;
@@ -431,7 +442,7 @@ std::uint64_t Selector::offered_tools(const flow::FlowEntry& flow) const {
 void Selector::append_forward_rules(const flow::FlowEntry& flow, std::vector<match::RuleIndex>& out) const {
     if (flow.epoch != epoch_) return;
     for (const match::RuleIndex rule : decisions_.rules_of(flow.history)) {
-        if (!policy_->actions[rule].drop) out.push_back(rule);
+        if (policy_->actions[rule].forwards()) out.push_back(rule);
     }
 }
 

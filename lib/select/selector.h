@@ -30,7 +30,7 @@ struct Verdict {
         false;  ///< an open rule may want it: keep a copy, or say that there was no room (refuse_hold)
     bool resolve = false;       ///< what is held of the flow may have another verdict now: ask resolve()
     bool closed = false;        ///< the flow's inspection is over: after resolve(), call end_inspection()
-    bool responds = false;      ///< one of `rules` cuts or blocks: RuleAction::responds()
+    bool responds = false;      ///< one of `rules` cuts or blocks
     std::uint32_t own = 0;      ///< to be kept with the held packet
     std::uint32_t counted = 0;  ///< likewise
     /// In effect for it: by these `tools` get it (redirect()). Until the selector is asked something else.
@@ -44,8 +44,9 @@ struct Verdict {
 /// matching packet alone. A rule that depends on nothing but the flow is asked once, for both directions.
 /// Rules with a payload are asked of the flow's streams (Inspector); while one is open that could change what
 /// the flow gets, the flow is *inspected*, its packets are held for it, and forwards that come after an open
-/// drop wait. Once no rule is left that could change what the flow gets, the flow is decided and its packets
-/// cost one table look-up.
+/// drop wait. A rule that only responds selects nothing and ends no search: nothing is held for it, but while
+/// one with a payload is open its flow is inspected. Once no rule is left that could change what the flow
+/// gets, or respond, the flow is decided and its packets cost one table look-up.
 class Selector {
   public:
     struct Options {
@@ -220,7 +221,6 @@ class Selector {
         std::uint64_t wanted_onward = 0;
         match::RuleIndex first_drop = 0;
         match::RuleIndex first_onward_drop = 0;
-        bool responds = false;
     };
 
     bool in_sample(match::RuleIndex rule, std::uint64_t hash) const {
@@ -240,6 +240,8 @@ class Selector {
     void add_prospect(Prospect& prospect, match::RuleIndex rule, std::uint64_t hash) const;
     Prospect prospect_of(const net::FlowKey& key, match::RuleIndex limit, std::uint64_t hash);
     Prospect prospect_of(const flow::FlowEntry& flow, const Inspection& inspection, match::RuleIndex limit);
+    bool may_respond(const net::FlowKey& key, match::RuleIndex limit, std::uint64_t hash,
+                     const Inspection* inspection);
     Verdict select_untracked(const match::PacketView& packet, std::uint64_t hash);
     Verdict select_plain(const match::PacketView& packet, std::uint64_t hash, flow::FlowEntry& flow);
     Verdict select_inspected(const match::PacketView& packet, flow::FlowEntry& flow);
@@ -262,6 +264,11 @@ class Selector {
     void reconsider(flow::FlowEntry& flow, Inspection& inspection, bool rule_died = false);
     match::RuleIndex open_limit(Rules rules) const;
     std::uint64_t tools_of(Rules rules, std::uint64_t hash) const;
+    bool responds(Rules rules) const {
+        return policy_->responds && std::ranges::any_of(rules, [this](match::RuleIndex rule) {
+                   return policy_->actions[rule].responds();
+               });
+    }
     void ask_packet(const match::PacketView& packet, std::uint64_t hash, match::RuleIndex limit, bool payload,
                     match::PayloadRules which, rules::Direction to);
     Verdict verdict_on(Rules rules, std::uint32_t decision, std::uint64_t tools,

@@ -65,7 +65,6 @@ void Selector::reconsider(flow::FlowEntry& flow, Inspection& inspection, bool ru
         inspection.limit = limit;
         inspection.wanted = prospect.wanted;
         inspection.wanted_onward = prospect.wanted_onward;
-        inspection.may_respond = prospect.responds;
         inspection.first_drop = prospect.first_drop;
         inspection.first_onward_drop = prospect.first_onward_drop;
     }
@@ -75,7 +74,7 @@ void Selector::reconsider(flow::FlowEntry& flow, Inspection& inspection, bool ru
         const bool open = std::min(inspection.first_drop, inspection.first_onward_drop) < inspection.limit ||
                           (inspection.wanted & ~tools_of(spare_, inspection.hash)) != 0 ||
                           (inspection.wanted_onward & ~tools_of(certain, inspection.hash)) != 0 ||
-                          (inspection.may_respond && !policy_->respond(certain));
+                          may_respond(flow.key, inspection.limit, inspection.hash, &inspection);
         inspection.closed = !open;
     }
     if (inspection.closed) inspection.first_drop = static_cast<match::RuleIndex>(policy_->actions.size());
@@ -187,18 +186,19 @@ Verdict Selector::verdict_so_far(Rules certain, std::uint32_t decision, std::uin
                                  const match::PacketView& packet, flow::FlowEntry& flow,
                                  Inspection& inspection) {
     const bool wanted = waits && !inspection.closed;
-    Verdict verdict{.hold = wanted && !inspection.hold_full, .rules = certain};
-    verdict.responds = policy_->respond(certain);
+    Verdict verdict{.hold = wanted && !inspection.hold_full};
     inspection.missed |= wanted && inspection.hold_full;
-    if (tools == 0 && wanted) {
-        if (!verdict.hold) verdict.reason = hold_full_reason(packet);
-        return verdict;
-    }
+    const bool undecided = tools == 0 && wanted;
+    if (undecided && !verdict.hold) verdict.reason = hold_full_reason(packet);
+    // What responds does not wait for what else the flow may get.
+    if (undecided && !responds(certain)) return verdict;
     const Verdict now = verdict_on(certain, decision, tools, packet, &flow);
+    verdict.counted = decision == DecisionTable::kFull ? DecisionTable::kEmpty : decision;
+    verdict.responds = now.responds;
+    verdict.rules = now.rules;
+    if (undecided) return verdict;
     verdict.tools = now.tools;
     verdict.reason = now.reason;
-    verdict.rules = now.rules;
-    verdict.counted = decision == DecisionTable::kFull ? DecisionTable::kEmpty : decision;
     return verdict;
 }
 

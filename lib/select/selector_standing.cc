@@ -29,9 +29,10 @@ FlowStanding Selector::standing(const flow::FlowEntry& flow) noexcept {
 void Selector::add_inspection(const flow::FlowEntry& flow, FlowStanding& standing) {
     const Inspection& inspection = inspections_[flow.inspection];
     standing.inspected = true;
-    // Held, not dropped.
-    if (!inspection.hold_full) standing.reason = DropReason::kNone;
-    if (inspection.hold_full && standing.tools == 0) standing.reason = DropReason::kHoldFull;
+    // Held, not dropped; nothing is held for what only responds.
+    const bool waits = !inspection.standing_known || inspection.standing_waits;
+    if (waits && !inspection.hold_full) standing.reason = DropReason::kNone;
+    if (waits && inspection.hold_full && standing.tools == 0) standing.reason = DropReason::kHoldFull;
     standing.hold_full = inspection.hold_full;
     standing.held_packets = inspection.held.packets;
     standing.held_bytes = inspection.held.bytes;

@@ -11,8 +11,8 @@
 namespace yagura::test {
 
 /// A configuration whose rules stand in `rules` (a JSON array), with a network port "lan", the tools "a" to
-/// "d", and the groups "all" (copy to a, b, c, d) and "any" (balance over a, b, c). Throws what is wrong with
-/// it.
+/// "d", and the groups "all" (copy to a, b, c, d) and "any" (balance over a, b, c). Rules may respond. Throws
+/// what is wrong with it.
 inline rules::Config config_with_rules(const std::string& rules, const std::string& more = "") {
     const auto outcome = rules::parse_config(R"({"ports": {"lan": {"role": "network", "device": "loop:"},
         "wan": {"role": "network", "device": "loop:"},
@@ -20,6 +20,7 @@ inline rules::Config config_with_rules(const std::string& rules, const std::stri
         "c": {"role": "tool", "device": "loop:"}, "d": {"role": "tool", "device": "loop:"}},
         "tool_groups": {"all": {"members": ["a", "b", "c", "d"], "mode": "copy"},
                         "any": {"members": ["a", "b", "c"], "mode": "balance"}},
+        "response": {"enabled": true},
         "rules": )" + rules + more + "}");
     if (!outcome.ok()) throw std::runtime_error(outcome.errors.front().to_string());
     return outcome.config;

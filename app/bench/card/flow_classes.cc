@@ -182,7 +182,8 @@ class Planner {
     ClassPlan run(std::size_t most) {
         std::vector<std::vector<FlowClass>> by_rule;
         for (std::size_t i = 0; i < config_.rules.size(); ++i) {
-            if (!config_.rules[i].drop) by_rule.push_back(classes_for(static_cast<match::RuleIndex>(i)));
+            if (!config_.rules[i].forward.empty())
+                by_rule.push_back(classes_for(static_cast<match::RuleIndex>(i)));
         }
         ClassPlan plan;
         // Of every rule its first way, then the second ones: a rule with many takes nothing from others.

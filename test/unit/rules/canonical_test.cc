@@ -23,6 +23,8 @@ TEST_CASE("the canonical form is written so") {
     const std::string given = with(R"(
         "rules": [{"scope": "session", "forward": ["rec0", "ids"], "payload": "/a\\/b/i", "filter": "tcp", "id": 7},
                   {"drop": true, "id": 3, "layer": "inner", "filter": "udp", "name": "q\"", "malformed": false},
+                  {"id": 5, "block": {"what": "source", "ttl": 600}, "filter": "tcp", "reset": true},
+                  {"id": 6, "block": {"what": "connection"}, "drop": true, "reset": false},
                   {"id": 4, "payload_none": ["x", {"depth": 9, "pattern": "/y/", "direction": "both"}], "drop": true,
                    "payload_all": {"offset": 1, "direction": "to_server", "pattern": "z", "depth": 2}}],
         "inspect": {"timeouts": {"other": "60s", "tcp_closed": 90, "tcp": "24h", "udp": "1.5s"}, "flows": 1048576,
@@ -31,6 +33,9 @@ TEST_CASE("the canonical form is written so") {
                     "stream_depth": 2097152},
         "audit": {"on_failure": "go_on", "head": {"interval": 5, "socket": "/dev/log", "file": "h"}, "files": 3,
                   "max_size": 65536, "key": "k\\", "file": "a", "enabled": false},
+        "response": {"from_tools": false, "kills": 1, "frames_per_second": 5, "dry_run": true, "enabled": true,
+                     "never_cut": {"ports": [53, 22], "prefixes": ["2001:DB8:0::/32", "10.0.0.0/8", "192.0.2.1/32"]},
+                     "blocks": {"capacity": 7, "file": "/b"}, "stop_file": "/s"},
         "lcores": {"tx": [3], "select": [1, 2], "rx": [0]})");
     const std::string expected = R"({
   "lcores": {
@@ -81,6 +86,20 @@ TEST_CASE("the canonical form is written so") {
       "drop": true
     },
     {
+      "id": 5,
+      "filter": "tcp",
+      "reset": true,
+      "block": {
+        "ttl": "10m",
+        "what": "source"
+      }
+    },
+    {
+      "id": 6,
+      "drop": true,
+      "block": {}
+    },
+    {
       "id": 4,
       "payload_all": [{"pattern": "z", "direction": "to_server", "offset": 1, "depth": 2}],
       "payload_none": ["x", {"pattern": "/y/", "depth": 9}],
@@ -113,6 +132,22 @@ TEST_CASE("the canonical form is written so") {
       "interval": "5s"
     },
     "on_failure": "go_on"
+  },
+  "response": {
+    "enabled": true,
+    "dry_run": true,
+    "never_cut": {
+      "prefixes": ["2001:db8::/32", "10.0.0.0/8", "192.0.2.1"],
+      "ports": [53, 22]
+    },
+    "stop_file": "/s",
+    "blocks": {
+      "file": "/b",
+      "capacity": 7
+    },
+    "kills": 1,
+    "frames_per_second": 5,
+    "from_tools": false
   }
 }
 )";
@@ -128,7 +163,10 @@ TEST_CASE("what is as by default is left out") {
                                      "other": "60s"}},
             "audit": {"enabled": true, "file": "/var/log/yagura/audit.jsonl", "key": "/var/lib/yagura/audit.key",
                       "max_size": 16777216, "files": 8, "on_failure": "refuse",
-                      "head": {"file": "/var/lib/yagura/audit.head", "interval": "1m"}}})"));
+                      "head": {"file": "/var/lib/yagura/audit.head", "interval": "1m"}},
+            "response": {"enabled": false, "dry_run": false, "never_cut": {"prefixes": [], "ports": []},
+                         "blocks": {"capacity": 1000000}, "kills": 4096, "frames_per_second": 20000,
+                         "from_tools": true}})"));
     CHECK(text == R"({
   "ports": {
     "n": {
@@ -194,7 +232,13 @@ TEST_CASE("random configurations come back from their canonical form") {
                                         .device = "x",
                                         .queues = static_cast<unsigned>(1 + below(kMaxQueues)),
                                         .link = below(2) == 0 ? "l" + std::to_string(i / 2) : "",
+                                        .inject = below(2) == 0 ? "n0" : "",
                                         .place = networks++});
+                if (below(2) == 0) {
+                    const auto byte = [&below] { return static_cast<std::uint8_t>(below(256)); };
+                    config.ports.back().route =
+                        Route{{2, 0, byte(), byte(), byte(), byte()}, {6, byte(), byte(), byte(), byte(), 9}};
+                }
             }
             std::optional<std::uint64_t> rate;
             if (below(2) == 0) rate = number(UINT64_MAX);
@@ -232,6 +276,24 @@ TEST_CASE("random configurations come back from their canonical form") {
                                           {},
                                           true});
         }
+        if (below(2) == 0) {
+            Response& response = config.response;
+            response.enabled = below(3) != 0;
+            response.dry_run = below(2) == 0;
+            // No two the same, and no bits behind the length.
+            for (std::uint8_t n = 0; n < below(3); ++n)
+                response.never_prefixes.push_back({{10, n}, 4, static_cast<std::uint8_t>(16 + below(17))});
+            for (std::uint8_t n = 0; n < below(3); ++n)
+                response.never_prefixes.push_back({{0x20, n}, 6, static_cast<std::uint8_t>(16 + below(113))});
+            for (std::uint16_t n = 1; n < 1 + below(3); ++n)
+                response.never_ports.push_back(static_cast<std::uint16_t>(65536 - n));
+            if (below(2) == 0) response.stop_file = "/s" + text("ab/\" \\", 9);
+            if (below(2) == 0) response.blocks_file = "/b" + text("ab/\" \\", 9);
+            response.blocks_capacity = static_cast<std::uint32_t>(number(kMaxBlocks));
+            response.kills = static_cast<std::uint32_t>(number(kMaxKills));
+            response.frames_per_second = static_cast<std::uint32_t>(number(kMaxFrameRate));
+            response.from_tools = below(2) == 0;
+        }
         for (std::uint64_t i = below(5); i > 0; --i) {
             Rule rule;
             rule.id = i * 1000 + below(1000);
@@ -249,11 +311,18 @@ TEST_CASE("random configurations come back from their canonical form") {
                 rule.payload_none.push_back({.text = bytes, .bytes = bytes});
             }
             rule.drop = below(3) == 0;
-            for (std::size_t g = 0; !rule.drop && g < config.tool_groups.size(); ++g) {
+            if (config.response.enabled) {
+                rule.reset = below(3) == 0;
+                if (below(3) == 0) rule.block = BlockAction{.what = kBlockWhats[below(3)].second, .ttl = {}};
+                if (rule.block && below(2) == 0)
+                    rule.block->ttl = kMinBlockTime + std::chrono::milliseconds(number(31'536'000'000));
+            }
+            const bool selects = !rule.drop && (!rule.responds() || below(2) == 0);
+            for (std::size_t g = 0; selects && g < config.tool_groups.size(); ++g) {
                 if (g == 0 || below(2) == 0) rule.forward.insert(rule.forward.begin(), g);
             }
             rule.scope = kScopes[below(3)].second;
-            if (!rule.drop && below(3) == 0) rule.priority = static_cast<unsigned>(below(kPriorities));
+            if (selects && below(3) == 0) rule.priority = static_cast<unsigned>(below(kPriorities));
             if (!rule.drop && below(3) == 0) rule.sample = static_cast<std::uint32_t>(number(kMaxSample));
             config.rules.push_back(rule);
         }

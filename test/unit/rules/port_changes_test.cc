@@ -69,6 +69,9 @@ TEST_CASE("a port that is taken out leaves the others as they are") {
         other.ports[0].device = "z";
         CHECK_FALSE(same_ports(config, other));
         other = config;
+        other.ports[0].inject = "m";
+        CHECK_FALSE(same_ports(config, other));
+        other = config;
         other.ports.pop_back();
         CHECK_FALSE(same_ports(config, other));
     }

@@ -146,7 +146,12 @@ TEST_CASE("faults of a rule's conditions are named") {
          with(R"("rules": [{"id": 1, "drop": true, "sample": 10}])"),
          "/rules/0/sample",
          {"a rule that drops has no sample"},
-         {"forward"}},
+         {"do not drop"}},
+        {"a priority of what only responds",
+         with(R"("response": {"enabled": true}, "rules": [{"id": 1, "reset": true, "priority": 3}])"),
+         "/rules/0/priority",
+         {"a rule that does not forward has no priority"},
+         {"rules that forward"}},
         {"payload of a wrong type",
          with_rule_keys(R"("payload": 7)"),
          "/rules/0/payload",
@@ -317,12 +322,17 @@ TEST_CASE("faults of a rule's action are named") {
         {"no action",
          with_rules(R"({"id": 1})"),
          "/rules/0",
-         {"neither drops nor forwards"},
-         {"either \"drop\": true or \"forward\""}},
+         {"neither drops, forwards, resets nor blocks"},
+         {"\"drop\": true", "\"forward\"", "\"reset\": true", "\"block\": {}"}},
         {"drop: false is no action",
          with_rules(R"({"id": 1, "drop": false})"),
          "/rules/0",
-         {"neither drops nor forwards"},
+         {"neither drops, forwards, resets nor blocks"},
+         {}},
+        {"reset: false is no action",
+         with(R"("response": {"enabled": true}, "rules": [{"id": 1, "reset": false}])"),
+         "/rules/0",
+         {"neither drops, forwards, resets nor blocks"},
          {}},
         {"both actions",
          with_rules(R"({"id": 1, "drop": true, "forward": ["ids"]})"),
@@ -388,10 +398,12 @@ TEST_CASE("all faults are reported in one run, in the order of the file's sectio
     std::vector<std::string> pointers;
     for (const ConfigError& error : outcome.errors) pointers.push_back(error.pointer);
     CHECK(pointers == std::vector<std::string>{"/ports/ids0/device", "/lcores/rx", "/ports/ids0/speed",
-                                               "/ports/rec0/rate", "/tool_groups/empty/members",
-                                               "/tool_groups/ids/members/1", "/rules/0/fliter",
+                                               "/ports/rec0/rate", "/ports/tap0/inject",
+                                               "/tool_groups/empty/members", "/tool_groups/ids/members/1",
+                                               "/response/never_cut/prefixes/0", "/response/kills", "/rules/0/fliter",
                                                "/rules/0/forward/0", "/rules/1/id", "/rules/1/payload/1",
-                                               "/rules/1", "/rules/2", "/rules/2/layer", "/inspect/flows"});
+                                               "/rules/1", "/rules/2", "/rules/2/layer", "/rules/3/block/ttl",
+                                               "/rules/3/block", "/inspect/flows"});
 }
 
 TEST_CASE("with errors, a rule and a pattern keep their places") {

@@ -32,15 +32,20 @@ const ObjectRow kObjects[] = {
     {"", kDocumentKeys},
     {"/$defs/lcores", kLcoreKeys},
     {"/$defs/port", kPortKeys},
+    {"/$defs/route", kRouteKeys},
     {"/$defs/queue", kQueueKeys},
     {"/$defs/tool_group", kToolGroupKeys},
     {"/$defs/group_member", kGroupMemberKeys},
     {"/$defs/rule", kRuleKeys},
+    {"/$defs/block", kBlockKeys},
     {"/$defs/inspect", kInspectKeys},
     {"/$defs/pattern_object", kPatternKeys},
     {"/$defs/timeouts", kTimeoutKeys},
     {"/$defs/audit", kAuditKeys},
     {"/$defs/cache", kCacheKeys},
+    {"/$defs/response", kResponseKeys},
+    {"/$defs/never_cut", kNeverCutKeys},
+    {"/$defs/blocks", kBlocksKeys},
     {"/$defs/audit_head", kAuditHeadKeys},
     {"/$defs/control", kControlKeys},
     {"/$defs/roles", kRoleKeys},
@@ -138,6 +143,23 @@ TEST_CASE("the schema has the reader's words, bounds and defaults") {
         CHECK(parse_duration(value.get<std::string>()) == usual.timeouts.*kTimeouts[i]);
     }
     check_words("/$defs/audit/properties/on_failure/enum", kAuditFailures);
+    check_words("/$defs/block/properties/what/enum", kBlockWhats);
+    CHECK(at("/$defs/block/properties/what/default") == Json(word_of(kBlockWhats, BlockAction{}.what)));
+    CHECK(at("/$defs/block/properties/ttl/oneOf/0/maximum") == Json(kMaxBlockTime / std::chrono::seconds(1)));
+    CHECK(at("/$defs/block/properties/ttl/oneOf/0/minimum") == Json(kMinBlockTime / std::chrono::seconds(1)));
+    CHECK(at("/$defs/rule/properties/reset/default") == Json(Rule{}.reset));
+    const Response response;
+    CHECK(at("/$defs/response/properties/enabled/default") == Json(response.enabled));
+    CHECK(at("/$defs/response/properties/dry_run/default") == Json(response.dry_run));
+    CHECK(at("/$defs/response/properties/from_tools/default") == Json(response.from_tools));
+    CHECK(at("/$defs/response/properties/kills/default") == Json(response.kills));
+    CHECK(at("/$defs/response/properties/kills/maximum") == Json(kMaxKills));
+    CHECK(at("/$defs/response/properties/frames_per_second/default") == Json(response.frames_per_second));
+    CHECK(at("/$defs/response/properties/frames_per_second/maximum") == Json(kMaxFrameRate));
+    CHECK(at("/$defs/blocks/properties/capacity/default") == Json(response.blocks_capacity));
+    CHECK(at("/$defs/blocks/properties/capacity/maximum") == Json(kMaxBlocks));
+    CHECK(at("/$defs/never_cut/properties/prefixes/maxItems") == Json(kMaxNeverCutPrefixes));
+    CHECK(at("/$defs/never_cut/properties/ports/items/maximum") == Json(kMaxPortNumber));
     const CacheSettings cache;
     CHECK(at("/$defs/cache/properties/enabled/default") == Json(cache.enabled));
     CHECK(at("/$defs/cache/properties/folder/default") == Json(cache.folder));
@@ -183,7 +205,8 @@ TEST_CASE("the examples in errors are JSON, and right in their place") {
             if (other.name != key.name && !needed) continue;
             rule += fmt::format("{}\"{}\": {}", rule.empty() ? "" : ", ", other.name, other.example);
         }
-        CHECK(must_parse(with(fmt::format("\"rules\": [{{{}}}]", rule))).rules.size() == 1);
+        CHECK(must_parse(with(fmt::format(R"("response": {{"enabled": true}}, "rules": [{{{}}}])", rule)))
+                  .rules.size() == 1);
     }
     std::string pattern;
     for (const KeySpec& key : kPatternKeys) {
@@ -205,6 +228,31 @@ TEST_CASE("the examples in errors are JSON, and right in their place") {
     for (const KeySpec& key : kCacheKeys) {
         CAPTURE(key.name);
         must_parse(with(fmt::format("\"cache\": {{\"{}\": {}}}", key.name, key.example)));
+    }
+    for (const KeySpec& key : kResponseKeys) {
+        CAPTURE(key.name);
+        must_parse(with(fmt::format("\"response\": {{\"{}\": {}}}", key.name, key.example)));
+    }
+    for (const KeySpec& key : kNeverCutKeys) {
+        CAPTURE(key.name);
+        must_parse(with(fmt::format(R"("response": {{"never_cut": {{"{}": {}}}}})", key.name, key.example)));
+    }
+    for (const KeySpec& key : kBlocksKeys) {
+        CAPTURE(key.name);
+        must_parse(with(fmt::format(R"("response": {{"blocks": {{"{}": {}}}}})", key.name, key.example)));
+    }
+    for (const KeySpec& key : kBlockKeys) {
+        CAPTURE(key.name);
+        must_parse(with(fmt::format(
+            R"("response": {{"enabled": true}}, "rules": [{{"id": 1, "block": {{"{}": {}}}}}])", key.name,
+            key.example)));
+    }
+    for (const KeySpec& key : kPortKeys) {
+        if (key.name != "inject" && key.name != "route") continue;
+        CAPTURE(key.name);
+        must_parse(with_ports(fmt::format(
+            R"("tap1": {{"role": "network", "device": "x"}}, "tap2": {{"role": "network", "device": "y", "{}": {}}})",
+            key.name, key.example)));
     }
     for (const KeySpec& key : kAuditHeadKeys) {
         CAPTURE(key.name);
