@@ -73,6 +73,8 @@ void wait_for_end(LiveRun& run, ControlPlane& plane, Ports& ports, const RunOpti
         if (now - looked >= std::chrono::milliseconds(200)) {
             report_links(ports);
             plane.look_at_tools(ports.down_tools());
+            if (const std::string said = plane.responses().look(); !said.empty())
+                fmt::print(stderr, "yagura run: {}\n", said);
             run.pipeline->retire_policy();
             looked = now;
         }
@@ -131,6 +133,8 @@ ExitStatus run(const RunOptions& options) {
     if (auto opened = plane.open(options.control); !opened) {
         return fail(ExitStatus::kUsage, opened.error().message);
     }
+    if (auto opened = plane.responses().open(loaded.config.response); !opened)
+        return fail(ExitStatus::kUsage, opened.error().message);
     ignore_broken_pipes();
     auto started_environment = start_live(run.config, run.plan, cpus, {.telemetry = plane.wants_telemetry()});
     if (!started_environment) return fail(ExitStatus::kUsage, started_environment.error().message);
@@ -142,20 +146,26 @@ ExitStatus run(const RunOptions& options) {
         return fail(ExitStatus::kUsage, opened.error().message);
     }
     report_links(*ports);
-    auto pipeline =
-        dataplane::Pipeline::create({.plan = run.plan,
-                                     .sources = ports->sources(),
-                                     .places = ports->places(),
-                                     .tools = ports->tools(),
-                                     .limits = limits_of(loaded.config),
-                                     .ports = ports->network_ports(),
-                                     .ports_change = true,
-                                     .policy = select::make_policy(loaded.config, loaded.compiled),
-                                     .pressure = dataplane::Pressure::kDrop,
-                                     .inspect = loaded.config.inspect,
-                                     .hash_seed = random_seed(),
-                                     .keep_details = false,
-                                     .release_pool = environment.release_pool->get()});
+    const rules::Response& response = loaded.config.response;
+    auto pipeline = dataplane::Pipeline::create(
+        {.plan = run.plan,
+         .sources = ports->sources(),
+         .places = ports->places(),
+         .tools = ports->tools(),
+         .limits = limits_of(loaded.config),
+         .ports = ports->network_ports(),
+         .ports_change = true,
+         .policy = select::make_policy(loaded.config, loaded.compiled),
+         .pressure = dataplane::Pressure::kDrop,
+         .inspect = loaded.config.inspect,
+         .hash_seed = random_seed(),
+         .keep_details = false,
+         .release_pool = environment.release_pool->get(),
+         .response =
+             plane.responses().settings(environment.inject_pool ? environment.inject_pool->get() : nullptr),
+         .injects = ports->injects(loaded.config),
+         .feedbacks =
+             response.enabled && response.from_tools ? ports->feedbacks() : std::vector<port::RxQueue*>{}});
     if (!pipeline) return fail(ExitStatus::kUsage, pipeline.error().message);
     run.pipeline = std::move(*pipeline);
     if (auto started = plane.start(); !started) return fail(ExitStatus::kUsage, started.error().message);

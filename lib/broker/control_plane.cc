@@ -45,7 +45,7 @@ control::AuditEvent own_event(const char* action, std::string object) {
 }  // namespace
 
 ControlPlane::ControlPlane(LiveRun& run, DatabaseMaker& maker)
-    : run_(run), maker_(maker), flows_(run), explainer_(run), busy_flows_(run) {
+    : run_(run), maker_(maker), flows_(run), explainer_(run), busy_flows_(run), responses_(run) {
     add_system_commands(table_, *this);
     add_stats_commands(table_, *this);
     add_ports_commands(table_, *this);
@@ -54,6 +54,10 @@ ControlPlane::ControlPlane(LiveRun& run, DatabaseMaker& maker)
     add_rules_commands(table_, *this);
     add_config_commands(table_, *this);
     add_audit_commands(table_, *this);
+    add_response_commands(table_, *this);
+    responses_.listen([this](const control::Json& event, const control::AuditEvent& record) {
+        tell_response(event, record);
+    });
 }
 
 ControlPlane::~ControlPlane() = default;
@@ -144,7 +148,8 @@ ConfigOrigin origin_of(const char* action, const control::Call& call) {
 
 void ControlPlane::serve(milliseconds wait) {
     // The lcores answer without waking anybody.
-    const bool waits = flows_.busy() || explainer_.busy() || busy_flows_.busy() || ports_->busy();
+    const bool waits =
+        flows_.busy() || explainer_.busy() || busy_flows_.busy() || ports_->busy() || responses_.busy();
     if (waits) wait = std::min(wait, milliseconds(1));
     if (server_) {
         server_->turn(wait);
@@ -156,6 +161,7 @@ void ControlPlane::serve(milliseconds wait) {
     explainer_.go_on();
     busy_flows_.go_on();
     ports_->go_on();
+    responses_.go_on();
     const auto now = Health::Clock::now();
     if (const auto end = tool_switch_->tick(now))
         announce(fmt::format("{}: {}", end->object, end->outcome), own_event("tools.switch", end->object),
@@ -172,6 +178,8 @@ void ControlPlane::stop() {
     reloader_->cancel();
     worker_->end();
     worker_->deliver();
+    if (const std::string said = responses_.end(); !said.empty())
+        fmt::print(stderr, "yagura run: {}\n", said);
     if (!server_) return;
     server_->end({.code = control::RpcCode::kConflict, .message = "yagura is ending"}, kLastWords);
 }
@@ -193,6 +201,30 @@ void ControlPlane::look_at_tools(std::uint64_t seen) {
         }
         announce(fmt::format("tool \"{}\" is {}: {}", name, change.down ? "down" : "up again", outcome),
                  own_event(change.down ? "tool.down" : "tool.up", name), outcome);
+    }
+}
+
+/// An outcome: to whoever has subscribed, and to the audit log. What many bring about in a second is summed
+/// up there, so that the log is no way to fill a disk.
+void ControlPlane::tell_response(const control::Json& event, const control::AuditEvent& record) {
+    constexpr unsigned kRecordsPerSecond = 200;
+    if (server_ && event.is_object()) server_->notify("response", event);
+    const auto now = std::chrono::steady_clock::now();
+    if (now >= response_second_ + std::chrono::seconds(1)) {
+        if (unrecorded_ != 0) {
+            control::AuditEvent rest = own_event("response", "");
+            rest.outcome =
+                fmt::format("{} more outcomes in a second; response.status has their sums", unrecorded_);
+            audit_.record(rest);
+        }
+        response_second_ = now;
+        response_records_ = 0;
+        unrecorded_ = 0;
+    }
+    if (++response_records_ <= kRecordsPerSecond) {
+        audit_.record(record);
+    } else {
+        ++unrecorded_;
     }
 }
 

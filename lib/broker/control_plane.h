@@ -16,6 +16,8 @@
 #include "broker/live_run.h"
 #include "broker/port_changes.h"
 #include "broker/reload.h"
+#include "broker/remembered_answers.h"
+#include "broker/responses.h"
 #include "broker/telemetry.h"
 #include "broker/tool_switch.h"
 #include "broker/tool_watch.h"
@@ -73,11 +75,14 @@ class ControlPlane {
     FlowLister& flows() { return flows_; }
     FlowExplainer& explainer() { return explainer_; }
     FlowWatcher& busy_flows() { return busy_flows_; }
+    Responses& responses() { return responses_; }
+    RememberedAnswers& answers() { return answers_; }
     const AuditTrail& audit() const { return audit_; }
     control::ControlServer* server() { return server_.get(); }  ///< null when there is none
     const control::ControlServer* server() const { return server_.get(); }
 
   private:
+    void tell_response(const control::Json& event, const control::AuditEvent& record);
     void announce(const std::string& line, control::AuditEvent event, std::string outcome);
     base::Result<void> grant_roles(const rules::Control& control);
     base::Result<void> disable_features();
@@ -88,6 +93,11 @@ class ControlPlane {
     FlowLister flows_;
     FlowExplainer explainer_;
     FlowWatcher busy_flows_;
+    Responses responses_;
+    RememberedAnswers answers_;
+    std::chrono::steady_clock::time_point response_second_{};
+    unsigned response_records_ = 0;  ///< in this second
+    std::uint64_t unrecorded_ = 0;   ///< outcomes beyond
     ToolWatch tool_watch_;
     Telemetry telemetry_;
     bool wants_telemetry_ = true;
@@ -113,6 +123,7 @@ void add_flows_commands(control::CommandTable& table, ControlPlane& plane);
 void add_rules_commands(control::CommandTable& table, ControlPlane& plane);
 void add_config_commands(control::CommandTable& table, ControlPlane& plane);
 void add_audit_commands(control::CommandTable& table, ControlPlane& plane);
+void add_response_commands(control::CommandTable& table, ControlPlane& plane);
 
 /// What system.info says to everybody, and system.health.
 control::Json live_info(const ControlPlane& plane, const LiveRun& run);

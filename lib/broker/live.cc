@@ -23,6 +23,8 @@ constexpr std::uint32_t kPackets = 65535;
 constexpr std::uint32_t kQueuePackets = 1024;
 /// Packets that were held, on their way to the tools.
 constexpr std::uint32_t kReleased = 16383;
+/// Frames of our own, on their way to the network ports.
+constexpr std::uint32_t kInjected = 8191;
 
 /// Of a tool with a rate, unless its queue says something else: what may wait, but not less than that.
 constexpr std::chrono::milliseconds kQueueTime{250};
@@ -80,6 +82,10 @@ LiveMemory live_memory(const rules::Config& config, std::size_t lcores, const Li
     }
     memory.mib =
         port::pool_memory_mib(memory.packets) + port::pool_memory_mib(memory.released) + extra.memory_mib;
+    if (config.response.enabled) {
+        memory.injected = kInjected + static_cast<std::uint32_t>(lcores) * port::kPoolCachePerLcore;
+        memory.mib += port::pool_memory_mib(memory.injected);
+    }
     for (const rules::Port& port : config.ports)
         memory.mib += ethdev::EthdevPort::memory_mib(port.device, port.queues);
     for (const std::string& kind : config.hotplug)
@@ -146,6 +152,11 @@ base::Result<LiveEnvironment> start_live(const rules::Config& config, const data
     auto release_pool = port::PacketPool::create("released", memory.released);
     if (!release_pool) return release_pool.error();
     environment.release_pool = std::move(*release_pool);
+    if (memory.injected != 0) {
+        auto inject_pool = port::PacketPool::create("injected", memory.injected);
+        if (!inject_pool) return inject_pool.error();
+        environment.inject_pool = std::move(*inject_pool);
+    }
     return environment;
 }
 

@@ -27,10 +27,13 @@ dataplane::ToolLimit limit_of(const rules::Port& tool);
 struct LiveEnvironment {
     std::unique_ptr<port::PacketPool> pool;          ///< received packets
     std::unique_ptr<port::PacketPool> release_pool;  ///< packets that were held
+    std::unique_ptr<port::PacketPool> inject_pool;   ///< frames of our own; null: there are none
     bool hugepages = false;
 
     /// Every buffer has come back.
-    bool pools_whole() const { return pool->whole() && release_pool->whole(); }
+    bool pools_whole() const {
+        return pool->whole() && release_pool->whole() && (inject_pool == nullptr || inject_pool->whole());
+    }
 };
 
 /// What a run needs besides.
@@ -44,6 +47,7 @@ struct LiveExtra {
 struct LiveMemory {
     std::uint32_t packets = 0;   ///< mbufs to receive into
     std::uint32_t released = 0;  ///< mbufs for what was held
+    std::uint32_t injected = 0;  ///< mbufs for frames of our own
     unsigned mib = 0;            ///< of the environment's memory, all in all
 };
 LiveMemory live_memory(const rules::Config& config, std::size_t lcores, const LiveExtra& extra);

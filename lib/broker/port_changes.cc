@@ -259,12 +259,14 @@ control::Outcome PortChanges::bring_in(Prepared& prepared) {
     try {
         if (port.role == rules::PortRole::kTool) {
             added = run_.pipeline->add_tool(base::ToolId{static_cast<std::uint8_t>(port.place)}, open.tool,
-                                            limit_of(port));
+                                            limit_of(port),
+                                            prepared.config.response.from_tools ? open.feedback : nullptr);
         } else {
             const rules::Port* other = prepared.config.other_end(port);
             added = run_.pipeline->add_port(
                 base::PortId{port.place}, open.queues,
-                other == nullptr ? std::nullopt : std::optional(base::PortId{other->place}));
+                other == nullptr ? std::nullopt : std::optional(base::PortId{other->place}),
+                inject_of(open, prepared.config));
         }
     } catch (const std::bad_alloc&) {
         added = base::Error{"no memory for the stages of the port"};
@@ -288,10 +290,10 @@ std::optional<RpcError> PortChanges::cannot_remove(const std::string& name) cons
     if (port->role == rules::PortRole::kTool) return users_of(run_.config, *port);
     for (const rules::Port& other : run_.config.ports) {
         if (other.inject != name || other.name == name) continue;
-        RpcError error = conflict(
-            fmt::format("\"{}\" is the \"inject\" of the port \"{}\", which cannot change in a run: remove that "
-                        "port first, or start yagura anew without the key",
-                        name, other.name));
+        RpcError error = conflict(fmt::format(
+            "\"{}\" is the \"inject\" of the port \"{}\", which cannot change in a run: remove that "
+            "port first, or start yagura anew without the key",
+            name, other.name));
         error.field = "params/name";
         return error;
     }

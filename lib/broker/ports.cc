@@ -29,6 +29,15 @@ std::filesystem::path file_of(const rules::Port& port) {
     return std::filesystem::weakly_canonical(port.device.substr(kPcap.size()), error);
 }
 
+/// Somebody else is at the other end, who sends and receives. Files, rings and nothing at all are not.
+bool talks(const std::string& device) {
+    const ethdev::DeviceString parts(device);
+    for (const std::string_view mute : {"net_pcap", "net_null", "net_ring"}) {
+        if (parts.name().starts_with(mute)) return false;
+    }
+    return true;
+}
+
 base::Result<void> open_network(OpenPort& open, rte_mempool* pool) {
     const rules::Port& port = open.port;
     const base::PortId id{port.place};
@@ -53,6 +62,7 @@ base::Result<void> open_network(OpenPort& open, rte_mempool* pool) {
     if (!device) return device.error();
     open.device = std::move(device).value();
     open.queues = open.device->queues();
+    if (talks(port.device)) open.inject = open.device.get();
     return {};
 }
 
@@ -76,6 +86,7 @@ base::Result<void> open_tool(OpenPort& open, rte_mempool* pool) {
     if (!device) return device.error();
     open.device = std::move(device).value();
     open.tool = open.device.get();
+    if (talks(port.device)) open.feedback = &open.device->queue(0);
     return {};
 }
 
@@ -197,6 +208,32 @@ std::vector<port::TxQueue*> Ports::tools() const {
         if (open.tool != nullptr) tools.push_back(open.tool);
     }
     return tools;
+}
+
+dataplane::InjectPort inject_of(const OpenPort& open, const rules::Config& config) {
+    dataplane::InjectPort inject{.queue = open.inject};
+    const rules::Port* const other = open.port.inject.empty() ? nullptr : config.port(open.port.inject);
+    if (other != nullptr) inject.other = base::PortId{other->place};
+    if (open.port.route)
+        inject.link =
+            reset::LinkAddresses{.own = open.port.route->own_mac, .next_hop = open.port.route->next_hop};
+    return inject;
+}
+
+std::vector<dataplane::InjectPort> Ports::injects(const rules::Config& config) const {
+    std::vector<dataplane::InjectPort> injects;
+    for (const OpenPort& open : ports_) {
+        if (open.tool == nullptr) injects.push_back(inject_of(open, config));
+    }
+    return injects;
+}
+
+std::vector<port::RxQueue*> Ports::feedbacks() const {
+    std::vector<port::RxQueue*> feedbacks;
+    for (const OpenPort& open : ports_) {
+        if (open.tool != nullptr) feedbacks.push_back(open.feedback);
+    }
+    return feedbacks;
 }
 
 std::size_t Ports::network_ports() const {

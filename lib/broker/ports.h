@@ -31,6 +31,8 @@ struct OpenPort {
     rules::Port port;
     std::vector<port::RxQueue*> queues;  ///< of a network port
     port::TxQueue* tool = nullptr;       ///< of a tool port
+    port::TxQueue* inject = nullptr;     ///< of a network port that can send; null: it cannot
+    port::RxQueue* feedback = nullptr;   ///< of a tool port that can be listened to
     std::filesystem::path file;          ///< of a capture file
 
     // Who owns them.
@@ -38,6 +40,9 @@ struct OpenPort {
     std::unique_ptr<port::TxQueue> own_tool;
     std::unique_ptr<ethdev::EthdevPort> device;  ///< null when it is none of DPDK's
 };
+
+/// How frames of our own leave by this network port.
+dataplane::InjectPort inject_of(const OpenPort& port, const rules::Config& config);
 
 /// Opens a port by its device string. Packets are received into `pool`, which must outlive it. By one thread
 /// at a time. The error names the port.
@@ -69,6 +74,9 @@ class Ports {
     std::vector<dataplane::SourcePlace> places() const;  ///< by source: links share lanes
     std::vector<port::TxQueue*> tools() const;
     std::size_t network_ports() const;
+    /// How frames of our own leave, by PortId.
+    std::vector<dataplane::InjectPort> injects(const rules::Config& config) const;
+    std::vector<port::RxQueue*> feedbacks() const;  ///< by ToolId
 
   private:
     std::vector<OpenPort> ports_;  ///< in the order of the configuration, network ports first

@@ -71,6 +71,34 @@ Json port_json(const dataplane::PortStats& port) {
             {"held", to_json(port.held)},           {"in_flight", to_json(port.in_flight)}};
 }
 
+namespace {
+
+Json inject_json(const dataplane::InjectStats& port) {
+    Json shed = Json::object();
+    for (std::size_t r = 0; r < port.shed.size(); ++r) {
+        if (port.shed[r].packets != 0)
+            shed[shed_reason_name(static_cast<port::ShedReason>(r))] = to_json(port.shed[r]);
+    }
+    return {{"made", to_json(port.made)}, {"sent", to_json(port.sent)}, {"shed", std::move(shed)}};
+}
+
+/// What became of verdicts, for a person; nothing where there were none.
+std::string response_text(const dataplane::Stats& stats) {
+    if (!stats.response) return {};
+    dataplane::InjectStats all = stats.removed_injected;
+    for (const dataplane::InjectStats& port : stats.injected) all += port;
+    std::string text = fmt::format("\nresponses: {} frames made, {} sent, {} shed", all.made.packets,
+                                   all.sent.packets, all.shed_total().packets);
+    for (std::size_t i = 1; i < stats.response->outcomes.size(); ++i) {
+        if (stats.response->outcomes[i] == 0) continue;
+        text += fmt::format("; {} {}", stats.response->outcomes[i],
+                            reset::outcome_name(static_cast<reset::Outcome>(i)));
+    }
+    return text + "\n";
+}
+
+}  // namespace
+
 Json tool_json(const dataplane::ToolStats& tool) {
     return {{"offered", to_json(tool.offered)}, {"sent", to_json(tool.sent)},
             {"shed", sheds_json(tool)},         {"flows", tool.flows},
@@ -195,6 +223,60 @@ Json sums_json(const dataplane::Stats& stats, const rules::Config& config) {
     return json;
 }
 
+Json response_json(const dataplane::Stats& stats, const rules::Config& config) {
+    Json json = Json::object();
+    if (!stats.response) return json;
+    const dataplane::ResponseStats& response = *stats.response;
+    json["outcomes"] = Json::object();
+    for (std::size_t i = static_cast<std::size_t>(reset::Outcome::kRunning) + 1; i < response.outcomes.size();
+         ++i)
+        json["outcomes"][reset::outcome_name(static_cast<reset::Outcome>(i))] = response.outcomes[i];
+    const auto of = [&](dataplane::ResponseCause cause) {
+        return response.verdicts[static_cast<std::size_t>(cause)];
+    };
+    json["verdicts"] = {{"control", of(dataplane::ResponseCause::kControl)},
+                        {"rules", of(dataplane::ResponseCause::kRule)},
+                        {"blocks", of(dataplane::ResponseCause::kBlock)},
+                        {"tools", of(dataplane::ResponseCause::kTool)}};
+    Json unmade = Json::object();
+    for (std::size_t i = 1; i < response.unmade.size(); ++i) {
+        if (response.unmade[i] != 0)
+            unmade[reset::refusal_name(static_cast<reset::Refusal>(i))] = response.unmade[i];
+    }
+    if (response.no_buffer != 0) unmade["no_buffer"] = response.no_buffer;
+    if (response.no_path != 0) unmade["no_path"] = response.no_path;
+    if (response.suppressed != 0) unmade["suppressed"] = response.suppressed;
+    json["unmade"] = std::move(unmade);
+    json["icmp_errors"] = response.errors;
+    json["untracked"] = response.untracked;
+    json["unreported"] = response.unreported;
+    dataplane::InjectStats all = stats.removed_injected;
+    json["frames"] = Json::object();
+    for (const dataplane::InjectStats& port : stats.injected) all += port;
+    json["frames"] = inject_json(all);
+    json["ports"] = Json::object();
+    base::Count own;
+    for (const rules::Port* port : config.network_ports()) {
+        if (port->place < stats.injected.size())
+            json["ports"][port->name] = inject_json(stats.injected[port->place]);
+        own += stats.ports[port->place].dropped[static_cast<std::size_t>(select::DropReason::kOwnFrame)];
+    }
+    json["own_frames"] = own.packets;
+    json["tools"] = Json::object();
+    for (const rules::Port* tool : config.tool_ports()) {
+        if (tool->place >= response.heard.size()) continue;
+        const dataplane::HeardStats& heard = response.heard[tool->place];
+        json["tools"][tool->name] = {{"received", heard.received},
+                                     {"verdicts", heard.verdicts},
+                                     {"ignored",
+                                      {{"no_verdict", heard.ignored},
+                                       {"not_found", heard.not_found},
+                                       {"not_given", heard.not_given},
+                                       {"ring_full", heard.ring_full}}}};
+    }
+    return json;
+}
+
 std::string summary(const dataplane::Stats& stats, const rules::Config& config, bool balanced) {
     std::string text = fmt::format("{:<20} {:>12} {:>14} {:>10}\n", "tool", "packets", "bytes", "flows");
     for (const rules::Port* tool : config.tool_ports())
@@ -205,6 +287,7 @@ std::string summary(const dataplane::Stats& stats, const rules::Config& config, 
         text += port_text(port->name, stats.ports[port->place]);
     if (stats.removed_ports.received != base::Count{}) text += port_text("(removed)", stats.removed_ports);
     for (const auto& [name, sum] : links_of(stats, config)) text += port_text("link " + name, sum);
+    text += response_text(stats);
     text += fmt::format("\nledger: {}, lost: {}\n", balanced ? "balanced" : "NOT BALANCED", stats.lost());
     return text;
 }

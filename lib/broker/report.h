@@ -35,6 +35,10 @@ Json sums_json(const dataplane::Stats& stats, const rules::Config& config);
 /// An element of run.threads in stats.json.
 Json thread_json(const dataplane::ThreadStats& thread);
 
+/// "outcomes", "verdicts", "frames", "own_frames", "tools": what became of verdicts. Nothing where none is
+/// carried out.
+Json response_json(const dataplane::Stats& stats, const rules::Config& config);
+
 /// stats.json without its "run" member. `balanced`: as found by the caller, who knows the pool too.
 Json stats_json(const dataplane::Stats& stats, const rules::Config& config, bool balanced);
 

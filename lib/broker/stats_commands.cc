@@ -59,6 +59,7 @@ Json live_stats(LiveRun& run) {
     json["incomplete_sessions"] = stats.incomplete;
     json["streams"] = streams_json(stats.streams);
     json["exhausted"] = exhausted_json(stats);
+    if (stats.response) json["response"] = response_json(stats, run.config);
     return json;
 }
 

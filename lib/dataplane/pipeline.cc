@@ -155,17 +155,6 @@ PollThread* Pipeline::thread_of(unsigned lcore) const {
     return thread == threads_.end() ? nullptr : thread->get();
 }
 
-/// Has the stage's thread run this with the question, and mark it as done.
-template <class Question>
-bool Pipeline::ask(std::size_t select, Question& question, void (*run)(void*) noexcept) {
-    question.stage = select_[select].get();
-    question.message = {.run = run, .argument = &question};
-    question.done.store(false, std::memory_order_relaxed);
-    if (select_thread(select).post(question.message)) return true;
-    question.done.store(true, std::memory_order_relaxed);
-    return false;
-}
-
 bool Pipeline::ask_flows(std::size_t select, FlowPage& page) {
     return ask(select, page, [](void* argument) noexcept {
         auto& asked = *static_cast<FlowPage*>(argument);

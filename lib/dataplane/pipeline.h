@@ -136,6 +136,9 @@ class Pipeline {
     [[nodiscard]] bool exchange_draws(std::size_t select, DrawsExchange& exchange);
     /// The same for one flow.
     [[nodiscard]] bool ask_flow(std::size_t select, FlowQuestion& question);
+    /// The select stages that may have a flow between these ends: one, or where flows are told apart by more
+    /// than that, all.
+    std::vector<std::size_t> selects_of(const net::FlowKey& key) const;
     /// Brings a select stage requests, and takes reports from it. With PipelineOptions::response.
     [[nodiscard]] bool exchange(std::size_t select, ResponseExchange& exchange);
     /// Names the policy in effect: another with each swap_policy(). They come round after 65 thousand.
@@ -228,16 +231,27 @@ class Pipeline {
     std::array<std::uint64_t, base::kMaxTools> gone_flows_{};       ///< likewise, by ToolId
     std::uint64_t closed_unmatched_ = 0;                            ///< fragments, of ports that were removed
     Ledger ledger_;
-    std::vector<std::unique_ptr<Injector>> injectors_;        ///< by PortId; null: none
+    std::vector<std::unique_ptr<Injector>> injectors_;         ///< by PortId; null: none
     std::vector<std::unique_ptr<PacketRing>> feedback_rings_;  ///< by select stage
     std::unique_ptr<FeedbackStage> feedback_;                  ///< null: no tool is listened to
     std::vector<InjectStats> injected_before_;                 ///< by PortId: by ports that have left
-    std::vector<InjectStats> closed_injectors_;                ///< by PortId: what stages counted that are gone
+    std::vector<InjectStats> closed_injectors_;  ///< by PortId: what stages counted that are gone
     InjectStats removed_injected_;
     std::vector<Source> sources_;
     std::vector<std::unique_ptr<SelectStage>> select_;
     std::unique_ptr<QuiescentState> quiescent_;
     std::vector<std::unique_ptr<PollThread>> threads_;  ///< last: they end first
 };
+
+/// Has the stage's thread run this with the question, and mark it as done.
+template <class Question>
+bool Pipeline::ask(std::size_t select, Question& question, void (*run)(void*) noexcept) {
+    question.stage = select_[select].get();
+    question.message = {.run = run, .argument = &question};
+    question.done.store(false, std::memory_order_relaxed);
+    if (select_thread(select).post(question.message)) return true;
+    question.done.store(true, std::memory_order_relaxed);
+    return false;
+}
 
 }  // namespace yagura::dataplane

@@ -125,6 +125,16 @@ void Pipeline::listen_to(base::ToolId tool, port::RxQueue* queue) {
     thread.between_turns([&] { feedback_->set_tool(tool, queue); });
 }
 
+std::vector<std::size_t> Pipeline::selects_of(const net::FlowKey& key) const {
+    std::vector<std::size_t> selects;
+    const bool any = options_.inspect.key_has_vlan || options_.inspect.key_has_tunnel;
+    const std::size_t home = select_of(key.symmetric_hash(options_.hash_seed), select_.size());
+    for (std::size_t n = 0; n < select_.size(); ++n) {
+        if (any || n == home) selects.push_back(n);
+    }
+    return selects;
+}
+
 bool Pipeline::exchange(std::size_t select, ResponseExchange& exchange) {
     return ask(select, exchange, [](void* argument) noexcept {
         auto& asked = *static_cast<ResponseExchange*>(argument);

@@ -21,6 +21,8 @@ constexpr std::size_t kWaiters = 4096;
 constexpr std::size_t kSpareReports = 8192;
 /// Flows that are asked anew in a turn.
 constexpr std::uint32_t kLooksPerTurn = 64;
+/// Flows that are gone through in a turn for one that is sought.
+constexpr std::uint32_t kSearchPerTurn = 1024;
 /// ICMP errors that a verdict on a flow that is no connection brings about at most.
 constexpr std::uint8_t kErrorsOfVerdict = 10;
 
@@ -51,7 +53,8 @@ Responder::Responder(const Options& options, flow::FlowTable& flows)
     : options_(options),
       flows_(flows),
       builder_(options.settings->secret),
-      machine_(share_of(*options.settings, options.stages), options.seed ^ options.settings->secret[0], now()),
+      machine_(share_of(*options.settings, options.stages), options.seed ^ options.settings->secret[0],
+               now()),
       errors_(share_of(*options.settings, options.stages).frames_per_second,
               share_of(*options.settings, options.stages).frame_burst, now()),
       states_(flows.capacity()),
@@ -61,7 +64,8 @@ Responder::Responder(const Options& options, flow::FlowTable& flows)
       reports_(2 * cases_.size() + kSpareReports),
       outlets_(options.ports) {
     free_cases_.reserve(cases_.size());
-    for (auto number = static_cast<std::uint32_t>(cases_.size()); number-- > 0;) free_cases_.push_back(number);
+    for (auto number = static_cast<std::uint32_t>(cases_.size()); number-- > 0;)
+        free_cases_.push_back(number);
     waiters_.reserve(kWaiters);
 }
 
@@ -105,10 +109,10 @@ bool Responder::saw(std::uint32_t index, unsigned from, bool begins, const rte_m
         const base::Bytes bytes = first_bytes(packet);
         if (const auto segment = reset::read_segment(bytes, m.wire_length, m.parsed)) {
             if (state.kill != 0) {
-                const bool probe = segment->flags == kAck && segment->payload == 0 &&
-                                   builder_.may_be_probe(bytes, m.parsed);
-                const auto origin = probe ? reset::KillMachine::Origin::kPerhapsProbe
-                                          : reset::KillMachine::Origin::kForeign;
+                const bool probe =
+                    segment->flags == kAck && segment->payload == 0 && builder_.may_be_probe(bytes, m.parsed);
+                const auto origin =
+                    probe ? reset::KillMachine::Origin::kPerhapsProbe : reset::KillMachine::Origin::kForeign;
                 if (machine_.saw(now(), kill_of(state), from, *segment, origin)) return true;
                 if (machine_.is_forgotten(kill_of(state))) {
                     state.kill = 0;
@@ -192,6 +196,7 @@ void Responder::cut(std::uint32_t index, const Verdict& verdict) {
         state.bits |= kRefused;
         return tell_at_once(Outcome::kRefused, ResponseReport::Why::kNeverCut);
     }
+    if (verdict.dry_run) return tell_at_once(Outcome::kDryRun);
     if (mode == ResponseMode::kDryRun) {
         state.bits |= kRefused;
         return tell_at_once(Outcome::kDryRun);
@@ -204,7 +209,8 @@ void Responder::cut(std::uint32_t index, const Verdict& verdict) {
     }
     if (const Case* going_on = case_of(state)) {
         if (waiters_.size() == kWaiters) return tell_at_once(Outcome::kRateLimited);
-        waiters_.push_back({.number = static_cast<std::uint32_t>(going_on - cases_.data()), .verdict = verdict});
+        waiters_.push_back(
+            {.number = static_cast<std::uint32_t>(going_on - cases_.data()), .verdict = verdict});
         return;
     }
     if ((state.bits & kOver) != 0) return tell_at_once(Outcome::kTooLate);
@@ -273,18 +279,47 @@ void Responder::exchange(ResponseExchange& exchange) noexcept {
     }
     exchange.requests_done = 0;
     for (; exchange.requests_done < exchange.request_count; ++exchange.requests_done) {
-        if (report_count_ + cases_.size() + 1 >= reports_.size()) return;
+        if (report_count_ + cases_.size() + 1 >= reports_.size() || sought_from_ != sought_until_) return;
         const ResponseRequest& request = exchange.requests[exchange.requests_done];
-        const std::uint32_t index =
-            flows_.look_up(request.key, request.key.symmetric_hash(options_.seed));
+        if (options_.any_domain) {
+            sought_ = request;
+            sought_from_ = 0;
+            sought_until_ = flows_.indices();
+            sought_found_ = false;
+            if (sought_until_ != 0) continue;
+        }
+        const std::uint32_t index = flows_.look_up(request.key, request.key.symmetric_hash(options_.seed));
         if (index == flow::FlowTable::kNone) {
             push({.key = request.key, .cookie = request.cookie, .action = request.action, .found = false});
-        } else if (request.action == ResponseAction::kReset) {
-            cut(index, {.cause = ResponseCause::kControl, .cookie = request.cookie, .at = request.verdict_ns});
         } else {
-            shunt(index, request);
+            carry_out(index, request);
         }
     }
+}
+
+void Responder::carry_out(std::uint32_t index, const ResponseRequest& request) {
+    if (request.action != ResponseAction::kReset) return shunt(index, request);
+    cut(index, {.cause = ResponseCause::kControl,
+                .cookie = request.cookie,
+                .at = request.verdict_ns,
+                .dry_run = request.dry_run});
+}
+
+/// A turn's share of going through all flows for the one that is sought, in whatever domain.
+unsigned Responder::search() {
+    unsigned looks = 0;
+    for (; looks < kSearchPerTurn && sought_from_ != sought_until_; ++looks, ++sought_from_) {
+        const flow::FlowEntry& entry = flows_.entry(sought_from_);
+        if (!entry.used) continue;
+        net::FlowKey key = sought_.key;
+        key.domain = entry.key.domain;
+        if (entry.key != key && entry.key != key.reversed()) continue;
+        sought_found_ = true;
+        carry_out(sought_from_, sought_);
+    }
+    if (sought_from_ == sought_until_ && !sought_found_)
+        push({.key = sought_.key, .cookie = sought_.cookie, .action = sought_.action, .found = false});
+    return looks;
 }
 
 // ---- what became of it
@@ -353,6 +388,7 @@ unsigned Responder::turn() {
         look_until_ = flows_.indices();
     }
     if (looked_ < look_until_) did += look_at_flows();
+    if (sought_from_ != sought_until_) did += search();
     if (machine_.size() == 0) return did;
     reset::Shots shots(shots_);
     machine_.tick(now(), shots);
@@ -469,8 +505,8 @@ void Responder::send_error(State& state, unsigned from, const rte_mbuf* packet, 
     for_each_port(state.ways, from, [&](base::PortId port) {
         if (const auto& link = outlets_[port.index()].inject.link) front.address(*link);
         std::array<std::uint8_t, reset::ResetBuilder::kMaxUnreachableFrame> frame;
-        const reset::Crafted crafted = builder_.unreachable(
-            front, first_bytes(packet), m.parsed, reset::Unreachable::kProhibited, {}, frame);
+        const reset::Crafted crafted = builder_.unreachable(front, first_bytes(packet), m.parsed,
+                                                            reset::Unreachable::kProhibited, {}, frame);
         if (crafted.ok()) {
             counters_.errors.add(1);
             send(port, {frame.data(), crafted.size});

@@ -31,7 +31,8 @@ class Responder {
         const ResponseSettings* settings;
         std::size_t stages;  ///< that share the settings' budgets
         std::size_t ports;   ///< PortIds are below
-        std::uint64_t seed;       ///< of the flows' hash
+        std::uint64_t seed;  ///< of the flows' hash
+        bool any_domain;     ///< flows are told apart by more than a request says: all are gone through
     };
     /// The flow table is the stage's.
     Responder(const Options& options, flow::FlowTable& flows);
@@ -117,6 +118,7 @@ class Responder {
         std::uint64_t source = 0;
         std::uint64_t cookie = 0;
         std::uint64_t at = 0;
+        bool dry_run = false;
     };
     /// A connection that is being cut, whatever becomes of its entry.
     struct Case {
@@ -159,6 +161,8 @@ class Responder {
     void ask_blocks(std::uint32_t index);
     void cut(std::uint32_t index, const Verdict& verdict);
     void shunt(std::uint32_t index, const ResponseRequest& request);
+    void carry_out(std::uint32_t index, const ResponseRequest& request);
+    unsigned search();
     void tell(const net::FlowKey& key, const Verdict& verdict, const reset::KillReport& kill,
               ResponseReport::Why why = ResponseReport::Why::kNone);
     void push(const ResponseReport& report);
@@ -187,7 +191,11 @@ class Responder {
     std::vector<ResponseReport> reports_;  ///< a ring
     std::size_t first_report_ = 0;
     std::size_t report_count_ = 0;
-    std::vector<Outlet> outlets_;  ///< by PortId
+    std::vector<Outlet> outlets_;     ///< by PortId
+    ResponseRequest sought_;          ///< with any_domain: whose flows are being looked for
+    std::uint32_t sought_from_ = 0;   ///< flows below have been gone through
+    std::uint32_t sought_until_ = 0;  ///< equal: nothing is being looked for
+    bool sought_found_ = false;
     std::array<reset::Shot, 256> shots_;
     std::uint64_t blocks_seen_ = 0;  ///< ResponseSettings::block_changes
     std::uint32_t looked_ = 0;       ///< flows below have been asked since

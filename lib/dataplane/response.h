@@ -47,8 +47,8 @@ struct ResponseSettings {
 
 /// How frames of our own leave by a network port.
 struct InjectPort {
-    port::TxQueue* queue = nullptr;      ///< null: none does
-    std::optional<base::PortId> other{};  ///< by which an end is reached whose own port is not known
+    port::TxQueue* queue = nullptr;              ///< null: none does
+    std::optional<base::PortId> other{};         ///< by which an end is reached whose own port is not known
     std::optional<reset::LinkAddresses> link{};  ///< a routed port's
 };
 
@@ -68,6 +68,7 @@ struct ResponseRequest {
     std::uint64_t tools = 0;       ///< of a shunt or release: bit per ToolId
     std::uint64_t cookie = 0;      ///< comes back in the report; not 0
     std::uint64_t verdict_ns = 0;  ///< when it was said, since the epoch
+    bool dry_run = false;          ///< of a reset: it is told what would be, and nothing is sent
 };
 
 /// What became of one. Of a request each select stage makes one, and those that have no such flow say so.

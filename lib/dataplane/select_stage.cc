@@ -67,7 +67,8 @@ SelectStage::SelectStage(Options options, const ToolOutlet::Options& outlet, flo
         responder_ = std::make_unique<Responder>(Responder::Options{.settings = options_.response,
                                                                     .stages = options_.response_stages,
                                                                     .ports = options_.ports,
-                                                                    .seed = options_.hash_seed},
+                                                                    .seed = options_.hash_seed,
+                                                                    .any_domain = options_.flow_has_domain},
                                                  flows_);
     }
 }

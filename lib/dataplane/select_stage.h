@@ -49,6 +49,7 @@ class SelectStage : public Stage {
         /// Connections may be cut; null: never. Shared by so many stages.
         const ResponseSettings* response = nullptr;
         std::size_t response_stages = 1;
+        bool flow_has_domain = false;    ///< flows are told apart by more than their ends
         PacketRing* feedback = nullptr;  ///< FeedbackStage's; null: tools are not listened to
     };
     /// `selector` stays with the caller, until another is published and this thread has been quiescent since;

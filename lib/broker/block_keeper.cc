@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "broker/block_keeper.h"
+
+#include <sys/random.h>
+#include <sys/stat.h>
+
+#include <cerrno>
+#include <cstring>
+
+#include "base/clock.h"
+#include "broker/flow_name.h"
+#include "broker/utc.h"
+#include "reset/block_file.h"
+
+namespace yagura::broker {
+namespace {
+
+using std::chrono::milliseconds;
+
+/// Places that one tick looks at for what has expired.
+constexpr std::uint32_t kLooks = 4096;
+constexpr milliseconds kSaveSoon{500};
+/// Saving takes one part in so many of the time.
+constexpr int kSaveShare = 50;
+
+std::string time_of(std::uint64_t ns) {
+    return utc_ms(std::chrono::system_clock::time_point(std::chrono::nanoseconds(ns)));
+}
+
+}  // namespace
+
+BlockKeeper::BlockKeeper(const rules::Response& settings, const reset::NeverCut& never, std::uint64_t seed)
+    : file_(settings.blocks_file), never_(never), list_(settings.blocks_capacity, seed) {}
+
+base::Result<std::unique_ptr<BlockKeeper>> BlockKeeper::open(const rules::Response& settings,
+                                                             const reset::NeverCut& never) {
+    std::uint64_t seed = 0;
+    if (getrandom(&seed, sizeof seed, 0) != sizeof seed) return base::Error{"there are no random numbers"};
+    std::unique_ptr<BlockKeeper> keeper(new BlockKeeper(settings, never, seed));
+    struct stat there {};
+    if (keeper->file_.empty() || (stat(keeper->file_.c_str(), &there) != 0 && errno == ENOENT)) return keeper;
+    if (auto loaded = reset::load_blocks(keeper->file_, keeper->list_, base::realtime_ns()); !loaded)
+        return loaded.error();
+    return keeper;
+}
+
+BlockKeeper::Added BlockKeeper::add(const Entry& entry, bool cuts) {
+    if (never_.forbids(entry.target)) return Added::kNever;
+    const std::uint64_t now = base::realtime_ns();
+    const std::uint64_t expires =
+        entry.ttl ? now + static_cast<std::uint64_t>(entry.ttl->count()) : reset::Block::kForever;
+    const auto added =
+        list_.add({.target = entry.target, .created = now, .expires = expires, .reason = entry.reason}, now);
+    switch (added) {
+        case reset::BlockList::Added::kFull:
+            return Added::kFull;
+        case reset::BlockList::Added::kBadReason:
+            return Added::kBadReason;
+        case reset::BlockList::Added::kNew:
+        case reset::BlockList::Added::kChanged:
+            break;
+    }
+    dirty_ = true;
+    if (cuts) changes_.fetch_add(1, std::memory_order_release);
+    return added == reset::BlockList::Added::kNew ? Added::kNew : Added::kChanged;
+}
+
+bool BlockKeeper::remove(const reset::BlockTarget& target) {
+    if (!list_.remove(target)) return false;
+    dirty_ = true;
+    return true;
+}
+
+control::Json BlockKeeper::to_json(const reset::Block& block) {
+    control::Json json{{"target", reset::to_string(block.target)}, {"since", time_of(block.created)}};
+    json["until"] = block.expires == reset::Block::kForever ? control::Json(nullptr)
+                                                            : control::Json(time_of(block.expires));
+    json["reason"] = block.reason;
+    return json;
+}
+
+std::optional<reset::BlockTarget> BlockKeeper::target_of(const std::string& text) {
+    if (auto target = reset::parse_block_target(text)) return target;
+    const auto flow = parse_flow_name(text);
+    if (!flow || flow->any_protocol) return std::nullopt;
+    return reset::BlockTarget::connection(flow->key);
+}
+
+std::string BlockKeeper::tick() {
+    list_.expire(base::realtime_ns(), kLooks);
+    if (!dirty_ || file_.empty() || Clock::now() < save_at_) return {};
+    return save();
+}
+
+std::string BlockKeeper::save() {
+    if (!dirty_ || file_.empty()) return {};
+    const auto begin = Clock::now();
+    const auto saved = reset::save_blocks(file_, list_, base::realtime_ns());
+    const auto end = Clock::now();
+    save_at_ = end + std::max<Clock::duration>(kSaveSoon, (end - begin) * kSaveShare);
+    std::string failed = saved ? std::string() : saved.error().message;
+    if (saved) dirty_ = false;
+    if (failed == failed_) return {};
+    failed_ = failed;
+    return failed;
+}
+
+}  // namespace yagura::broker

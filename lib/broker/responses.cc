@@ -1,0 +1,342 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "broker/responses.h"
+
+#include <fmt/format.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <utility>
+
+#include "base/clock.h"
+#include "broker/flow_name.h"
+#include "broker/report.h"
+
+namespace yagura::broker {
+namespace {
+
+using control::Json;
+using dataplane::ResponseAction;
+using dataplane::ResponseCause;
+using dataplane::ResponseMode;
+using dataplane::ResponseReport;
+using std::chrono::milliseconds;
+
+/// A report that does not come within this time, does not come.
+constexpr std::chrono::seconds kPatience{30};
+constexpr std::string_view kCauses[]{"control", "rule", "block", "tool"};
+
+reset::BlockTarget target_of(const rules::IpPrefix& prefix) {
+    return reset::BlockTarget::prefix(prefix.address, prefix.ip_version, prefix.length);
+}
+
+std::uint64_t microseconds(std::uint64_t ns) {
+    return (ns + 500) / 1000;
+}
+
+std::string message_of(const ResponseReport& report, const std::string& off) {
+    switch (report.kill.outcome) {
+        case reset::Outcome::kRefused:
+            return report.why == ResponseReport::Why::kNeverCut
+                       ? "it is in never_cut of the configuration"
+                       : fmt::format("nothing is cut: {}", off.empty() ? "it was switched off" : off);
+        case reset::Outcome::kNotTcp:
+            return "only TCP can be cut; its senders are asked to stop, by ICMP";
+        case reset::Outcome::kNoPath:
+            return "no frame was seen that says by which port and how its ends are reached";
+        case reset::Outcome::kRateLimited:
+            return "as many connections are being cut as there is room for (response.kills)";
+        default:
+            return {};
+    }
+}
+
+}  // namespace
+
+base::Result<void> Responses::open(const rules::Response& settings) {
+    response_ = settings;
+    if (!settings.enabled) return {};
+    std::vector<reset::BlockTarget> prefixes;
+    for (const rules::IpPrefix& prefix : settings.never_prefixes) prefixes.push_back(target_of(prefix));
+    settings_.never = reset::NeverCut(prefixes, settings.never_ports);
+    if (getrandom(settings_.secret.data(), sizeof settings_.secret, 0) != sizeof settings_.secret)
+        return base::Error{"there are no random numbers"};
+    auto keeper = BlockKeeper::open(settings, settings_.never);
+    if (!keeper) return keeper.error();
+    blocks_ = std::move(*keeper);
+    settings_.kills.capacity = settings.kills;
+    settings_.kills.frames_per_second = settings.frames_per_second;
+    settings_.kills.frame_burst = std::max(settings.frames_per_second / 10, 64u);
+    settings_.blocks = &blocks_->list();
+    settings_.block_changes = &blocks_->changes();
+    settings_.mode = &mode_;
+    set_mode();
+    return {};
+}
+
+const dataplane::ResponseSettings* Responses::settings(rte_mempool* pool) {
+    if (!enabled()) return nullptr;
+    settings_.pool = pool;
+    return &settings_;
+}
+
+// ---- whether anything is sent
+
+std::string Responses::why_not() const {
+    if (!disabled_.empty()) return disabled_;
+    if (stop_file_there_) return fmt::format("the stop file {} is there", response_.stop_file);
+    return {};
+}
+
+void Responses::set_mode() {
+    struct stat there {};
+    // What cannot be seen, but for that it is not there, may be there.
+    stop_file_there_ = !response_.stop_file.empty() && (stat(response_.stop_file.c_str(), &there) == 0 ||
+                                                        (errno != ENOENT && errno != ENOTDIR));
+    mode_.store(!why_not().empty()  ? ResponseMode::kOff
+                : response_.dry_run ? ResponseMode::kDryRun
+                                    : ResponseMode::kOn,
+                std::memory_order_relaxed);
+}
+
+void Responses::disable(const std::string& who, const std::string& reason) {
+    disabled_ = "response.disable by " + who + (reason.empty() ? "" : ": " + reason);
+    set_mode();
+}
+
+void Responses::enable() {
+    disabled_.clear();
+    set_mode();
+}
+
+std::string Responses::look() {
+    if (!enabled()) return {};
+    const std::string before = why_not();
+    set_mode();
+    std::string said = blocks_->tick();
+    if (!said.empty()) said = "the list of what is blocked was not saved: " + said;
+    if (const std::string now = why_not(); now != before) {
+        if (!said.empty()) said += "; ";
+        said += now.empty() ? "connections are cut again" : "connections are not cut any more: " + now;
+    }
+    return said;
+}
+
+// ---- verdicts of people
+
+void Responses::ask(Order order, Done done) {
+    auto job = std::make_shared<Job>();
+    job->done = std::move(done);
+    const std::uint64_t now = base::realtime_ns();
+    while (stages_.size() < run_.pipeline->select_stages()) stages_.push_back(std::make_unique<Stage>());
+    for (const net::FlowKey& flow : order.flows) {
+        Item item{.job = job, .place = job->results.size(), .deadline = Clock::now() + kPatience};
+        job->results.push_back(Json{{"flow", flow_name(flow)}});
+        if (order.blocks && !order.dry_run) {
+            const auto added = blocks_->add(
+                {.target = reset::BlockTarget::connection(flow), .ttl = order.ttl, .reason = order.reason},
+                false);
+            item.blocked = added == BlockKeeper::Added::kNew || added == BlockKeeper::Added::kChanged;
+            job->results.back()["blocked"] = item.blocked;
+            if (added == BlockKeeper::Added::kFull)
+                job->results.back()["message"] = "the list of blocks is full";
+        }
+        const std::uint64_t cookie = next_cookie_++;
+        const dataplane::ResponseRequest request{.key = flow,
+                                                 .action = order.action,
+                                                 .tools = order.tools,
+                                                 .cookie = cookie,
+                                                 .verdict_ns = now,
+                                                 .dry_run = order.dry_run};
+        // Where flows are told apart by more than their names any stage may have some.
+        for (const std::size_t select : run_.pipeline->selects_of(flow)) {
+            stages_[select]->waiting.push_back(request);
+            ++item.asked;
+        }
+        ++job->open;
+        items_.emplace(cookie, std::move(item));
+    }
+    if (job->open == 0) return job->done(Json{{"results", std::move(job->results)}});
+    go_on();
+}
+
+void Responses::finish(std::uint64_t cookie, Json result) {
+    const auto found = items_.find(cookie);
+    if (found == items_.end()) return;
+    const std::shared_ptr<Job> job = std::move(found->second.job);
+    Json& entry = job->results[found->second.place];
+    items_.erase(found);
+    const Json message = entry.value("message", Json());
+    for (auto& [key, value] : result.items()) entry[key] = std::move(value);
+    if (!message.is_null()) entry["message"] = message;
+    if (--job->open == 0) job->done(Json{{"results", std::move(job->results)}});
+}
+
+void Responses::give_up_late() {
+    const auto now = Clock::now();
+    std::vector<std::uint64_t> late;
+    for (const auto& [cookie, item] : items_) {
+        if (now >= item.deadline) late.push_back(cookie);
+    }
+    for (const std::uint64_t cookie : late) {
+        finish(cookie, {{"outcome", reset::outcome_name(reset::Outcome::kUnverified)},
+                        {"message", "the data path gave no report: too many at a time"}});
+    }
+}
+
+// ---- to the select stages and back
+
+void Responses::go_on() {
+    if (!enabled() || run_.pipeline == nullptr) return;
+    while (stages_.size() < run_.pipeline->select_stages()) stages_.push_back(std::make_unique<Stage>());
+    for (std::size_t i = 0; i < stages_.size(); ++i) {
+        Stage& stage = *stages_[i];
+        if (stage.asked && !take(stage)) continue;
+        dataplane::ResponseExchange& exchange = stage.exchange;
+        exchange.request_count = 0;
+        for (; exchange.request_count < exchange.kMost && exchange.request_count < stage.waiting.size();
+             ++exchange.request_count)
+            exchange.requests[exchange.request_count] = stage.waiting[exchange.request_count];
+        stage.asked = run_.pipeline->exchange(i, exchange);
+    }
+    if (Clock::now() >= next_look_) {
+        next_look_ = Clock::now() + milliseconds(500);
+        give_up_late();
+    }
+}
+
+/// Takes what a stage has answered. False: it has not yet.
+bool Responses::take(Stage& stage) {
+    dataplane::ResponseExchange& exchange = stage.exchange;
+    if (!exchange.done.load(std::memory_order_acquire)) return false;
+    stage.asked = false;
+    stage.waiting.erase(stage.waiting.begin(), stage.waiting.begin() + exchange.requests_done);
+    for (unsigned n = 0; n < exchange.report_count; ++n) tell(exchange.reports[n]);
+    return true;
+}
+
+void Responses::tell(const ResponseReport& report) {
+    if (report.block) return block_for_rule(report);
+    if (!report.found) {
+        const auto item = items_.find(report.cookie);
+        if (item == items_.end() || --item->second.asked != 0) return;
+        return finish(report.cookie, {{"outcome", reset::outcome_name(reset::Outcome::kNotFound)}});
+    }
+    if (report.action == ResponseAction::kReset && listener_) {
+        const Json event = event_of(report);
+        std::string outcome(reset::outcome_name(report.kill.outcome));
+        if (report.kill.seen != reset::Seen::kNothing)
+            outcome += fmt::format(" ({})", reset::seen_name(report.kill.seen));
+        if (const auto message = event.find("message"); message != event.end())
+            outcome += ": " + message->get<std::string>();
+        std::string object =
+            flow_name(report.key) + " by " + std::string(kCauses[static_cast<std::size_t>(report.cause)]);
+        if (report.cause == ResponseCause::kRule) object += fmt::format(" {}", report.source);
+        if (const auto tool = event.find("tool"); tool != event.end())
+            object += " " + tool->get<std::string>();
+        listener_(event, {.pid = getpid(),
+                          .uid = getuid(),
+                          .gid = getgid(),
+                          .program = "yagura",
+                          .action = "response",
+                          .object = std::move(object),
+                          .allowed = report.kill.outcome != reset::Outcome::kRefused,
+                          .outcome = std::move(outcome)});
+    }
+    if (report.cookie != 0) finish(report.cookie, result_of(report));
+}
+
+/// A rule wants the flow that it matched to be blocked, or one of its ends.
+void Responses::block_for_rule(const ResponseReport& report) {
+    BlockKeeper::Entry entry{
+        .target = {}, .ttl = report.block->ttl, .reason = fmt::format("rule {}", report.source)};
+    switch (report.block->what) {
+        case rules::BlockWhat::kConnection:
+            entry.target = reset::BlockTarget::connection(report.key);
+            break;
+        case rules::BlockWhat::kSource:
+            entry.target = reset::BlockTarget::host(report.key.src, report.key.ip_version);
+            break;
+        case rules::BlockWhat::kDestination:
+            entry.target = reset::BlockTarget::host(report.key.dst, report.key.ip_version);
+            break;
+    }
+    if (response_.dry_run) return;
+    // The stage has cut the flow itself.
+    const auto added = blocks_->add(entry, report.block->what != rules::BlockWhat::kConnection);
+    if (!listener_) return;
+    const bool blocked = added == BlockKeeper::Added::kNew || added == BlockKeeper::Added::kChanged;
+    const char* const outcome = blocked                               ? "blocked"
+                                : added == BlockKeeper::Added::kNever ? "refused: it is in never_cut"
+                                                                      : "the list of blocks is full";
+    listener_({}, {.pid = getpid(),
+                   .uid = getuid(),
+                   .gid = getgid(),
+                   .program = "yagura",
+                   .action = "block",
+                   .object = fmt::format("{} by rule {}", reset::to_string(entry.target), report.source),
+                   .allowed = added != BlockKeeper::Added::kNever,
+                   .outcome = outcome});
+}
+
+Json Responses::result_of(const ResponseReport& report) const {
+    if (report.action == ResponseAction::kShunt) return {{"outcome", "shunted"}};
+    if (report.action == ResponseAction::kRelease) return {{"outcome", "released"}};
+    Json json{{"outcome", reset::outcome_name(report.kill.outcome)}};
+    if (report.kill.seen != reset::Seen::kNothing) json["seen"] = reset::seen_name(report.kill.seen);
+    if (report.kill.frames != 0) json["frames"] = report.kill.frames;
+    if (report.kill.to_first_reset != 0) json["first_reset_us"] = microseconds(report.kill.to_first_reset);
+    if (report.kill.to_death != 0) json["death_us"] = microseconds(report.kill.to_death);
+    if (std::string message = message_of(report, why_not()); !message.empty())
+        json["message"] = std::move(message);
+    return json;
+}
+
+Json Responses::event_of(const ResponseReport& report) const {
+    Json json{{"flow", flow_name(report.key)}};
+    json.update(result_of(report));
+    json["cause"] = kCauses[static_cast<std::size_t>(report.cause)];
+    if (report.cause == ResponseCause::kRule) json["rule"] = report.source;
+    if (report.cause == ResponseCause::kTool) {
+        const rules::Port* const tool =
+            run_.config.tool(base::ToolId{static_cast<std::uint8_t>(report.source)});
+        if (tool != nullptr) json["tool"] = tool->name;
+    }
+    return json;
+}
+
+std::string Responses::end() {
+    if (!enabled()) return {};
+    std::vector<std::uint64_t> open;
+    for (const auto& [cookie, item] : items_) open.push_back(cookie);
+    for (const std::uint64_t cookie : open) {
+        finish(cookie, {{"outcome", reset::outcome_name(reset::Outcome::kUnverified)},
+                        {"message", "yagura is ending"}});
+    }
+    const std::string said = blocks_->save();
+    return said.empty() ? said : "the list of what is blocked was not saved: " + said;
+}
+
+Json Responses::status() {
+    Json json{{"enabled", enabled()}};
+    if (!enabled()) {
+        json["active"] = false;
+        json["why_not"] = "/response/enabled of the configuration is not true";
+        return json;
+    }
+    const std::string off = why_not();
+    json["active"] = off.empty() && !response_.dry_run;
+    json["why_not"] = !off.empty()        ? Json(off)
+                      : response_.dry_run ? Json("/response/dry_run of the configuration is true")
+                                          : Json(nullptr);
+    json["dry_run"] = response_.dry_run;
+    json["waiting"] = items_.size();
+    json["blocks"] = blocks_->list().size();
+    if (run_.pipeline != nullptr) json.update(response_json(run_.stats(), run_.config));
+    return json;
+}
+
+}  // namespace yagura::broker

@@ -1,0 +1,123 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+#include <atomic>
+#include <chrono>
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "base/result.h"
+#include "broker/block_keeper.h"
+#include "broker/live_run.h"
+#include "control/audit.h"
+#include "control/json_rpc.h"
+#include "dataplane/response.h"
+
+namespace yagura::broker {
+
+/// Verdicts of a live run: brings what people, rules and tools want to the select stages, and tells what
+/// became of it, as an answer, as an event and to the audit log. Bounded, whatever comes. The control
+/// thread's.
+class Responses {
+  public:
+    using Done = std::function<void(const control::Outcome&)>;
+    /// Gets each outcome, and what the audit log is to have of it.
+    using Listener = std::function<void(const control::Json& event, const control::AuditEvent& record)>;
+    static constexpr std::size_t kMaxItems = 32'768;  ///< that wait for their outcome
+
+    explicit Responses(LiveRun& run) : run_(run) {}
+
+    /// As the configuration says; where that does not enable it, nothing happens ever. Before the pipeline is
+    /// made. What is said on the way to stderr, the caller says.
+    base::Result<void> open(const rules::Response& settings);
+    bool enabled() const { return blocks_ != nullptr; }
+    /// For dataplane::PipelineOptions; null when it is not enabled. `pool`: of frames of our own.
+    const dataplane::ResponseSettings* settings(rte_mempool* pool);
+    void listen(Listener listener) { listener_ = std::move(listener); }
+
+    /// What is wanted of some flows.
+    struct Order {
+        dataplane::ResponseAction action = dataplane::ResponseAction::kReset;
+        std::vector<net::FlowKey> flows;
+        std::uint64_t tools = 0;  ///< of a shunt or release
+        bool dry_run = false;
+        bool blocks = false;  ///< and the connections are blocked
+        std::optional<std::chrono::nanoseconds> ttl{};
+        std::string reason;
+    };
+    bool has_room(std::size_t items) const { return items_.size() + items <= kMaxItems; }
+    /// Answers in go_on(), when the outcome of every flow is known. With room.
+    void ask(Order order, Done done);
+
+    /// Brings and takes what there is. After each turn of the control thread.
+    void go_on();
+    /// Somebody waits: go_on() is to be called soon.
+    bool busy() const { return !items_.empty(); }
+    /// Looks at the stop file, and keeps the list of what is blocked. Several times a second. What there is
+    /// to say; empty: nothing.
+    std::string look();
+    /// The run ends: whoever waits gets an answer.
+    std::string end();
+
+    /// The kill switch. `who`: for those who ask why.
+    void disable(const std::string& who, const std::string& reason);
+    void enable();
+    /// Why nothing is sent; empty: verdicts are carried out.
+    std::string why_not() const;
+
+    BlockKeeper& blocks() { return *blocks_; }
+    const BlockKeeper& blocks() const { return *blocks_; }
+    /// response.status.
+    control::Json status();
+
+  private:
+    using Clock = std::chrono::steady_clock;
+    struct Job {
+        control::Json results = control::Json::array();
+        std::size_t open = 0;
+        Done done;
+    };
+    struct Item {
+        std::shared_ptr<Job> job;
+        std::size_t place = 0;
+        bool blocked = false;
+        unsigned asked = 0;  ///< stages that have not answered
+        Clock::time_point deadline;
+    };
+    /// What belongs to one select stage.
+    struct Stage {
+        dataplane::ResponseExchange exchange;
+        std::deque<dataplane::ResponseRequest> waiting;
+        bool asked = false;
+    };
+
+    void set_mode();
+    bool take(Stage& stage);
+    void tell(const dataplane::ResponseReport& report);
+    void block_for_rule(const dataplane::ResponseReport& report);
+    control::Json result_of(const dataplane::ResponseReport& report) const;
+    control::Json event_of(const dataplane::ResponseReport& report) const;
+    void finish(std::uint64_t cookie, control::Json result);
+    void give_up_late();
+
+    LiveRun& run_;
+    rules::Response response_;
+    dataplane::ResponseSettings settings_;
+    std::unique_ptr<BlockKeeper> blocks_;
+    std::atomic<dataplane::ResponseMode> mode_{dataplane::ResponseMode::kOff};
+    Listener listener_;
+    std::vector<std::unique_ptr<Stage>> stages_;
+    std::unordered_map<std::uint64_t, Item> items_;  ///< by cookie
+    std::uint64_t next_cookie_ = 1;
+    std::string disabled_;  ///< by whom and why; empty: by nobody
+    bool stop_file_there_ = false;
+    Clock::time_point next_look_{};
+};
+
+}  // namespace yagura::broker

@@ -1,0 +1,506 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Connections are cut by the whole pipeline: two ends made by hand on two network ports, who answer RSTs and
+// probes as RFC 9293 wants it.
+#include <deque>
+#include <mutex>
+#include <set>
+
+#include "base/clock.h"
+#include "net/packet_builder.h"
+#include "support/pipeline_run.h"
+
+using namespace yagura;
+using namespace net::tcp_flag;
+using dataplane::ResponseAction;
+using dataplane::ResponseCause;
+using dataplane::ResponseMode;
+using dataplane::ResponseReport;
+using reset::Outcome;
+
+namespace {
+
+/// Gives frames as they come, as a live device does.
+class Inbox final : public port::RxQueue {
+  public:
+    Inbox(rte_mempool* pool, base::PortId port) : pool_(pool), port_(port) {}
+    void put(std::vector<std::uint8_t> frame) {
+        const std::scoped_lock lock(mutex_);
+        frames_.push_back(std::move(frame));
+    }
+    [[nodiscard]] std::uint16_t receive(std::span<rte_mbuf*> burst) override {
+        const std::scoped_lock lock(mutex_);
+        std::uint16_t n = 0;
+        for (; n < burst.size() && !frames_.empty(); frames_.pop_front()) {
+            rte_mbuf* const packet = port::PacketPool::make_packet(
+                pool_, frames_.front().data(), static_cast<std::uint32_t>(frames_.front().size()));
+            port::PacketMeta& m = port::meta(packet);
+            m.order_time = m.timestamp_ns = base::realtime_ns();
+            m.order_record = 0;
+            m.order_file = 0;
+            m.port = port_;
+            m.wire_length = static_cast<std::uint32_t>(frames_.front().size());
+            burst[n++] = packet;
+        }
+        return n;
+    }
+
+  private:
+    rte_mempool* pool_;
+    base::PortId port_;
+    std::mutex mutex_;
+    std::deque<std::vector<std::uint8_t>> frames_;
+};
+
+/// Keeps what is sent, for another thread to take.
+class Outbox final : public port::TxQueue {
+  public:
+    [[nodiscard]] std::uint16_t send(std::span<rte_mbuf* const> burst) override {
+        const std::scoped_lock lock(mutex_);
+        for (rte_mbuf* packet : burst) {
+            const auto* bytes = rte_pktmbuf_mtod(packet, const std::uint8_t*);
+            frames_.emplace_back(bytes, bytes + rte_pktmbuf_data_len(packet));
+            rte_pktmbuf_free(packet);
+        }
+        return static_cast<std::uint16_t>(burst.size());
+    }
+    std::vector<std::vector<std::uint8_t>> take() {
+        const std::scoped_lock lock(mutex_);
+        return std::exchange(frames_, {});
+    }
+
+  private:
+    std::mutex mutex_;
+    std::vector<std::vector<std::uint8_t>> frames_;
+};
+
+/// What a frame of TCP says.
+struct Said {
+    net::FlowKey key;
+    std::uint8_t flags = 0;
+    std::uint32_t seq = 0;
+    std::uint32_t ack = 0;
+};
+Said said(const std::vector<std::uint8_t>& frame) {
+    const net::ParsedPacket parsed = net::parse(frame, frame.size(), net::LinkType::kEthernet);
+    REQUIRE(parsed.malformed == net::Malformed::kNone);
+    REQUIRE(parsed.key.proto == net::ip_proto::kTcp);
+    return {.key = parsed.key,
+            .flags = parsed.tcp_flags,
+            .seq = base::load_be32(&frame[parsed.transport + 4u]),
+            .ack = base::load_be32(&frame[parsed.transport + 8u])};
+}
+
+/// A connection between 10.0.0.1 behind port 0 and 192.0.2.1 behind port 1.
+struct Connection {
+    std::uint16_t port = 40000;
+    std::array<std::uint32_t, 2> next{1000, 500'000};
+    std::array<bool, 2> dead{};
+
+    std::vector<std::uint8_t> frame(unsigned from, std::uint8_t flags, const std::string& text = "") {
+        net::PacketBuilder packet;
+        const net::IpAddress client{10, 0, 0, 1};
+        const net::IpAddress server{192, 0, 2, 1};
+        const net::MacAddress macs[]{{2, 0, 0, 0, 0, 1}, {2, 0, 0, 0, 0, 2}};
+        packet.ethernet(macs[1 - from], macs[from]);
+        packet.ipv4(from == 0 ? client : server, from == 0 ? server : client).ttl(from == 0 ? 63 : 57);
+        packet.tcp(from == 0 ? port : std::uint16_t{80}, from == 0 ? std::uint16_t{80} : port, flags,
+                   {.seq = next[from], .ack = (flags & kAck) != 0 ? next[1 - from] : 0});
+        if (!text.empty()) packet.payload(text);
+        next[from] += static_cast<std::uint32_t>(text.size()) + ((flags & (kSyn | kFin)) != 0 ? 1 : 0);
+        return packet.build();
+    }
+    net::FlowKey key() { return said(frame(0, kAck)).key; }
+};
+
+struct ResponseRun : test::PipelineRun {
+    explicit ResponseRun(const std::string& rules, const std::string& lcores = "rx=0;select=1;tx=2",
+                         const std::vector<reset::BlockTarget>& never = {})
+        : PipelineRun(rules),
+          inject_pool(std::move(port::PacketPool::create("injected", 1023).value())),
+          blocks(1000, 7),
+          inboxes{Inbox(pool->get(), base::PortId{0}), Inbox(pool->get(), base::PortId{1})},
+          tool(pool->get(), {}) {
+        settings.kills.capacity = 64;
+        settings.secret = {1, 2};
+        settings.never = reset::NeverCut(never, {});
+        settings.blocks = &blocks;
+        settings.block_changes = &changes;
+        settings.mode = &mode;
+        settings.pool = inject_pool->get();
+        options.plan = test::plan_of(lcores);
+        options.pressure = dataplane::Pressure::kDrop;
+        options.keep_details = false;
+        options.sources = {&inboxes[0], &inboxes[1]};
+        options.response = &settings;
+        options.injects = {{.queue = &wires[0]}, {.queue = &wires[1]}};
+        options.feedbacks = {&tool, nullptr, nullptr, nullptr};
+    }
+
+    void open(Connection& c) {
+        give(c.frame(0, kSyn), 0);
+        give(c.frame(1, kSyn | kAck), 1);
+        give(c.frame(0, kAck), 0);
+        give(c.frame(0, kAck | kPsh, "GET / HTTP/1.1"), 0);
+        give(c.frame(1, kAck | kPsh, "HTTP/1.1 200 OK"), 1);
+        give(c.frame(0, kAck), 0);
+    }
+    /// A frame by a port; returns when it has been dealt with.
+    void give(std::vector<std::uint8_t> frame, unsigned port) {
+        inboxes[port].put(std::move(frame));
+        ++given;
+        for (int i = 0; i < 10'000; ++i) {
+            std::uint64_t done = 0;
+            for (const auto& p : pipeline->stats().ports) done += p.received.packets - p.in_flight.packets;
+            if (done == given) return;
+            test::sleep_ms(1);
+        }
+        FAIL("a packet is nowhere");
+    }
+    void ask(const net::FlowKey& key, ResponseAction action = ResponseAction::kReset, std::uint64_t tools = 0,
+             bool dry_run = false) {
+        exchange.requests[exchange.request_count++] = {.key = key,
+                                                       .action = action,
+                                                       .tools = tools,
+                                                       .cookie = ++cookie,
+                                                       .verdict_ns = base::realtime_ns(),
+                                                       .dry_run = dry_run};
+    }
+    /// Takes reports of all stages, and brings them what was asked.
+    std::vector<ResponseReport> take() {
+        std::vector<ResponseReport> reports;
+        const auto request = exchange.requests;
+        const unsigned count = exchange.request_count;
+        exchange.request_count = 0;
+        for (std::size_t stage = 0; stage < pipeline->select_stages(); ++stage) {
+            exchange.request_count = 0;
+            for (unsigned i = 0; i < count; ++i) {
+                for (const std::size_t home : pipeline->selects_of(request[i].key)) {
+                    if (home == stage) exchange.requests[exchange.request_count++] = request[i];
+                }
+            }
+            while (!pipeline->exchange(stage, exchange)) test::sleep_ms(1);
+            while (!exchange.done.load()) test::sleep_ms(1);
+            CHECK(exchange.requests_done == exchange.request_count);
+            for (unsigned i = 0; i < exchange.report_count; ++i) reports.push_back(exchange.reports[i]);
+        }
+        exchange.request_count = 0;
+        return reports;
+    }
+    /// The next outcome, while the ends answer what is sent to them; and what was sent.
+    ResponseReport outcome(Connection& c) {
+        for (int i = 0; i < 15'000; ++i) {
+            for (const ResponseReport& report : take()) return report;
+            answer(c);
+            test::sleep_ms(1);
+        }
+        FAIL("there is no outcome");
+        return {};
+    }
+    /// The ends obey an exact RST, and answer whatever else comes once they know of no connection.
+    void answer(Connection& c) {
+        for (unsigned end = 0; end < 2; ++end) {
+            for (auto& frame : wires[end].take()) {
+                const Said s = said(frame);
+                CHECK(s.key == (end == 1 ? c.key() : c.key().reversed()));
+                const auto ttl = frame[14 + 8];
+                CHECK(ttl == (end == 1 ? 63 : 57));
+                sent.push_back({end, s});
+                if ((s.flags & kRst) != 0) {
+                    if (s.seq == c.next[1 - end]) c.dead[end] = true;
+                } else if (c.dead[end]) {
+                    // RFC 9293, 3.10.7.1: a RST with the number that was acknowledged.
+                    net::PacketBuilder reset;
+                    reset.ethernet({2, 0, 0, 0, 0, 9}, {2, 0, 0, 0, 0, 8});
+                    reset.ipv4(s.key.dst, s.key.src);
+                    reset.tcp(s.key.dport, s.key.sport, kRst, {.seq = s.ack, .ack = 0});
+                    give(reset.build(), end);
+                }
+            }
+        }
+    }
+    dataplane::Stats end() {
+        pipeline->stop_sources();
+        const dataplane::Stats stats = finish();
+        CHECK(inject_pool->whole());
+        return stats;
+    }
+
+    std::unique_ptr<port::PacketPool> inject_pool;
+    reset::BlockList blocks;
+    std::atomic<std::uint64_t> changes{0};
+    std::atomic<ResponseMode> mode{ResponseMode::kOn};
+    dataplane::ResponseSettings settings;
+    std::array<Inbox, 2> inboxes;
+    std::array<Outbox, 2> wires;
+    Inbox tool;
+    dataplane::ResponseExchange exchange;
+    std::uint64_t cookie = 0;
+    std::uint64_t given = 0;
+    std::vector<std::pair<unsigned, Said>> sent;
+};
+
+constexpr const char* kAll = R"([{"id": 1, "forward": ["a"]}])";
+
+std::uint64_t own_frames(const dataplane::Stats& stats) {
+    std::uint64_t own = 0;
+    for (const auto& port : stats.ports)
+        own += port.dropped[static_cast<std::size_t>(select::DropReason::kOwnFrame)].packets;
+    return own;
+}
+
+}  // namespace
+
+TEST_CASE("a connection is cut at both ends, by the ports by which they are heard, and is seen to be dead") {
+    const char* const lcores = GENERATE("rx=0;select=0;tx=0", "rx=0;select=1,2,3;tx=4,5");
+    INFO(lcores);
+    ResponseRun run(kAll, lcores);
+    run.start();
+    Connection c;
+    run.open(c);
+    run.ask(c.key().reversed());  // either direction will do
+    const ResponseReport report = run.outcome(c);
+    CHECK(report.cookie == 1);
+    CHECK(report.cause == ResponseCause::kControl);
+    CHECK(report.key == c.key());
+    CHECK(report.kill.outcome == Outcome::kVerified);
+    CHECK(report.kill.seen == reset::Seen::kBothReset);
+    CHECK(report.kill.frames == run.sent.size());
+    CHECK(c.dead == std::array{true, true});
+    // Once more: it is over.
+    run.ask(c.key());
+    CHECK(run.outcome(c).kill.outcome == Outcome::kTooLate);
+    const dataplane::Stats stats = run.end();
+    std::uint64_t made = 0;
+    for (const auto& port : stats.injected) {
+        made += port.made.packets;
+        CHECK(port.made == port.sent);
+    }
+    CHECK(made == run.sent.size());
+    CHECK(stats.response->outcomes[static_cast<std::size_t>(Outcome::kVerified)] == 1);
+}
+
+TEST_CASE("frames of our own that come back are no traffic, and no tool gets them") {
+    ResponseRun run(kAll);
+    run.start();
+    Connection c;
+    run.open(c);
+    run.ask(c.key());
+    run.take();
+    std::vector<std::vector<std::uint8_t>> mine;
+    for (int i = 0; i < 1000 && mine.size() < 4; ++i) {
+        for (auto& wire : run.wires) {
+            for (auto& frame : wire.take()) mine.push_back(std::move(frame));
+        }
+        test::sleep_ms(1);
+    }
+    REQUIRE(mine.size() >= 4);
+    // By either port, as a bridge shows them.
+    for (std::size_t i = 0; i < mine.size(); ++i) run.give(mine[i], i % 2);
+    // A RST of somebody else with the same numbers is traffic.
+    auto foreign = c.frame(0, kRst);
+    run.give(foreign, 0);
+    const dataplane::Stats stats = run.end();
+    CHECK(own_frames(stats) == mine.size());
+    CHECK(stats.tools[0].sent.packets == run.given - mine.size());
+}
+
+TEST_CASE("what is not to be cut is not: never_cut, switched off, a dry run, unknown, no TCP") {
+    ResponseRun run(kAll, "rx=0;select=1;tx=2", {*reset::parse_block_target("192.0.2.0/24")});
+    run.start();
+    Connection c;
+    run.open(c);
+    const auto nothing_was_sent = [&] {
+        CHECK(run.wires[0].take().size() + run.wires[1].take().size() == 0);
+    };
+    run.ask(c.key());
+    ResponseReport report = run.outcome(c);
+    CHECK(report.kill.outcome == Outcome::kRefused);
+    CHECK(report.why == ResponseReport::Why::kNeverCut);
+    run.mode = ResponseMode::kOff;
+    run.ask(c.key());
+    report = run.outcome(c);
+    CHECK(report.kill.outcome == Outcome::kRefused);
+    CHECK(report.why == ResponseReport::Why::kOff);
+    run.mode = ResponseMode::kOn;
+    Connection other{.port = 41000};
+    run.ask(other.key());
+    CHECK_FALSE(run.outcome(c).found);
+    nothing_was_sent();
+    run.end();
+}
+
+TEST_CASE("a dry run says what it would do, by the call or for all") {
+    ResponseRun run(kAll);
+    run.start();
+    Connection c;
+    run.open(c);
+    run.ask(c.key(), ResponseAction::kReset, 0, true);
+    CHECK(run.outcome(c).kill.outcome == Outcome::kDryRun);
+    run.mode = ResponseMode::kDryRun;
+    run.ask(c.key());
+    CHECK(run.outcome(c).kill.outcome == Outcome::kDryRun);
+    CHECK(run.sent.empty());
+    const dataplane::Stats stats = run.end();
+    CHECK(stats.injected[0].made.packets + stats.injected[1].made.packets == 0);
+}
+
+TEST_CASE("switched off in the middle nothing more is sent") {
+    ResponseRun run(kAll);
+    run.start();
+    Connection c;
+    run.open(c);
+    run.ask(c.key());
+    run.take();
+    run.mode = ResponseMode::kOff;
+    test::sleep_ms(20);  // what was made before is on its way
+    for (auto& wire : run.wires) wire.take();
+    // Data would bring about a RST behind it.
+    run.give(c.frame(0, kAck | kPsh, "more"), 0);
+    test::sleep_ms(20);
+    CHECK(run.wires[0].take().size() + run.wires[1].take().size() == 0);
+    const dataplane::Stats stats = run.end();
+    CHECK(stats.response->suppressed != 0);
+}
+
+TEST_CASE("a rule cuts its flows once: by their header, by what is in them") {
+    const char* const rules =
+        GENERATE(R"([{"id": 7, "filter": "tcp port 80", "reset": true}])",
+                 R"([{"id": 7, "payload": "200 OK", "reset": true}])",
+                 R"([{"id": 7, "payload": "200 OK", "reset": true, "drop": true},
+                                           {"id": 8, "forward": ["a"]}])",
+                 R"([{"id": 7, "payload": "200 OK", "reset": true, "scope": "packet"}])");
+    INFO(rules);
+    ResponseRun run(rules);
+    run.start();
+    Connection c;
+    run.open(c);
+    const ResponseReport report = run.outcome(c);
+    CHECK(report.cause == ResponseCause::kRule);
+    CHECK(report.source == 7);
+    CHECK(report.kill.outcome == Outcome::kVerified);
+    const dataplane::Stats stats = run.end();
+    CHECK(stats.response->verdicts[static_cast<std::size_t>(ResponseCause::kRule)] == 1);
+    CHECK(stats.rules[0].count.packets != 0);
+}
+
+TEST_CASE("a rule that blocks says so at once, and what") {
+    ResponseRun run(
+        R"([{"id": 7, "payload": "200 OK", "block": {"ttl": "10m", "what": "source"}, "forward": ["a"]}])");
+    run.start();
+    Connection c;
+    run.open(c);
+    const ResponseReport report = run.outcome(c);
+    REQUIRE(report.block);
+    CHECK(report.block->what == rules::BlockWhat::kSource);
+    CHECK(report.key == c.key());  // from the one who opened it
+    CHECK(run.outcome(c).kill.outcome == Outcome::kVerified);
+    run.end();
+}
+
+TEST_CASE("who is blocked is refused at the first packet; and what is there is cut") {
+    ResponseRun run(kAll);
+    run.start();
+    Connection before;
+    run.open(before);
+    const std::uint64_t now = base::realtime_ns();
+    REQUIRE(run.blocks.add({.target = *reset::parse_block_target("10.0.0.0/24"), .created = now}, now) ==
+            reset::BlockList::Added::kNew);
+    ++run.changes;
+    ResponseReport report = run.outcome(before);
+    CHECK(report.cause == ResponseCause::kBlock);
+    CHECK(report.kill.outcome == Outcome::kVerified);
+    run.sent.clear();
+
+    Connection after{.port = 41000};
+    run.give(after.frame(0, kSyn), 0);
+    std::vector<std::vector<std::uint8_t>> answers;
+    for (int i = 0; i < 5000 && answers.empty(); ++i) {
+        answers = run.wires[0].take();
+        test::sleep_ms(1);
+    }
+    REQUIRE_FALSE(answers.empty());
+    const Said refusal = said(answers[0]);
+    CHECK(refusal.flags == (kRst | kAck));
+    CHECK(refusal.ack == after.next[0]);
+    run.end();
+}
+
+TEST_CASE("a tool may cut what it gets, and nothing else") {
+    ResponseRun run(R"([{"id": 1, "filter": "port 40000", "forward": ["a"]}, {"id": 2, "forward": ["b"]}])");
+    run.start();
+    Connection given;
+    Connection other{.port = 41000};
+    run.open(given);
+    run.open(other);
+    run.tool.put(other.frame(1, kRst));                      // not its own
+    run.tool.put(Connection{.port = 42000}.frame(0, kRst));  // not there
+    run.tool.put(given.frame(0, kAck));                      // no verdict
+    run.tool.put({1, 2, 3});                                 // garbage
+    run.tool.put(given.frame(1, kRst));
+    const ResponseReport report = run.outcome(given);
+    CHECK(report.cause == ResponseCause::kTool);
+    CHECK(report.source == 0);
+    CHECK(report.kill.outcome == Outcome::kVerified);
+    const dataplane::Stats stats = run.end();
+    const dataplane::HeardStats& heard = stats.response->heard[0];
+    CHECK(heard.received == 5);
+    CHECK(heard.ignored == 2);
+    CHECK(heard.not_given == 1);
+    CHECK(heard.not_found == 1);
+    CHECK(heard.verdicts == 1);
+}
+
+TEST_CASE("a tool that wants no more of a flow gets its end, and others all") {
+    ResponseRun run(R"([{"id": 1, "forward": ["a", "b"]}])");
+    run.start();
+    Connection c;
+    run.open(c);
+    run.ask(c.key(), ResponseAction::kShunt, 1);
+    CHECK(run.outcome(c).action == ResponseAction::kShunt);
+    for (int i = 0; i < 5; ++i) run.give(c.frame(0, kAck | kPsh, "more"), 0);
+    run.give(c.frame(0, kFin | kAck), 0);
+    run.ask(c.key(), ResponseAction::kRelease, ~std::uint64_t{0});
+    CHECK(run.outcome(c).action == ResponseAction::kRelease);
+    run.give(c.frame(1, kAck | kPsh, "still"), 1);
+    const dataplane::Stats stats = run.end();
+    CHECK(stats.tools[1].sent.packets == 6 + 5 + 1 + 1);
+    CHECK(stats.tools[0].sent.packets == 6 + 1 + 1);
+    CHECK(stats.ports[0].forwarded.packets + stats.ports[1].forwarded.packets == 13);
+}
+
+TEST_CASE("packets that no tool wants any more are dropped as shunted") {
+    ResponseRun run(kAll);
+    run.start();
+    Connection c;
+    run.open(c);
+    run.ask(c.key(), ResponseAction::kShunt, 1);
+    run.outcome(c);
+    for (int i = 0; i < 5; ++i) run.give(c.frame(1, kAck | kPsh, "more"), 1);
+    const dataplane::Stats stats = run.end();
+    CHECK(stats.ports[1].dropped[static_cast<std::size_t>(select::DropReason::kShunted)].packets == 5);
+    CHECK(stats.tools[0].sent.packets == 6);
+}
+
+TEST_CASE("more than there is room for is refused, and every verdict gets its report") {
+    ResponseRun run(kAll);
+    run.settings.kills.capacity = 4;
+    run.start();
+    std::vector<Connection> connections(20);
+    for (std::size_t i = 0; i < connections.size(); ++i) {
+        connections[i].port = static_cast<std::uint16_t>(40000 + i);
+        run.open(connections[i]);
+    }
+    for (Connection& c : connections) run.ask(c.key());
+    std::set<std::uint64_t> cookies;
+    unsigned limited = 0;
+    for (int i = 0; i < 15'000 && cookies.size() < connections.size(); ++i) {
+        for (const ResponseReport& report : run.take()) {
+            CHECK(cookies.insert(report.cookie).second);
+            limited += report.kill.outcome == Outcome::kRateLimited;
+        }
+        test::sleep_ms(1);
+    }
+    CHECK(cookies.size() == connections.size());
+    CHECK(limited == 16);
+    run.end();
+}
