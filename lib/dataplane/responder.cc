@@ -103,8 +103,12 @@ bool Responder::saw(std::uint32_t index, unsigned from, bool begins, const rte_m
     State& state = states_[index];
     const unsigned port = m.port.value() + 1u;
     const Way& way = state.ways[from];
-    if (way.front == reset::EncapsulationTable::kNone || (way.port != port && way.second != port))
+    if (way.front == reset::EncapsulationTable::kNone || (way.port != port && way.second != port)) {
         learn(state, from, packet, m);
+        for (unsigned end = 0; state.kill != 0 && end < 2; ++end) {
+            if (reaches(state.ways, end)) machine_.reach(kill_of(state), end);
+        }
+    }
     if (m.parsed.key.proto == net::ip_proto::kTcp) {
         const base::Bytes bytes = first_bytes(packet);
         if (const auto segment = reset::read_segment(bytes, m.wire_length, m.parsed)) {
@@ -234,13 +238,12 @@ void Responder::cut(std::uint32_t index, const Verdict& verdict) {
     }
     free_cases_.pop_back();
     cases_[number] = {.key = entry.key,
-                      .ways = state.ways,
-                      .ttl = {state.numbers.ends[0].ttl, state.numbers.ends[1].ttl},
                       .client_is_dst = entry.client_is_dst != 0,
                       .verdict = verdict,
+                      .kill = started.id,
                       .index = index,
-                      .kill = started.id};
-    for (const Way& way : state.ways) fronts_.share(way.front);
+                      .ways = {},
+                      .ttl = {}};
     case_of_kill_[started.id.index] = number;
     state.kill = started.id.index + 1;
     state.generation = started.id.generation;
@@ -355,8 +358,11 @@ void Responder::take_reports() {
             tell(key, waiter.verdict, report);
             return true;
         });
-        if (ended.index != flow::FlowTable::kNone) set_over(ended.index, report, ended.kill);
-        for (const Way& way : ended.ways) fronts_.release(way.front);
+        if (ended.index != flow::FlowTable::kNone) {
+            set_over(ended.index, report, ended.kill);
+        } else {
+            for (const Way& way : ended.ways) fronts_.release(way.front);
+        }
         ended.kill = {};
         free_cases_.push_back(number);
     }
@@ -370,8 +376,13 @@ void Responder::set_over(std::uint32_t index, const reset::KillReport& report, r
 
 void Responder::forget(std::uint32_t index) {
     State& state = states_[index];
-    if (Case* const going_on = case_of(state)) going_on->index = flow::FlowTable::kNone;
-    for (const Way& way : state.ways) fronts_.release(way.front);
+    if (Case* const going_on = case_of(state)) {
+        going_on->index = flow::FlowTable::kNone;
+        going_on->ways = state.ways;
+        going_on->ttl = {state.numbers.ends[0].ttl, state.numbers.ends[1].ttl};
+    } else {
+        for (const Way& way : state.ways) fronts_.release(way.front);
+    }
     state = {};
 }
 
@@ -460,12 +471,16 @@ void Responder::fire(reset::Shots& shots) {
     }
     for (const reset::Shot& shot : shots.all()) {
         const Case& target = cases_[shot.cookie];
+        // What has been seen of the flow up to now counts, while it is there.
+        const State* const state = target.index == flow::FlowTable::kNone ? nullptr : &states_[target.index];
+        const std::array<Way, 2>& ways = state == nullptr ? target.ways : state->ways;
         reset::Encapsulation front;
-        if (!front_toward(target.ways, shot.toward, front)) continue;
+        if (!front_toward(ways, shot.toward, front)) continue;
         const net::FlowKey key = shot.toward == 1 ? target.key : target.key.reversed();
-        const std::uint8_t seen_ttl = target.ttl[1u - shot.toward];
+        const std::uint8_t seen_ttl = state == nullptr ? target.ttl[1u - shot.toward]
+                                                       : state->numbers.ends[1u - shot.toward].ttl;
         const reset::HopFields hop{.ttl = seen_ttl != 0 ? seen_ttl : std::uint8_t{64}};
-        const unsigned ports = for_each_port(target.ways, shot.toward, [&](base::PortId port) {
+        const unsigned ports = for_each_port(ways, shot.toward, [&](base::PortId port) {
             if (const auto& link = outlets_[port.index()].inject.link) front.address(*link);
             std::array<std::uint8_t, reset::ResetBuilder::kMaxSegmentFrame> frame;
             const reset::Crafted crafted = builder_.segment(front, key, hop, shot.segment, frame);

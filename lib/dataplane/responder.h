@@ -123,12 +123,12 @@ class Responder {
     /// A connection that is being cut, whatever becomes of its entry.
     struct Case {
         net::FlowKey key;
-        std::array<Way, 2> ways;
-        std::array<std::uint8_t, 2> ttl;
         bool client_is_dst;
         Verdict verdict;
-        std::uint32_t index;  ///< of its entry, if that has this kill
         reset::KillId kill;
+        std::uint32_t index;  ///< of its entry; kNone: that has ended, and what follows is what it knew
+        std::array<Way, 2> ways;
+        std::array<std::uint8_t, 2> ttl;
     };
     /// Another who asked for what was going on already.
     struct Waiter {

@@ -72,6 +72,10 @@ KillMachine::Started KillMachine::start(std::uint64_t now, const KillRequest& re
     return {.id = {.index = index, .generation = generation}, .outcome = Outcome::kRunning};
 }
 
+void KillMachine::reach(KillId id, unsigned end) {
+    if (Kill* const kill = find(id)) kill->ends[end].is_reachable = true;
+}
+
 void KillMachine::flush(std::uint64_t now, Shots& out) {
     for (const std::uint32_t index : dirty_) {
         Kill& kill = kills_[index];

@@ -100,6 +100,8 @@ class KillMachine {
     [[nodiscard]] bool saw(std::uint64_t now, KillId kill, unsigned from, const SeenSegment& segment,
                            Origin origin);
     void flush(std::uint64_t now, Shots& out);
+    /// From now on frames can be sent to this end.
+    void reach(KillId kill, unsigned end);
 
     /// What is due; cheap when nothing is. Call it every turn.
     void tick(std::uint64_t now, Shots& out) {
