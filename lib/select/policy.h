@@ -29,8 +29,9 @@ struct RuleAction {
     std::uint32_t sample = 1;  ///< it holds of one in so many flows
     bool responds = false;     ///< it resets or blocks, whatever else it does
 
-    /// Some tool may get something by it. A rule that neither drops nor forwards only responds.
     bool forwards() const { return copy_tools != 0 || !balance_groups.empty(); }
+    /// What packets get is another with it. Otherwise it only responds.
+    bool selects() const { return drop || forwards(); }
     /// It may hold of a flow with this hash. What is in a sample is in every larger one.
     bool in_sample(std::uint64_t flow_hash) const {
         return sample == 1 || (base::mix(flow_hash ^ base::kHashA, base::kHashC) >> 32) * sample >> 32 == 0;
