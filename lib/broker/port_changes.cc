@@ -288,10 +288,10 @@ std::optional<RpcError> PortChanges::cannot_remove(const std::string& name) cons
     if (port->role == rules::PortRole::kTool) return users_of(run_.config, *port);
     for (const rules::Port& other : run_.config.ports) {
         if (other.inject != name || other.name == name) continue;
-        RpcError error = conflict(
-            fmt::format("\"{}\" is the \"inject\" of the port \"{}\", which cannot change in a run: remove that "
-                        "port first, or start yagura anew without the key",
-                        name, other.name));
+        RpcError error = conflict(fmt::format(
+            "\"{}\" is the \"inject\" of the port \"{}\", which cannot change in a run: remove that "
+            "port first, or start yagura anew without the key",
+            name, other.name));
         error.field = "params/name";
         return error;
     }

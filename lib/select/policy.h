@@ -51,12 +51,12 @@ struct PayloadProspect {
         std::uint16_t group;
         bool onward;
     };
-    std::vector<Forward> forwards;       ///< ascending by rule
-    std::vector<Balance> balances;       ///< ascending by rule
+    std::vector<Forward> forwards;             ///< ascending by rule
+    std::vector<Balance> balances;             ///< ascending by rule
     std::vector<match::RuleIndex> responders;  ///< rules that respond; ascending
-    match::RuleIndex first_drop;         ///< of scope session; the number of rules when there is none
-    match::RuleIndex first_onward_drop;  ///< likewise, of scope onward
-    bool samples = false;                ///< some hold of a part of the flows alone: ask each of them
+    match::RuleIndex first_drop;               ///< of scope session; the number of rules when there is none
+    match::RuleIndex first_onward_drop;        ///< likewise, of scope onward
+    bool samples = false;                      ///< some hold of a part of the flows alone: ask each of them
 };
 
 /// What becomes of flows that go on under the policy before: bits of tools.

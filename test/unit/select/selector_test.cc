@@ -381,7 +381,8 @@ TEST_CASE("without room for a list of rules every packet still gets what its rul
 }
 
 TEST_CASE("a rule that only responds selects nothing and ends no search") {
-    Conversation c(R"([{"id": 1, "filter": "tcp", "reset": true}, {"id": 2, "filter": "tcp", "forward": ["a"]},
+    Conversation c(
+        R"([{"id": 1, "filter": "tcp", "reset": true}, {"id": 2, "filter": "tcp", "forward": ["a"]},
                        {"id": 3, "filter": "port 80", "block": {}}, {"id": 4, "forward": ["b"]}])");
     CHECK(c.to_server().tools == (kA | kB));
     CHECK(c.flow.decided);
@@ -402,7 +403,8 @@ TEST_CASE("a flow is inspected for a rule that only responds until that holds, a
     const std::string others = GENERATE("", R"({"id": 1, "filter": "tcp", "forward": ["a"]}, )");
     const std::string scope = GENERATE("session", "onward");
     CAPTURE(others, scope);
-    Conversation c("[" + others + R"({"id": 2, "payload": ["evil"], "block": {}, "scope": ")" + scope + "\"}]");
+    Conversation c("[" + others + R"({"id": 2, "payload": ["evil"], "block": {}, "scope": ")" + scope +
+                   "\"}]");
     const auto as_before = [&](const select::Verdict& verdict) {
         CHECK(verdict.tools == (others.empty() ? 0 : kA));
         CHECK(verdict.reason == (others.empty() ? DropReason::kNoRule : DropReason::kNone));
@@ -424,7 +426,8 @@ TEST_CASE("a flow is inspected for a rule that only responds until that holds, a
 TEST_CASE("a flow stays inspected for a rule that responds, though it gives nothing new") {
     const std::string responds = GENERATE("", R"(, "reset": true)");
     Conversation c(R"([{"id": 1, "filter": "tcp", "forward": ["a"]},
-                       {"id": 2, "payload": ["evil"], "forward": ["a"])" + responds + "}]");
+                       {"id": 2, "payload": ["evil"], "forward": ["a"])" +
+                   responds + "}]");
     const select::Verdict first = c.to_server("good");
     CHECK(first.tools == kA);
     CHECK_FALSE(first.hold);
@@ -442,7 +445,8 @@ TEST_CASE("a rule that responds and can hold no more keeps no flow inspected") {
     Conversation header(R"([{"id": 1, "filter": "udp", "payload": ["x"], "reset": true}])");
     header.to_server("x");
     CHECK(header.flow.decided);
-    Conversation behind(R"([{"id": 1, "filter": "tcp", "drop": true}, {"id": 2, "payload": ["x"], "reset": true}])");
+    Conversation behind(
+        R"([{"id": 1, "filter": "tcp", "drop": true}, {"id": 2, "payload": ["x"], "reset": true}])");
     CHECK(behind.to_server("x").reason == DropReason::kDropRule);
     CHECK(behind.flow.decided);
     CHECK(behind.counts()[1].flows == 0);
@@ -496,12 +500,8 @@ TEST_CASE("a rule that responds within a sample inspects no flow that is not in 
     unsigned inspected = 0;
     for (std::uint16_t port = 1; port <= 200; ++port) {
         Conversation c(R"([{"id": 1, "payload": ["evil"], "reset": true, "sample": 10}])");
-        const auto verdict = c.ask(PacketBuilder()
-                                       .ethernet()
-                                       .ipv4("10.0.0.1", "10.0.0.2")
-                                       .tcp(port, 80)
-                                       .payload("evil")
-                                       .build());
+        const auto verdict = c.ask(
+            PacketBuilder().ethernet().ipv4("10.0.0.1", "10.0.0.2").tcp(port, 80).payload("evil").build());
         CHECK(verdict.closed == (c.counts()[0].flows == 1));
         if (verdict.closed) ++inspected;
     }
