@@ -47,7 +47,8 @@ void list_rules(const Options& options) {
         }
         table.add({std::to_string(rule.value("id", std::uint64_t{0})), rule.value("name", ""),
                    grouped(rule.value("packets", std::uint64_t{0})),
-                   grouped(rule.value("flows", std::uint64_t{0})), rule.value("scope", ""), rule_words(rule, "forward to"), asks});
+                   grouped(rule.value("flows", std::uint64_t{0})), rule.value("scope", ""),
+                   rule_words(rule, "forward to"), asks});
     }
     fmt::print("{}", table.text());
 }

@@ -47,7 +47,8 @@ RuleSummary summarize(std::span<const rules::Rule> rules, std::size_t index, con
             rule.only_responds()
                 ? "payload_none is decided at the end of the flow or of its inspection: nothing is reset or "
                   "blocked before"
-                : "payload_none is decided at the end of the flow or of its inspection: until then the flow is "
+                : "payload_none is decided at the end of the flow or of its inspection: until then the flow "
+                  "is "
                   "held, and what exceeds \"hold_bytes\" is lost");
     }
     if (holds_back_others(rules, index)) {

@@ -296,8 +296,8 @@ void write_never_cut(Writer& out, const Response& response) {
                    }));
     }
     if (!response.never_ports.empty()) {
-        out.member("ports", list_json(response.never_ports,
-                                      [](std::uint16_t port) { return std::to_string(port); }));
+        out.member("ports",
+                   list_json(response.never_ports, [](std::uint16_t port) { return std::to_string(port); }));
     }
     out.close('}');
 }

@@ -196,9 +196,9 @@ void resolve_injects(Config& config, const Names& names, const Place& place, Err
             errors.add(key, fmt::format("{} is this port itself", in_quotes(port.inject)),
                        "name another network port; frames leave by a port's own side without the key");
         } else if (found == names.all.end()) {
-            errors.add(
-                key, fmt::format("unknown network port {}", in_quotes(port.inject)),
-                errors.full() ? std::string() : suggestion(port.inject, network_ports, "known network ports"));
+            errors.add(key, fmt::format("unknown network port {}", in_quotes(port.inject)),
+                       errors.full() ? std::string()
+                                     : suggestion(port.inject, network_ports, "known network ports"));
         } else if (kind == Named::Kind::kToolPort) {
             errors.add(key, fmt::format("{} is a tool port", in_quotes(port.inject)),
                        R"(frames that cut connections leave by a port whose role is "network")");

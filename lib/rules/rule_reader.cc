@@ -20,7 +20,10 @@ namespace {
 class RuleReader {
   public:
     RuleReader(const Names& names, bool may_respond, ErrorList& errors)
-        : names_(names), may_respond_(may_respond), errors_(errors), named_by_(names.tool_groups.size() + names.tool_ports.size()) {}
+        : names_(names),
+          may_respond_(may_respond),
+          errors_(errors),
+          named_by_(names.tool_groups.size() + names.tool_ports.size()) {}
 
     Rule read(const Json& value, const Place& place, std::size_t index) {
         Rule rule;
@@ -182,9 +185,9 @@ class RuleReader {
                         "leave it out: it belongs to rules that forward");
             return;
         }
-        rule.priority = static_cast<unsigned>(read_whole_number(*value, fields.place("priority"),
-                                                                "a priority", 0, kPriorities - 1, errors_)
-                                                  .value_or(rule.priority));
+        rule.priority = static_cast<unsigned>(
+            read_whole_number(*value, fields.place("priority"), "a priority", 0, kPriorities - 1, errors_)
+                .value_or(rule.priority));
     }
 
     void read_sample(const Fields& fields, Rule& rule) {
@@ -195,10 +198,10 @@ class RuleReader {
                         "leave it out: it belongs to rules that do not drop");
             return;
         }
-        rule.sample = static_cast<std::uint32_t>(
-            read_whole_number(*value, fields.place("sample"), "a sample (1 in so many flows)", 1, kMaxSample,
-                              errors_)
-                .value_or(rule.sample));
+        rule.sample = static_cast<std::uint32_t>(read_whole_number(*value, fields.place("sample"),
+                                                                   "a sample (1 in so many flows)", 1,
+                                                                   kMaxSample, errors_)
+                                                     .value_or(rule.sample));
     }
 
     void read_forward(const Fields& fields, std::size_t index, Rule& rule) {

@@ -31,8 +31,10 @@ struct RuleAction {
     std::optional<rules::BlockAction> block{};  ///< the same, and this is blocked
 
     bool responds() const { return reset || block; }
-    /// Some tool may get something by it. A rule that neither drops nor forwards only responds.
+    /// Some tool may get something by it.
     bool forwards() const { return copy_tools != 0 || !balance_groups.empty(); }
+    /// What packets get is another with it. Otherwise it only responds.
+    bool selects() const { return drop || forwards(); }
     /// It may hold of a flow with this hash. What is in a sample is in every larger one.
     bool in_sample(std::uint64_t flow_hash) const {
         return sample == 1 || (base::mix(flow_hash ^ base::kHashA, base::kHashC) >> 32) * sample >> 32 == 0;
@@ -52,12 +54,12 @@ struct PayloadProspect {
         std::uint16_t group;
         bool onward;
     };
-    std::vector<Forward> forwards;       ///< ascending by rule
-    std::vector<Balance> balances;       ///< ascending by rule
+    std::vector<Forward> forwards;             ///< ascending by rule
+    std::vector<Balance> balances;             ///< ascending by rule
     std::vector<match::RuleIndex> responders;  ///< rules that respond; ascending
-    match::RuleIndex first_drop;         ///< of scope session; the number of rules when there is none
-    match::RuleIndex first_onward_drop;  ///< likewise, of scope onward
-    bool samples = false;                ///< some hold of a part of the flows alone: ask each of them
+    match::RuleIndex first_drop;               ///< of scope session; the number of rules when there is none
+    match::RuleIndex first_onward_drop;        ///< likewise, of scope onward
+    bool samples = false;                      ///< some hold of a part of the flows alone: ask each of them
 };
 
 /// What becomes of flows that go on under the policy before: bits of tools.

@@ -152,7 +152,10 @@ Verdict Selector::select_anew(const match::PacketView& packet, flow::FlowEntry& 
     const std::uint64_t tools = tools_of(certain, inspection.hash) |
                                 within_own_drop(inspection.extra_tools, effective_, flow, inspection);
     const std::uint64_t wanted = within_own_drop(inspection.wanted, effective_, flow, inspection);
-    const bool waits = certain.size() < effective_.size() || (wanted & ~tools) != 0;
+    const bool waits =
+        (wanted & ~tools) != 0 ||
+        std::any_of(effective_.begin() + static_cast<std::ptrdiff_t>(certain.size()), effective_.end(),
+                    [this](match::RuleIndex r) { return policy_->actions[r].selects(); });
     const std::uint32_t id = decisions_.intern(certain, tools, DecisionTable::Use::kRecord);
     inspection.standing = id;
     inspection.standing_waits = waits;

@@ -13,7 +13,7 @@ BAD = """{
   // a comment, which is no error
   "colour": "red",
   "ports": {
-    "lan": {"role": "network", "device": "net_null0", "speed": 10},
+    "lan": {"role": "network", "device": "net_null0", "speed": 10, "inject": "lan"},
     "a": {"role": "tool", "device": "pcap:a.pcap", "rate": "fast"},
     "b": {"role": "sensor", "device": "pcap:b.pcap"},
     "c": {"role": "tool", "device": 7}
@@ -34,8 +34,10 @@ BAD = """{
     {"id": 9, "forward": []},
     {"id": 10, "filter": 80, "forward": ["a"], "scope": "flow"},
     {"id": 11, "payload_none": [{"pattern": "abc", "depth": 2}, {"offset": 1}], "drop": true},
-    {"id": 12, "payload_all": "x", "payload_none": ["y", "x"], "drop": true}
+    {"id": 12, "payload_all": "x", "payload_none": ["y", "x"], "drop": true},
+    {"id": 13, "reset": true}
   ],
+  "response": {"never_cut": {"prefixes": ["10.0.0.5/8"], "ports": [0]}, "stop_file": "stop", "frames_per_second": "many"},
   "inspect": {"flows": 0, "stream_depth": "deep", "hold_bytes": "2MiB", "hold_budget": "1MiB", "when_short": "stop",
               "flow_key": ["vni"], "timeouts": {"tcp": "long", "icmp": "1s"}}
 }
@@ -61,13 +63,19 @@ ERRORS = {
     "/rules/4/payload_all": "",
     "/rules/5": "",
     "/rules/6": "both drops and forwards",
-    "/rules/7": "neither drops nor forwards",
+    "/ports/lan/inject": "itself",
+    "/rules/7": "neither drops, forwards, resets nor blocks",
     "/rules/8/forward": "is empty",
     "/rules/9/filter": "expected a string",
     "/rules/9/scope": "flow",
     "/rules/10/payload_none/0/depth": "3 bytes",
     "/rules/10/payload_none/1": '"pattern" is missing',
     "/rules/11/payload_none/1": "can never match",
+    "/rules/12/reset": 'response is not enabled (set "response": {"enabled": true})',
+    "/response/never_cut/prefixes/0": 'write "10.0.0.0/8"',
+    "/response/never_cut/ports/0": "from 1 to 65535",
+    "/response/stop_file": "not an absolute path",
+    "/response/frames_per_second": "found a string",
     "/inspect/flows": "from 1",
     "/inspect/hold_budget": "less than hold_bytes",
     "/inspect/when_short": '"stop"',
@@ -81,7 +89,8 @@ GOOD = """// Everything that a configuration can say.
 {
   "lcores": {"rx": [0], "select": [0, 1], "tx": [0]},
   "ports": {
-    "lan": {"role": "network", "device": "net_null0"},
+    "lan": {"role": "network", "device": "net_null0",
+            "route": {"own_mac": "02:00:00:00:00:01", "next_hop": "02:00:00:00:00:02"}},
     "z": {"role": "tool", "device": "pcap:z.pcap", "rate": "1Gbps"},
     "a": {"role": "tool", "device": "pcap:a.pcap"},
     "m": {"role": "tool", "device": "pcap:m.pcap"}
@@ -99,8 +108,14 @@ GOOD = """// Everything that a configuration can say.
      "payload_none": [{"pattern": "zz", "direction": "to_client", "offset": 1, "depth": 9}, "/y{3}/"]},
     {"id": 50, "filter": "vlan 5", "forward": ["z"]},
     {"id": 60, "malformed": true, "forward": ["m"], "scope": "packet"},
-    {"id": 70, "filter": "tcp[tcpflags] & tcp-rst != 0", "forward": ["m"]}
+    {"id": 70, "filter": "tcp[tcpflags] & tcp-rst != 0", "forward": ["m"]},
+    {"id": 80, "filter": "tcp[tcpflags] & tcp-syn != 0", "reset": true, "block": {"ttl": "10m", "what": "source"}}
   ],
+  "response": {
+    "enabled": true, "dry_run": true, "never_cut": {"prefixes": ["10.0.0.0/8", "2001:db8::1"], "ports": [22]},
+    "stop_file": "/run/no-response", "blocks": {"file": "/var/lib/blocks", "capacity": 5}, "kills": 6,
+    "frames_per_second": 7, "from_tools": false
+  },
   "inspect": {
     "stream_depth": "2MiB", "hold_bytes": 65536, "flows": 1000, "hold_budget": "1GiB", "stream_budget": "8MiB",
     "reorder_bytes": "1MiB", "when_short": "forward", "flow_key": ["tunnel"],
@@ -230,11 +245,30 @@ class GoodConfigurationTest(yagura_e2e.TestCase):
             "50": "layer frame, asked once per packet",
             "60": "layer inner, asked once per packet",
             "70": "layer inner, asked once per packet",
+            "80": "layer inner, asked once per packet",
         })
         lines = text.splitlines()
         after_70 = lines[next(i for i, line in enumerate(lines) if line.startswith("// rule 70:")) + 1:]
         self.assertTrue(after_70 and "warning" in after_70[0],
                         f"no warning that rule 70 selects from its match on:\n{text}")
+
+    def test_check_says_what_is_cut_and_blocked(self):
+        text = self.check(self.write_config(GOOD))
+        lines = text.splitlines()
+        at = lines.index("// rule 80: layer inner, asked once per packet")
+        self.assertEqual(lines[at + 1], "//   response: reset; block its source for 10m")
+        self.assertEqual(text.count("//   response: "), 1)
+        self.assertIn("// response: 6 connections at a time, 7 frames in a second at most; a dry run: nothing is sent\n"
+                      "//   blocks: 5 at most, kept in /var/lib/blocks\n", text)
+        self.assertNotIn("every connection may be cut", text)
+
+        rules = [{"forward": ["a"]}]
+        text = self.check(self.write_config(yagura_e2e.configuration(["a"], rules, response={"enabled": True})))
+        self.assertIn("// response: 4096 connections at a time, 20000 frames in a second at most\n"
+                      "//   blocks: 1000000 at most, forgotten with the end of the run\n"
+                      "//   warning: every connection may be cut", text)
+        text = self.check(self.write_config(yagura_e2e.configuration(["a"], rules, response={"kills": 5})))
+        self.assertNotIn("// response", text)
 
     def memory(self, rules, inspect):
         """What check says of memory, by the word before the colon."""

@@ -806,7 +806,8 @@ class Reloads(ControlTest):
             self.assertEqual({fault["pointer"] for fault in error["data"]["errors"]}, {"/rules/0/filter", "/rules/1/id", "/rules/1/forward/0"})
         changes = {"/ports": {"ports": {**self.configuration()["ports"], "t2": {"role": "tool", "device": "loop:"}}},
                    "/inspect": {"inspect": {"flows": 1000}}, "/lcores": {"lcores": {"rx": [0], "select": [0], "tx": [0]}},
-                   "/control": {"control": {"socket": "/tmp/x"}}, "/disabled_features": {"disabled_features": ["config"]}}
+                   "/control": {"control": {"socket": "/tmp/x"}}, "/disabled_features": {"disabled_features": ["config"]},
+                   "/response": {"response": {"kills": 5}}}
         for pointer, change in changes.items():
             error = client.error("rules.load", config=json.dumps(self.configuration(**change)))
             self.assertEqual([fault["pointer"] for fault in error["data"]["errors"]], [pointer])

@@ -80,6 +80,13 @@ class LifeTest(ExplainTest):
                      "in all: 5 packets, 283 bytes of frames; 5 to ids"):
             self.assertIn(said, text)
 
+    def test_what_a_rule_does_to_the_connection_is_told(self):
+        rules = [{"filter": "tcp", "reset": True, "block": {"ttl": "1m"}}, {"filter": "tcp", "forward": ["ids"], "reset": True}]
+        text = self.text(HANDSHAKE, rules=rules, response={"enabled": True})
+        self.assertIn("rule 1 holds: reset; block it for 1m, which is done in a live run alone", text)
+        self.assertIn("rule 2 holds: forward to ids; reset, which is done in a live run alone", text)
+        self.assertIn("3 to ids", text)
+
     def test_either_direction_may_be_named(self):
         frames = HANDSHAKE + [to_server(b"needle", 1001)]
         events = self.events(frames, flow="tcp 10.0.0.2:80 > 10.0.0.1:40000")

@@ -192,6 +192,28 @@ class AddAndRemoveTest(LivePorts):
         self.end_well(may_lose=True)
 
 
+class InjectTest(control_test.ControlTest):
+    def test_a_port_by_which_another_ones_frames_leave_stays(self):
+        ports = {"in": {"role": "network", "device": LOOP, "inject": "out"}, "out": {"role": "network", "device": LOOP},
+                 "spare": {"role": "network", "device": LOOP}, "t": {"role": "tool", "device": "loop:"}}
+        self.start(self.configuration([{"id": 1, "forward": ["t"]}], ports=ports, tool_groups={}))
+        connection = self.connect()
+        error = connection.error("ports.remove", name="out")
+        self.assertEqual((error["code"], error["data"]["field"]), (CONFLICT, "params/name"), error)
+        self.assertIn('"out" is the "inject" of the port "in"', error["message"])
+        self.assertEqual(json.loads(connection.result("config.get")["config"])["ports"], ports)
+        # A configuration in which it is another's is another one.
+        for change in ({"inject": "spare"}, {"inject": "out", "route": {"own_mac": "02:00:00:00:00:01",
+                                                                       "next_hop": "02:00:00:00:00:02"}}):
+            config = json.loads(connection.result("config.get")["config"])
+            config["ports"]["in"] = {"role": "network", "device": LOOP, **change}
+            error = connection.error("rules.load", config=json.dumps(config))
+            self.assertEqual([fault["pointer"] for fault in error["data"]["errors"]], ["/ports"])
+        connection.result("ports.remove", name="in")
+        connection.result("ports.remove", name="out")
+        self.end_well(may_lose=True)
+
+
 class NamespacePortsTest(yagura_e2e.TestCase):
     """On the ports of a bridge."""
 

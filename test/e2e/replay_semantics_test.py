@@ -55,6 +55,17 @@ class RuleOrderTest(RuleTest):
         self.assertEqual(self.select(self.PACKETS, [{"forward": ["a"]}]), {"a": [0, 1, 2, 3]})
         self.assertEqual(self.dropped(), {})
 
+    def test_what_only_responds_selects_nothing_and_ends_no_search(self):
+        responding = [{"id": 1, "filter": "host 10.0.0.9", "reset": True, "block": {}}, {"id": 2, "reset": True}]
+        enabled = {"response": {"enabled": True}}
+        self.assertEqual(self.select(self.PACKETS, responding, **enabled), {"a": []})
+        self.assertEqual(self.dropped(), {"no_rule": 4})
+        rules = responding + [{"id": 3, "filter": "tcp", "forward": ["a"], "reset": True}]
+        self.assertEqual(self.select(self.PACKETS, rules, **enabled), {"a": [0, 2]})
+        counts = {rule: count["packets"] for rule, count in self.result.stats["rules"].items()}
+        self.assertEqual(counts, {"1": 2, "2": 4, "3": 2})
+        self.assertEqual({rule for flow in self.result.flows for rule in flow["rules"]}, {3})
+
     def test_a_drop_ends_the_search(self):
         rules = [{"filter": "host 10.0.0.9", "drop": True}, {"forward": ["a"]}]
         self.assertEqual(self.select(self.PACKETS, rules), {"a": [0, 3]})

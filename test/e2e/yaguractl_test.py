@@ -87,16 +87,17 @@ class Audit(YaguractlTest):
 class Commands(YaguractlTest):
     def test_what_a_person_sees(self):
         rules = [{"id": 1, "name": "web", "filter": "tcp port 80", "payload": ["x", "y"], "forward": ["g", "t0"]},
-                 {"id": 2, "filter": "udp", "drop": True, "scope": "packet"}]
-        self.start(self.configuration(rules))
+                 {"id": 2, "filter": "udp", "drop": True, "scope": "packet"},
+                 {"id": 3, "filter": "udp port 53", "reset": True, "block": {"ttl": "10m", "what": "source"}}]
+        self.start(self.configuration(rules, response={"enabled": True, "dry_run": True}))
         for command, words in {
-            ("info",): ["process " + str(self.process.pid), "version 1, 2 rules", "1 network, 2 tool", "uid " + str(os.getuid())],
+            ("info",): ["process " + str(self.process.pid), "version 1, 3 rules", "1 network, 2 tool", "uid " + str(os.getuid())],
             ("health",): ["ok: up "],
             ("stats",): ["network port", "received", "in ", "t0 ", "t1 ", "lost 0"],
             ("ports",): ["network  loop:flows=100,size=128", "tool "],
             ("tools",): ["t0 ", "g (balance)"],
             ("flows",): ["tcp ", ":80", "established", "t0"],
-            ("rules",): ["forward to g t0", "tcp port 80, 2 patterns", "drop"],
+            ("rules",): ["forward to g t0", "tcp port 80, 2 patterns", "drop", "reset; block its source for 10m"],
             ("methods",): ["rules.load ", "operator ", "[config]"],
             ("config",): ['"filter": "tcp port 80"'],
         }.items():

@@ -62,7 +62,8 @@ Features Features::of(const broker::LoadedConfig& loaded) {
         count(rule, features.payload_rules);
         add_protocols(rule, features.payload_protocols);
         if (rule.scope == rules::Scope::kPacket) ++features.packet_payload_rules;
-        features.holds |= rule.scope == rules::Scope::kSession && config.inspect.hold_bytes != 0;
+        features.holds |=
+            rule.scope == rules::Scope::kSession && config.inspect.hold_bytes != 0 && !rule.only_responds();
         for (const auto* list : {&rule.payload, &rule.payload_all, &rule.payload_none}) {
             for (const rules::Pattern& pattern : *list) {
                 ++features.patterns;

@@ -82,6 +82,7 @@ TEST_CASE("what a configuration does not use is not found") {
     const char* const onward = R"([{"id": 1, "payload": "x", "forward": ["a"], "scope": "onward"}])";
     const char* const session = R"([{"id": 1, "payload": "x", "forward": ["a"]}])";
     CHECK_FALSE(Features::of(loaded(onward)).holds);
+    CHECK_FALSE(Features::of(loaded(R"([{"id": 1, "payload": "x", "reset": true}])")).holds);
     CHECK(Features::of(loaded(session)).holds);
     CHECK_FALSE(Features::of(loaded(session, R"(, "inspect": {"hold_bytes": 0})")).holds);
 }

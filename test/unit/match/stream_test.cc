@@ -481,6 +481,13 @@ TEST_CASE("check warns of what a payload rule does to flows") {
     drop.forward.clear();
     rules::Rule packet_drop = drop;
     packet_drop.scope = rules::Scope::kPacket;
+    const auto only_resets = [](rules::Rule rule) {
+        rule.forward.clear();
+        rule.reset = true;
+        return rule;
+    };
+    rules::Rule forward_and_reset = filter_rule("len > 5");
+    forward_and_reset.reset = true;
     const struct {
         const char* what;
         std::vector<rules::Rule> rules;
@@ -493,6 +500,10 @@ TEST_CASE("check warns of what a payload rule does to flows") {
         {"a drop before a drop", {drop, drop}, {}},
         {"a drop at the end", {drop}, {}},
         {"a drop of packets", {packet_drop, filter_rule("tcp")}, {}},
+        {"a drop before a reset alone", {drop, only_resets(filter_rule("tcp"))}, {}},
+        {"a reset alone, asked per packet", {only_resets(filter_rule("len > 5"))}, {}},
+        {"a forward with a reset, asked per packet", {forward_and_reset}, {"not the whole session"}},
+        {"payload_none of a reset alone", {only_resets(none_rule({literal("a")}))}, {"nothing is reset"}},
     };
     for (const auto& row : rows) {
         INFO(row.what);

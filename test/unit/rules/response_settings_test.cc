@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// What a configuration says of cutting connections: response, ports' inject and route, rules' reset and block.
+// What a configuration says of cutting connections: response, ports' inject and route, rules' reset and
+// block.
 #include <catch2/catch.hpp>
 #include <string>
 
@@ -28,17 +29,19 @@ TEST_CASE("response is read") {
            "never_cut": {"prefixes": ["10.0.0.0/8", "192.0.2.1", "2001:db8::/33", "::/0"], "ports": [22, 65535]},
            "blocks": {"file": "/var/blocks", "capacity": 16777216}, "kills": 65536,
            "frames_per_second": 10000000, "from_tools": false)"));
-    const Response expected{
-        .enabled = true,
-        .dry_run = true,
-        .never_prefixes = {{{10}, 4, 8}, {{192, 0, 2, 1}, 4, 32}, {{0x20, 0x01, 0x0d, 0xb8}, 6, 33}, {{}, 6, 0}},
-        .never_ports = {22, 65535},
-        .stop_file = "/run/stop",
-        .blocks_file = "/var/blocks",
-        .blocks_capacity = 1u << 24,
-        .kills = 1u << 16,
-        .frames_per_second = 10'000'000,
-        .from_tools = false};
+    const Response expected{.enabled = true,
+                            .dry_run = true,
+                            .never_prefixes = {{{10}, 4, 8},
+                                               {{192, 0, 2, 1}, 4, 32},
+                                               {{0x20, 0x01, 0x0d, 0xb8}, 6, 33},
+                                               {{}, 6, 0}},
+                            .never_ports = {22, 65535},
+                            .stop_file = "/run/stop",
+                            .blocks_file = "/var/blocks",
+                            .blocks_capacity = 1u << 24,
+                            .kills = 1u << 16,
+                            .frames_per_second = 10'000'000,
+                            .from_tools = false};
     CHECK(config.response == expected);
     CHECK(must_parse(canonical_json(config)).response == expected);
 }
@@ -53,15 +56,27 @@ TEST_CASE("without response, or with an empty one, nothing is ever sent") {
 
 TEST_CASE("faults of response are named") {
     const FaultRow rows[] = {
-        {"not an object", with(R"("response": true)"), "/response", {"expected an object"}, {"\"enabled\": true"}},
+        {"not an object",
+         with(R"("response": true)"),
+         "/response",
+         {"expected an object"},
+         {"\"enabled\": true"}},
         {"misspelt key",
          with_response(R"("enable": true)"),
          "/response/enable",
          {"unknown key"},
          {"did you mean \"enabled\"?"}},
-        {"enabled in words", with_response(R"("enabled": "yes")"), "/response/enabled", {"true or false"}, {}},
+        {"enabled in words",
+         with_response(R"("enabled": "yes")"),
+         "/response/enabled",
+         {"true or false"},
+         {}},
         {"dry_run in words", with_response(R"("dry_run": 1)"), "/response/dry_run", {"true or false"}, {}},
-        {"from_tools in words", with_response(R"("from_tools": [])"), "/response/from_tools", {"true or false"}, {}},
+        {"from_tools in words",
+         with_response(R"("from_tools": [])"),
+         "/response/from_tools",
+         {"true or false"},
+         {}},
         {"never_cut as a list",
          with_response(R"("never_cut": ["10.0.0.0/8"])"),
          "/response/never_cut",
@@ -134,7 +149,11 @@ TEST_CASE("faults of response are named") {
          "/response/stop_file",
          {"\\u0000"},
          {}},
-        {"blocks as a path", with_response(R"("blocks": "/b")"), "/response/blocks", {"expected an object"}, {}},
+        {"blocks as a path",
+         with_response(R"("blocks": "/b")"),
+         "/response/blocks",
+         {"expected an object"},
+         {}},
         {"a file of blocks that is not absolute",
          with_response(R"("blocks": {"file": "./blocks"})"),
          "/response/blocks/file",
@@ -169,8 +188,8 @@ TEST_CASE("faults of response are named") {
          {}},
     };
     for (const FaultRow& row : rows) check_fault(row);
-    for (const char* text : {"", "10.0.0.0/33", "10.0.0.0/", "10.0.0.0/-1", "10.0.0.0/+8", "10.0.0.0/8 ", "10.0.0/8",
-                             "::/129", "::1/128/1", "example.org", "10.0.0.0 /8"}) {
+    for (const char* text : {"", "10.0.0.0/33", "10.0.0.0/", "10.0.0.0/-1", "10.0.0.0/+8", "10.0.0.0/8 ",
+                             "10.0.0/8", "::/129", "::1/128/1", "example.org", "10.0.0.0 /8"}) {
         check_fault({text,
                      with_response("\"never_cut\": {\"prefixes\": [\"" + std::string(text) + "\"]}"),
                      "/response/never_cut/prefixes/0",
@@ -237,7 +256,11 @@ TEST_CASE("faults of rules that respond are named") {
          "/response/enabled",
          {"expected true or false"},
          {}},
-        {"reset in words", with_responding(R"("reset": "yes")"), "/rules/0/reset", {"expected true or false"}, {}},
+        {"reset in words",
+         with_responding(R"("reset": "yes")"),
+         "/rules/0/reset",
+         {"expected true or false"},
+         {}},
         {"block as a duration",
          with_responding(R"("block": "10m")"),
          "/rules/0/block",
@@ -249,17 +272,25 @@ TEST_CASE("faults of rules that respond are named") {
          {"unknown key"},
          {"ttl, what"}},
         {"to block whom",
-         with_responding(R"("block": {"what": "sauce"})"),
+         with_responding(R"("block": {"what": "soruce"})"),
          "/rules/0/block/what",
-         {"unknown what \"sauce\""},
+         {"unknown what \"soruce\""},
          {"did you mean \"source\"?"}},
         {"too short",
          with_responding(R"("block": {"ttl": "999ms"})"),
          "/rules/0/block/ttl",
          {"out of range"},
          {"\"1s\"", "\"3650d\""}},
-        {"too long", with_responding(R"("block": {"ttl": "3651d"})"), "/rules/0/block/ttl", {"out of range"}, {}},
-        {"no duration", with_responding(R"("block": {"ttl": "soon"})"), "/rules/0/block/ttl", {"not a duration"}, {}},
+        {"too long",
+         with_responding(R"("block": {"ttl": "3651d"})"),
+         "/rules/0/block/ttl",
+         {"out of range"},
+         {}},
+        {"no duration",
+         with_responding(R"("block": {"ttl": "soon"})"),
+         "/rules/0/block/ttl",
+         {"not a duration"},
+         {}},
         {"drop and forward, whatever else",
          with_responding(R"("drop": true, "forward": ["ids"], "reset": true)"),
          "/rules/0",
@@ -293,21 +324,35 @@ TEST_CASE("a network port may say how ends are reached") {
 
 TEST_CASE("faults of inject and route are named") {
     const auto route = [](const char* own, const char* next) {
-        return with_two_ports(std::string(R"("route": {"own_mac": ")") + own + R"(", "next_hop": ")" + next + "\"}");
+        return with_two_ports(std::string(R"("route": {"own_mac": ")") + own + R"(", "next_hop": ")" + next +
+                              "\"}");
     };
     constexpr const char* kGood = "02:00:00:00:00:01";
     const FaultRow rows[] = {
-        {"itself", with_two_ports(R"("inject": "tap2")"), "/ports/tap2/inject", {"\"tap2\" is this port itself"}, {"another"}},
+        {"itself",
+         with_two_ports(R"("inject": "tap2")"),
+         "/ports/tap2/inject",
+         {"\"tap2\" is this port itself"},
+         {"another"}},
         {"unknown",
          with_two_ports(R"("inject": "tap3")"),
          "/ports/tap2/inject",
          {"unknown network port \"tap3\""},
          {"did you mean", "tap0, tap1, tap2"}},
-        {"a tool", with_two_ports(R"("inject": "ids0")"), "/ports/tap2/inject", {"\"ids0\" is a tool port"}, {"network"}},
+        {"a tool",
+         with_two_ports(R"("inject": "ids0")"),
+         "/ports/tap2/inject",
+         {"\"ids0\" is a tool port"},
+         {"network"}},
         {"no name", with_two_ports(R"("inject": "")"), "/ports/tap2/inject", {"is not a name"}, {}},
-        {"not a string", with_two_ports(R"("inject": 1)"), "/ports/tap2/inject", {"the name of a network port"}, {}},
+        {"not a string",
+         with_two_ports(R"("inject": 1)"),
+         "/ports/tap2/inject",
+         {"the name of a network port"},
+         {}},
         {"a port that is faulty itself",
-         with_ports(R"("t": {"role": "network", "device": "x", "inject": "u"}, "u": {"role": "net", "device": "y"})"),
+         with_ports(
+             R"("t": {"role": "network", "device": "x", "inject": "u"}, "u": {"role": "net", "device": "y"})"),
          "/ports/u/role",
          {"net"},
          {}},
@@ -322,19 +367,43 @@ TEST_CASE("faults of inject and route are named") {
          "/ports/t/route",
          {"a tool port has no route"},
          {"network ports"}},
-        {"route as an address", with_two_ports(R"("route": "10.0.0.1")"), "/ports/tap2/route", {"expected an object"}, {}},
+        {"route as an address",
+         with_two_ports(R"("route": "10.0.0.1")"),
+         "/ports/tap2/route",
+         {"expected an object"},
+         {}},
         {"half a route",
          with_two_ports(R"("route": {"own_mac": "02:00:00:00:00:01"})"),
          "/ports/tap2/route",
          {"\"next_hop\" is missing"},
          {}},
-        {"not an address", route("02:00:00:00:00", kGood), "/ports/tap2/route/own_mac", {"is not an Ethernet address"}, {kGood}},
-        {"dashes", route(kGood, "02-00-00-00-00-02"), "/ports/tap2/route/next_hop", {"is not an Ethernet address"}, {}},
-        {"a digit that is none", route(kGood, "02:00:00:00:00:0g"), "/ports/tap2/route/next_hop", {"is not an"}, {}},
+        {"not an address",
+         route("02:00:00:00:00", kGood),
+         "/ports/tap2/route/own_mac",
+         {"is not an Ethernet address"},
+         {kGood}},
+        {"dashes",
+         route(kGood, "02-00-00-00-00-02"),
+         "/ports/tap2/route/next_hop",
+         {"is not an Ethernet address"},
+         {}},
+        {"a digit that is none",
+         route(kGood, "02:00:00:00:00:0g"),
+         "/ports/tap2/route/next_hop",
+         {"is not an"},
+         {}},
         {"a sign", route(kGood, "02:00:00:00:00:+2"), "/ports/tap2/route/next_hop", {"is not an"}, {}},
-        {"multicast", route("01:00:5e:00:00:01", kGood), "/ports/tap2/route/own_mac", {"no station's address"}, {"even"}},
+        {"multicast",
+         route("01:00:5e:00:00:01", kGood),
+         "/ports/tap2/route/own_mac",
+         {"no station's address"},
+         {"even"}},
         {"broadcast", route(kGood, "ff:ff:ff:ff:ff:ff"), "/ports/tap2/route/next_hop", {"no station's"}, {}},
-        {"zeros", route("00:00:00:00:00:00", kGood), "/ports/tap2/route/own_mac", {"no station's"}, {"zeros"}},
+        {"zeros",
+         route("00:00:00:00:00:00", kGood),
+         "/ports/tap2/route/own_mac",
+         {"no station's"},
+         {"zeros"}},
         {"one station", route(kGood, kGood), "/ports/tap2/route", {"are the same"}, {}},
     };
     for (const FaultRow& row : rows) check_fault(row);
@@ -342,8 +411,11 @@ TEST_CASE("faults of inject and route are named") {
 
 TEST_CASE("prefixes and Ethernet addresses are read and written") {
     const std::pair<const char*, const char*> rows[] = {
-        {"0.0.0.0/0", "0.0.0.0/0"},        {"10.0.0.0/08", "10.0.0.0/8"}, {"192.0.2.1/32", "192.0.2.1"},
-        {"2001:DB8:0:0::/64", "2001:db8::/64"}, {"::1/128", "::1"},
+        {"0.0.0.0/0", "0.0.0.0/0"},
+        {"10.0.0.0/08", "10.0.0.0/8"},
+        {"192.0.2.1/32", "192.0.2.1"},
+        {"2001:DB8:0:0::/64", "2001:db8::/64"},
+        {"::1/128", "::1"},
     };
     for (const auto& [text, written] : rows) {
         CAPTURE(text);
@@ -363,7 +435,9 @@ TEST_CASE("prefixes and Ethernet addresses are read and written") {
 }
 
 TEST_CASE("what a rule does to connections is told in words") {
-    const auto words = [](const char* keys) { return response_words(must_parse(with_responding(keys)).rules[0]); };
+    const auto words = [](const char* keys) {
+        return response_words(must_parse(with_responding(keys)).rules[0]);
+    };
     CHECK(words(R"("forward": ["ids"])").empty());
     CHECK(words(R"("reset": true)") == "reset");
     CHECK(words(R"("block": {})") == "block it");

@@ -397,13 +397,12 @@ TEST_CASE("all faults are reported in one run, in the order of the file's sectio
     const ConfigOutcome outcome = parse_config(read_source("test/data/config/many_faults.jsonc"));
     std::vector<std::string> pointers;
     for (const ConfigError& error : outcome.errors) pointers.push_back(error.pointer);
-    CHECK(pointers == std::vector<std::string>{"/ports/ids0/device", "/lcores/rx", "/ports/ids0/speed",
-                                               "/ports/rec0/rate", "/ports/tap0/inject",
-                                               "/tool_groups/empty/members", "/tool_groups/ids/members/1",
-                                               "/response/never_cut/prefixes/0", "/response/kills", "/rules/0/fliter",
-                                               "/rules/0/forward/0", "/rules/1/id", "/rules/1/payload/1",
-                                               "/rules/1", "/rules/2", "/rules/2/layer", "/rules/3/block/ttl",
-                                               "/rules/3/block", "/inspect/flows"});
+    CHECK(pointers == std::vector<std::string>{
+                          "/ports/ids0/device", "/lcores/rx", "/ports/ids0/speed", "/ports/rec0/rate",
+                          "/ports/tap0/inject", "/tool_groups/empty/members", "/tool_groups/ids/members/1",
+                          "/response/never_cut/prefixes/0", "/response/kills", "/rules/0/fliter",
+                          "/rules/0/forward/0", "/rules/1/id", "/rules/1/payload/1", "/rules/1", "/rules/2",
+                          "/rules/2/layer", "/rules/3/block/ttl", "/rules/3/block", "/inspect/flows"});
 }
 
 TEST_CASE("with errors, a rule and a pattern keep their places") {

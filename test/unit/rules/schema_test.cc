@@ -243,9 +243,9 @@ TEST_CASE("the examples in errors are JSON, and right in their place") {
     }
     for (const KeySpec& key : kBlockKeys) {
         CAPTURE(key.name);
-        must_parse(with(fmt::format(
-            R"("response": {{"enabled": true}}, "rules": [{{"id": 1, "block": {{"{}": {}}}}}])", key.name,
-            key.example)));
+        must_parse(with(
+            fmt::format(R"("response": {{"enabled": true}}, "rules": [{{"id": 1, "block": {{"{}": {}}}}}])",
+                        key.name, key.example)));
     }
     for (const KeySpec& key : kPortKeys) {
         if (key.name != "inject" && key.name != "route") continue;

@@ -380,6 +380,135 @@ TEST_CASE("without room for a list of rules every packet still gets what its rul
     }
 }
 
+TEST_CASE("a rule that only responds selects nothing and ends no search") {
+    Conversation c(
+        R"([{"id": 1, "filter": "tcp", "reset": true}, {"id": 2, "filter": "tcp", "forward": ["a"]},
+                       {"id": 3, "filter": "port 80", "block": {}}, {"id": 4, "forward": ["b"]}])");
+    CHECK(c.to_server().tools == (kA | kB));
+    CHECK(c.flow.decided);
+    c.to_client();
+    CHECK(c.forward_rules() == std::vector<match::RuleIndex>{1, 3});
+    for (const auto& count : c.counts()) {
+        CHECK(count.count.packets == 2);
+        CHECK(count.flows == 1);
+    }
+    Conversation alone(R"([{"id": 1, "filter": "tcp", "reset": true}])");
+    CHECK(alone.to_server().reason == DropReason::kNoRule);
+    CHECK(alone.flow.decided);
+    CHECK(alone.counts()[0].flows == 1);
+    CHECK(alone.forward_rules().empty());
+}
+
+TEST_CASE("a flow is inspected for a rule that only responds until that holds, and nothing is held") {
+    const std::string others = GENERATE("", R"({"id": 1, "filter": "tcp", "forward": ["a"]}, )");
+    const std::string scope = GENERATE("session", "onward");
+    CAPTURE(others, scope);
+    Conversation c("[" + others + R"({"id": 2, "payload": ["evil"], "block": {}, "scope": ")" + scope +
+                   "\"}]");
+    const auto as_before = [&](const select::Verdict& verdict) {
+        CHECK(verdict.tools == (others.empty() ? 0 : kA));
+        CHECK(verdict.reason == (others.empty() ? DropReason::kNoRule : DropReason::kNone));
+        CHECK_FALSE(verdict.hold);
+    };
+    as_before(c.to_server("good"));
+    as_before(c.to_server("so ev"));
+    CHECK_FALSE(c.flow.decided);
+    CHECK(c.counts().back().flows == 0);
+    const select::Verdict hit = c.to_server("il");
+    as_before(hit);
+    CHECK(hit.closed);
+    CHECK(c.flow.decided);
+    CHECK(c.counts().back().flows == 1);
+    as_before(c.to_client("evil"));
+    CHECK(c.counts().back().count.packets == 2);
+}
+
+TEST_CASE("a flow stays inspected for a rule that responds, though it gives nothing new") {
+    const std::string responds = GENERATE("", R"(, "reset": true)");
+    Conversation c(R"([{"id": 1, "filter": "tcp", "forward": ["a"]},
+                       {"id": 2, "payload": ["evil"], "forward": ["a"])" +
+                   responds + "}]");
+    const select::Verdict first = c.to_server("good");
+    CHECK(first.tools == kA);
+    CHECK_FALSE(first.hold);
+    CHECK(c.flow.decided == responds.empty());
+    c.to_client("evil");
+    CHECK(c.flow.decided);
+    CHECK(c.counts()[1].flows == (responds.empty() ? 0 : 1));
+}
+
+TEST_CASE("a rule that responds and can hold no more keeps no flow inspected") {
+    Conversation dead(R"([{"id": 1, "payload_none": ["GET"], "reset": true}])");
+    CHECK_FALSE(dead.to_server("G").closed);
+    CHECK(dead.to_server("ET /").closed);
+    CHECK(dead.counts()[0].flows == 0);
+    Conversation header(R"([{"id": 1, "filter": "udp", "payload": ["x"], "reset": true}])");
+    header.to_server("x");
+    CHECK(header.flow.decided);
+    Conversation behind(
+        R"([{"id": 1, "filter": "tcp", "drop": true}, {"id": 2, "payload": ["x"], "reset": true}])");
+    CHECK(behind.to_server("x").reason == DropReason::kDropRule);
+    CHECK(behind.flow.decided);
+    CHECK(behind.counts()[1].flows == 0);
+}
+
+TEST_CASE("what responds does not wait for what else its flow may get, and counts a packet once") {
+    Conversation c(R"([{"id": 1, "filter": "port 80", "reset": true},
+                       {"id": 2, "payload": ["needle"], "forward": ["a"]},
+                       {"id": 3, "payload": ["other"], "forward": ["b"]}])");
+    const select::Verdict first = c.to_server("hay");
+    CHECK(first.hold);
+    CHECK(first.tools == 0);
+    CHECK(first.reason == DropReason::kNone);
+    CHECK(c.counts()[0].flows == 1);
+    CHECK(c.counts()[0].count.packets == 1);
+    CHECK(c.to_server("needle").tools == kA);
+    flow::HeldPacket held{};
+    held.own = first.own;
+    held.counted = first.counted;
+    held.size = 60;
+    CHECK(c.selector.resolve(c.flow, held).tools == kA);
+    CHECK(c.counts()[0].count.packets == 2);
+    CHECK(c.counts()[1].count.packets == 2);
+    CHECK(c.forward_rules() == std::vector<match::RuleIndex>{1});
+}
+
+TEST_CASE("what responds waits behind an open drop, and its packets do not") {
+    Conversation c(R"([{"id": 1, "payload": ["secret"], "drop": true, "reset": true},
+                       {"id": 2, "payload": ["evil"], "reset": true}, {"id": 3, "filter": "tcp", "block": {}}])");
+    const select::Verdict evil = c.to_server("evil");
+    CHECK_FALSE(evil.hold);
+    CHECK(evil.reason == DropReason::kNoRule);
+    CHECK(c.counts()[1].flows == 0);
+    CHECK(c.counts()[2].flows == 0);
+    CHECK(c.to_server("secret").reason == DropReason::kDropRule);
+    CHECK(c.flow.decided);
+    CHECK_FALSE(c.flow.late_drop);
+    CHECK(c.counts()[0].flows == 1);
+    CHECK(c.counts()[1].flows == 0);
+}
+
+TEST_CASE("a drop is not late for what only responded before") {
+    Conversation c(R"([{"id": 1, "filter": "tcp[tcpflags] & tcp-rst != 0", "drop": true},
+                       {"id": 2, "filter": "tcp", "reset": true}])");
+    CHECK(c.to_server("hello").reason == DropReason::kNoRule);
+    CHECK(c.to_client("", net::tcp_flag::kRst).reason == DropReason::kDropRule);
+    CHECK_FALSE(c.flow.late_drop);
+}
+
+TEST_CASE("a rule that responds within a sample inspects no flow that is not in it") {
+    unsigned inspected = 0;
+    for (std::uint16_t port = 1; port <= 200; ++port) {
+        Conversation c(R"([{"id": 1, "payload": ["evil"], "reset": true, "sample": 10}])");
+        const auto verdict = c.ask(
+            PacketBuilder().ethernet().ipv4("10.0.0.1", "10.0.0.2").tcp(port, 80).payload("evil").build());
+        CHECK(verdict.closed == (c.counts()[0].flows == 1));
+        if (verdict.closed) ++inspected;
+    }
+    CHECK(inspected > 0);
+    CHECK(inspected < 100);
+}
+
 TEST_CASE("a flow met by another selector is decided anew") {
     Conversation c(R"([{"id": 1, "filter": "tcp", "forward": ["a"]}])");
     CHECK(c.to_server().tools == kA);
