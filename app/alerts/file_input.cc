@@ -6,6 +6,7 @@
 #include <sys/inotify.h>
 #include <sys/stat.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cstring>
@@ -14,6 +15,12 @@ namespace yagura::alerts {
 namespace {
 
 constexpr std::size_t kMaxHead = 64u << 10;
+/// Bytes by which a file is known to be the one that was read.
+constexpr std::size_t kKnown = 64;
+
+off_t ssize(std::string_view bytes) {
+    return static_cast<off_t>(bytes.size());
+}
 
 base::Error failed(const std::string& path) {
     return base::Error{fmt::format("{}: {}", path, std::strerror(errno))};
@@ -33,9 +40,7 @@ base::Result<std::unique_ptr<FileInput>> FileInput::open(const std::string& path
     if (!*opened && then == Then::kEnd) return base::Error{fmt::format("{}: there is no such file", path)};
     if (*opened && begin == Begin::kAtEnd) {
         input->read_head(head);
-        const off_t end = lseek(input->file_.get(), 0, SEEK_END);
-        if (end < 0) return failed(path);
-        input->position_ = end;
+        if (!input->skip_to_end()) return failed(path);
     }
     return input;
 }
@@ -59,6 +64,7 @@ base::Result<bool> FileInput::open_file() {
     device_ = status.st_dev;
     inode_ = status.st_ino;
     position_ = 0;
+    known_.clear();
     watch();
     return true;
 }
@@ -87,19 +93,41 @@ void FileInput::read_head(const HeadLine& head) {
     }
 }
 
+bool FileInput::skip_to_end() {
+    const off_t end = lseek(file_.get(), 0, SEEK_END);
+    if (end < 0) return false;
+    position_ = std::max<off_t>(end - static_cast<off_t>(kKnown), 0);
+    std::array<char, kKnown> bytes;
+    const ssize_t n = pread(file_.get(), bytes.data(), bytes.size(), position_);
+    if (n < 0) return false;
+    take_note({bytes.data(), static_cast<std::size_t>(n)});
+    return true;
+}
+
 bool FileInput::read() {
     if (!file_) return false;
-    struct stat status {};
-    if (fstat(file_.get(), &status) == 0 && status.st_size < position_) {
+    std::array<char, kReadAtOnce + kKnown> buffer;
+    const ssize_t n = pread(file_.get(), buffer.data(), buffer.size(), position_ - ssize(known_));
+    if (n < 0) return false;
+    std::string_view bytes(buffer.data(), static_cast<std::size_t>(n));
+    if (!bytes.starts_with(known_)) {
+        // It was cut, and may have grown again since.
         position_ = 0;
+        known_.clear();
         lines_.clear();
+        return true;
     }
-    std::array<char, kReadAtOnce> bytes;
-    const ssize_t n = pread(file_.get(), bytes.data(), bytes.size(), position_);
-    if (n <= 0) return false;
-    position_ += n;
-    lines_.append({bytes.data(), static_cast<std::size_t>(n)});
+    bytes.remove_prefix(known_.size());
+    if (bytes.empty()) return false;
+    lines_.append(bytes);
+    take_note(bytes);
     return true;
+}
+
+void FileInput::take_note(std::string_view bytes) {
+    position_ += ssize(bytes);
+    known_.append(bytes.substr(bytes.size() - std::min(bytes.size(), kKnown)));
+    if (known_.size() > kKnown) known_.erase(0, known_.size() - kKnown);
 }
 
 bool FileInput::go_on() {

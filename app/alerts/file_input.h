@@ -7,6 +7,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <string_view>
 
 #include "app/alerts/descriptor.h"
 #include "app/alerts/input.h"
@@ -15,8 +16,8 @@
 namespace yagura::alerts {
 
 /// A log file, as it grows. Followed over rotation: when another file stands at its path, the old one is read
-/// to its end and then the new one from its beginning; when it becomes shorter than what was read, it is read
-/// from its beginning. One that is not there is waited for.
+/// to its end and then the new one from its beginning; when it was cut, it is read from its
+/// beginning. One that is not there is waited for.
 class FileInput : public Input {
   public:
     using Clock = std::chrono::steady_clock;
@@ -44,8 +45,11 @@ class FileInput : public Input {
     void read_head(const HeadLine& head);
     void watch();
     void clear_events() const;
+    bool skip_to_end();
     /// Reads on; false when there is no more for now.
     bool read();
+    /// What was read last.
+    void take_note(std::string_view bytes);
     /// At the end of what is there: goes on with the file that stands at the path now, if it is another.
     bool go_on();
 
@@ -57,6 +61,8 @@ class FileInput : public Input {
     dev_t device_ = 0;
     ino_t inode_ = 0;
     off_t position_ = 0;
+    std::string
+        known_;  ///< the last bytes before position_: while they stand there it is still the same file
     LineSplitter lines_;
     Clock::time_point look_at_path_;
     bool ended_ = false;

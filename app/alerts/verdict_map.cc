@@ -122,9 +122,10 @@ void read_note(const Fields& fields, MapEntry& entry, ErrorList& errors) {
 void read_decision(const Fields& fields, Decision& decision, ErrorList& errors) {
     decision.action = fields.choice("verdict", kActions).value_or(Action::kNone);
     decision.what = fields.choice("what", kWhats).value_or(What::kConnection);
-    decision.ttl = fields.string("ttl").value_or("");
+    const auto ttl = fields.string("ttl");
+    decision.ttl = ttl.value_or("");
     decision.reason = fields.string("reason").value_or("");
-    if (fields.has("ttl") && !rules::parse_duration(decision.ttl))
+    if (ttl && !rules::parse_duration(decision.ttl))
         errors.add(fields.place("ttl"), fmt::format("{} is no duration", rules::in_quotes(decision.ttl)),
                    "write for instance \"10m\", \"1h\" or \"7d\"");
     rules::check_no_control(decision.reason, fields.place("reason"), errors);

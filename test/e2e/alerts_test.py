@@ -107,6 +107,8 @@ class Live:
             self.process.wait()
         for thread in self.threads:
             thread.join(60)
+        if self.process.stdin:
+            self.process.stdin.close()
         self.process.stdout.close()
         self.process.stderr.close()
 
@@ -123,7 +125,7 @@ class Once(AlertsTest):
         output = self.once_well("--suricata", self.log, "--zeek", self.folder / "notice.log", "--snort", self.folder / "alert_fast.txt",
                                 "--zeek", "-", lines='{"note":"A::B","id.orig_h":"2001:db8::1","id.orig_p":1,"id.resp_h":"2001:db8::2","id.resp_p":2,'
                                                      '"proto":"tcp","msg":"m"}')
-        asked = sorted((method, {name: value for name, value in params.items() if name != "key"}) for method, params in control.calls)
+        asked = sorted(((method, {name: value for name, value in params.items() if name != "key"}) for method, params in control.calls), key=str)
         self.assertEqual(asked, [("blocks.add", {"targets": ["10.0.0.2"], "reason": "a reason"}),
                                  ("blocks.add", {"targets": ["192.0.2.1"], "reason": "zeek Scan::Port_Scan", "ttl": "10m"}),
                                  ("flows.block", {"flows": [flow(1)], "reason": "suricata 1:2003068", "ttl": "1h"}),
@@ -416,13 +418,13 @@ class Following(AlertsTest):
 
     def test_a_slow_answer_holds_up_no_other(self):
         go_on = threading.Event()
-        self.addCleanup(go_on.set)
 
         def reset(params):
             if flow(1) in params["flows"]:
                 go_on.wait(60)
             return results("verified")(params)
         control = self.serve(flows__reset=reset)
+        self.addCleanup(go_on.set)
         live = self.live("--suricata", "-", stdin=subprocess.PIPE)
         live.process.stdin.write(eve(1) + "\n")
         live.process.stdin.flush()
@@ -438,8 +440,8 @@ class Following(AlertsTest):
 
     def test_ended_while_yagura_does_not_answer(self):
         go_on = threading.Event()
-        self.addCleanup(go_on.set)
         control = self.serve(flows__reset=lambda params: go_on.wait(60) and results("verified")(params))
+        self.addCleanup(go_on.set)
         live = self.live("--suricata", "-", stdin=subprocess.PIPE)
         live.process.stdin.write(eve(1) + "\n")
         live.process.stdin.flush()

@@ -136,6 +136,17 @@ TEST_CASE("a file that is cut is read from its beginning") {
     std::filesystem::resize_file(path, 0);
     append(path, "b\n");
     CHECK(wait_for(*input, 1) == Lines{"b"});
+    // And when it is as long again before anybody looks, or longer.
+    for (const std::string line : {"c", "d and more"}) {
+        std::filesystem::resize_file(path, 0);
+        append(path, line + "\n");
+        CHECK(wait_for(*input, 1) == Lines{line});
+    }
+    const auto from_end = follow(path);
+    std::filesystem::resize_file(path, 0);
+    append(path, "a line that is longer than what stood there before it was cut, by far\n");
+    CHECK(wait_for(*from_end, 1) ==
+          Lines{"a line that is longer than what stood there before it was cut, by far"});
 }
 
 TEST_CASE("a file that is not there is waited for, or is an error") {

@@ -170,9 +170,9 @@ std::string row_of(const std::string& cells) {
 
 TEST_CASE("notices of Zeek are understood") {
     ZeekReader reader;
-    for (const std::string line : {std::string("#separator \\x09"), std::string("#set_separator\t,"),
-                                   std::string("#empty_field\t(empty)"), std::string("#unset_field\t-"),
-                                   std::string("#path\tnotice"), kFields})
+    for (const std::string& line : {std::string("#separator \\x09"), std::string("#set_separator\t,"),
+                                    std::string("#empty_field\t(empty)"), std::string("#unset_field\t-"),
+                                    std::string("#path\tnotice"), kFields})
         CHECK(std::holds_alternative<Other>(reader.read(line)));
     const Reading with_connection =
         reader.read(row_of("1669216431.624776 Cgks 10.0.0.1 59213 10.0.0.2 80 - tcp Weak::Server "
