@@ -105,6 +105,19 @@ class ManualPages(unittest.TestCase):
         self.assertEqual(described, options | {'--help', '--json'})
 
 
+    def test_every_option_and_key_of_yagura_alerts(self):
+        page = read('docs/yagura-alerts.md')
+        options = set(re.findall(r'add_(?:option|flag)\(\s*"(--[\w-]+)"', read('app/alerts/main.cc')))
+        self.assertGreater(len(options), 5, 'the code was not understood')
+        described = {name for line in re.findall(r'^\*\*--.*$', page, re.MULTILINE) for name in re.findall(r'--[\w-]+', line)}
+        self.assertEqual(described, options | {'--help', '--version'})
+        words = re.findall(r'KeySpec\{"(\w+)"', read('app/alerts/verdict_map.cc'))
+        self.assertGreater(len(words), 5, 'the code was not understood')
+        for word in words:
+            with self.subTest(word=word):
+                self.assertRegex(page, rf'(?m)^\| `{word}` \|')
+
+
 class Links(unittest.TestCase):
     def pages(self):
         for folder, folders, files in os.walk(ROOT):

@@ -30,11 +30,11 @@ def results(outcome, others=None, **members):
 
 class FakeControl:
     """Serves a path until close(). `handlers`: {method: function of the parameters that gives the result}. `calls`: what was
-    asked, [(method, params)], in order."""
+    asked, [(method, params)], in order; `answered`: how many answers have been sent."""
 
     def __init__(self, path, **handlers):
         self.path, self.handlers = str(path), {name.replace("__", "."): handler for name, handler in handlers.items()}
-        self.calls, self.connections = [], []
+        self.calls, self.connections, self.answered = [], [], 0
         self.lock = threading.Lock()
         self.changed = threading.Condition(self.lock)
         self.listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
@@ -72,6 +72,9 @@ class FakeControl:
                     except Error as error:
                         answer["error"] = error.error
                     self.send(connection, answer)
+                    with self.changed:
+                        self.answered += 1
+                        self.changed.notify_all()
         except (OSError, HangUp, ValueError):
             pass
         finally:

@@ -166,8 +166,25 @@ def control_seeds():
     request = b'{"jsonrpc": "2.0", "id": 1, "method": "x.y", "params": {"text": "a", "number": 7, "flag": true}}'
     lines = {'request': request, 'notification': request.replace(b'"id": 1, ', b''), 'no_parameters': request.replace(b'"number"', b'"numbr"'),
              'batch': b'[' + request + b']', 'text_id': request.replace(b'1', b'"\\u00e9\\n"'), 'deep': b'[' * 20, 'broken': request[:-9],
-             'several': request + b'\n\n \r\n' + request}
+             'list': request.replace(b'"number": 7', b'"list": ["a", "b"]'), 'several': request + b'\n\n \r\n' + request}
     return {name: b'\x0f\x20' + line + b'\n' for name, line in lines.items()}
+
+
+def alerts_seeds():
+    """A byte for the format, one for the size of the pieces, one for the longest line, then lines."""
+    eve = json.dumps({'timestamp': '2026-11-28T19:00:00.1+0000', 'flow_id': 7, 'event_type': 'alert', 'src_ip': '10.0.0.1', 'src_port': 4000,
+                      'dest_ip': '2001:db8::1', 'dest_port': 80, 'proto': 'TCP',
+                      'alert': {'gid': 1, 'signature_id': 1, 'signature': 'ET SCAN', 'severity': 2}}, separators=(',', ':')).encode()
+    six = eve.replace(b'10.0.0.1', b'2001:db8::2')
+    notice = json.dumps({'ts': 1.5, 'uid': 'C', 'id.orig_h': '10.0.0.1', 'id.orig_p': 1, 'id.resp_h': '10.0.0.2', 'id.resp_p': 2, 'proto': 'udp',
+                         'note': 'Scan::Port', 'msg': 'm', 'src': '10.0.0.1'}).encode()
+    zeek = (b'#separator \\x09\n#unset_field\t-\n#fields\tts\tuid\tid.orig_h\tid.orig_p\tid.resp_h\tid.resp_p\tproto\tnote\tmsg\tsrc\tdst\n'
+            b'1.5\tC\t10.0.0.1\t1\t10.0.0.2\t2\ttcp\tA::B\tx\\x20y\t-\t-\n-\t-\t-\t-\t-\t-\t-\tScan::Port\ts\t192.0.2.1\t-\n')
+    snort = (b'11/28-19:00:00.123456  [**] [1:1:7] ET SCAN [**] [Classification: x] [Priority: 2] {TCP} 10.0.0.1:4000 -> 10.0.0.2:22\n'
+             b'11/28-19:00:00.123456 [Drop] [**] [116:2:1] <eth0> "x" [**] [Priority: 3] {UDP} 2001:db8::1:1 -> 2001:db8::2:2\n'
+             b'11/28-19:00:00.123456 [**] [1:9:1] x [**] [Priority: 3] {ICMP} 10.0.0.1 -> 10.0.0.2\n')
+    return {'eve': b'\x00\x3f\xff' + eve + b'\n' + six, 'eve_cut': b'\x00\x0f\x02' + eve + b'\n' + six[:100], 'zeek': b'\x01\x3f\xff' + zeek,
+            'zeek_json': b'\x01\xff\xff' + notice + b'\n', 'snort': b'\x02\x1f\xff' + snort}
 
 
 def kill_seeds():
@@ -182,7 +199,8 @@ def kill_seeds():
 
 def main():
     targets = {'parser_fuzz': parser_seeds, 'config_fuzz': config_seeds, 'capture_fuzz': capture_seeds,
-               'filter_fuzz': filter_seeds, 'stream_fuzz': stream_seeds, 'control_fuzz': control_seeds, 'kill_fuzz': kill_seeds, 'audit_fuzz': audit_seeds}
+               'filter_fuzz': filter_seeds, 'stream_fuzz': stream_seeds, 'control_fuzz': control_seeds, 'kill_fuzz': kill_seeds, 'audit_fuzz': audit_seeds,
+               'alerts_fuzz': alerts_seeds}
     for target, seeds in targets.items():
         folder = os.path.join(HERE, 'corpus', target)
         os.makedirs(folder, exist_ok=True)
