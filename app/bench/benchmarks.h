@@ -30,6 +30,7 @@ void add_flow(CLI::App& app, Benchmark& chosen);
 void add_blocks(CLI::App& app, Benchmark& chosen);
 void add_payload(CLI::App& app, Benchmark& chosen);
 void add_reload(CLI::App& app, Benchmark& chosen);
+void add_reset(CLI::App& app, Benchmark& chosen);
 void add_card(CLI::App& app, Benchmark& chosen);
 
 }  // namespace yagura::bench

@@ -88,6 +88,7 @@ int main(int argc, char** argv) {
     yagura::bench::add_blocks(app, chosen);
     yagura::bench::add_payload(app, chosen);
     yagura::bench::add_reload(app, chosen);
+    yagura::bench::add_reset(app, chosen);
     yagura::bench::add_card(app, chosen);
     try {
         app.parse(argc, argv);

@@ -191,6 +191,11 @@ void PayloadRig::run_select(std::size_t items, std::span<std::uint64_t> parts) {
         parts[0] += rte_rdtsc() - start;
         drain();
     }
+    // A burst is dealt with a turn after it was taken, and another rig may write its packets anew meanwhile.
+    const std::uint64_t start = rte_rdtsc();
+    while (select_.has_taken()) select_.turn();
+    parts[0] += rte_rdtsc() - start;
+    drain();
 }
 
 /// What the tool was offered.
@@ -221,8 +226,6 @@ Group PayloadRig::group() {
 }
 
 base::Result<void> PayloadRig::check() {
-    while (select_.has_taken()) select_.turn();
-    drain();
     const std::uint64_t scanned = selector_.inspector().counters().scanned_bytes.get();
     const dataplane::SelectStage::FlowCounters& flows = select_.flow_counters();
     if (lost_ + flows.untracked.get() + selector_.let_go() + selector_.uninspected() != 0)
