@@ -15,8 +15,8 @@ namespace yagura::alerts {
 namespace {
 
 constexpr std::size_t kMaxHead = 64u << 10;
-/// Bytes by which a file is known to be the one that was read.
-constexpr std::size_t kKnown = 64;
+/// Bytes by which a file is known to be the one that was read. Some lines: alerts often end alike.
+constexpr std::size_t kKnown = 4096;
 
 off_t ssize(std::string_view bytes) {
     return static_cast<off_t>(bytes.size());

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Whatever a tool's log holds, in whatever pieces: lines come out whole and bounded, an alert is understood or
-// counted as a fault, and what yagura would be asked for is a flow or a host that is written as it must be.
+// Whatever a tool's log holds, in whatever pieces: lines come out whole and bounded, an alert is understood
+// or counted as a fault, and what yagura would be asked for is a flow or a host that is written as it must
+// be.
 #include <arpa/inet.h>
 
 #include <cstddef>
@@ -103,7 +104,8 @@ void check_alert(const Alert& alert) {
 
 }  // namespace
 
-/// The first byte is the format, the second the size of the pieces, the third the longest line in units of 16.
+/// The first byte is the format, the second the size of the pieces, the third the longest line in units
+/// of 16.
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
     if (size < 3) return 0;
     const Format format = static_cast<Format>(data[0] % 3);

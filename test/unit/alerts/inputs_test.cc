@@ -142,6 +142,12 @@ TEST_CASE("a file that is cut is read from its beginning") {
         append(path, line + "\n");
         CHECK(wait_for(*input, 1) == Lines{line});
     }
+    const std::string end_alike(200, 'e');
+    for (const std::string line : {"f", "g"}) {
+        std::filesystem::resize_file(path, 0);
+        append(path, line + end_alike + "\n");
+        CHECK(wait_for(*input, 1) == Lines{line + end_alike});
+    }
     const auto from_end = follow(path);
     std::filesystem::resize_file(path, 0);
     append(path, "a line that is longer than what stood there before it was cut, by far\n");
