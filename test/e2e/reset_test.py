@@ -439,7 +439,6 @@ class Captures(ResetTest):
         self.assertEqual([self.captured(capture) for capture in self.came], [[], []])
         status = self.control.call("response.status")
         self.assertEqual(status["frames"]["sent"], 0, status)
-        self.assertEqual(group.still_alive()[0].rpartition(" says ")[2], "None")
         self.check_innocents([group])
 
     def test_a_dry_run_sends_nothing(self):

@@ -85,7 +85,20 @@ class End:
             pass
 
 
-Life = collections.namedtuple("Life", "flow client server")  # both ends' reports; None: that end knows nothing of it
+class Life(collections.namedtuple("Life", "flow client server")):
+    """Both ends' reports; `server` is None where its application was never given the connection."""
+
+    def deaths(self):
+        """When each application was told that it is dead; None if one of them was not."""
+        reports = [report for report in (self.client, self.server) if report]
+        if any(report["error"] not in CUT for report in reports):
+            return None
+        return [report["died"] for report in reports]
+
+    def __str__(self):
+        return f"{self.flow}: client {self.client['error']}, server {self.server['error'] if self.server else 'has none'}"
+
+
 Attempt = collections.namedtuple("Attempt", "flow error ns")  # a connection that was not made
 
 
@@ -152,10 +165,8 @@ class Group:
         return [Life(flow_of(report), report, theirs.get(tuple(report["here"]))) for report in client if report["opened"]]
 
     def still_alive(self):
-        """Of those that were made, what the applications have not been told to be dead, in words."""
-        return [f"{life.flow}: {who} {'says ' + str(report['error']) if report else 'knows nothing of it'}"
-                for life in self.lives() for who, report in (("client", life.client), ("server", life.server))
-                if not report or report["error"] not in CUT]
+        """Of those that were made, the ones that no error has ended at both ends, in words."""
+        return [str(life) for life in self.lives() if not life.deaths()]
 
     def finish(self, seconds=netns.RUN_S):
         """Ends it in an orderly way; a list of what is wrong with the bytes of connections that are `checked`, and how

@@ -286,19 +286,22 @@ class End:
     def accept(self, sock, port, group):
         for _ in range(64):
             try:
-                made, _ = sock.accept()
+                made, peer = sock.accept()
             except BlockingIOError:
                 return
             except OSError:
                 continue
             connection = Connection(self, made, port, group, client=False)
-            connection.set_up()
+            connection.there = peer[:2]
             self.add(connection)
             self.watch(connection, IN)
             try:
+                connection.set_up()
                 connection.begin(time.monotonic_ns())
             except OSError as error:
-                connection.die(time.monotonic_ns(), name_of(error.errno))
+                # Dead before it was accepted.
+                number = made.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+                connection.die(time.monotonic_ns(), name_of(number or error.errno))
 
     def count(self):
         """By group: how many live, and when the last one died."""
