@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """One trial: fresh hosts, fresh connections of one kind, innocent ones beside them, one killer; who died, and when."""
 import os
+import re
 import tempfile
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field
@@ -129,9 +130,8 @@ def live_sockets(lab, group):
     """What both kernels still have, by flow."""
     found = {}
     for line in lab.sockets_left(group):
-        words = line.split()
-        ends = [word for word in words if word.rpartition(':')[2].isdigit()]
-        client, server = sorted(ends, key=lambda end: int(end.rpartition(':')[2]) == group.port)
+        ends = [word for word in line.split() if re.fullmatch(r'\S+:\d+', word)]
+        client, server = sorted(ends, key=lambda end: end.endswith(f':{group.port}'))
         found.setdefault(f'tcp {client} > {server}', []).append(line)
     return found
 
@@ -146,7 +146,7 @@ def new_connections(context, case, lab, killer, count):
     for attempt in group.failed:
         if attempt.error in REFUSED:
             result.died += 1
-            result.never_made += 1
+            result.never_made += attempt.error == 'ECONNREFUSED'
             result.times.append(attempt.ns / 1000)
         else:
             result.survivors.append(f'{attempt.flow}: {attempt.error}')
