@@ -5,6 +5,7 @@ Names carry the process id, so that tests run side by side; what a process that 
 next one. Everything else ends with the test, also with one that fails: use Net(test).
 """
 
+import ctypes
 import itertools
 import os
 import re
@@ -22,6 +23,13 @@ READY_S = 60    # until a program says that it is ready
 RUN_S = 120     # for a program that ends by itself
 
 _numbers = itertools.count(1)
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+def die_with_us():
+    """In a new process, before its program begins: it ends with us, however that comes."""
+    set_parent_death_signal = 1
+    _libc.prctl(set_parent_death_signal, signal.SIGKILL)
 
 
 def run(*command, check=True):
@@ -135,7 +143,8 @@ class Program:
     def __init__(self, test, *command):
         self.command = [str(word) for word in command]
         self.process = subprocess.Popen(self.command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                                        stderr=subprocess.PIPE, text=True, errors="replace")
+                                        stderr=subprocess.PIPE, text=True, errors="replace",
+                                        preexec_fn=die_with_us)
         self.lines = {"stdout": [], "stderr": []}
         self.readers = [threading.Thread(target=self._read, args=(name,), daemon=True) for name in self.lines]
         for reader in self.readers:
