@@ -54,7 +54,7 @@ double BlockList::bytes_per_entry() const {
     return (slots + static_cast<double>(table_.bytes())) / capacity_;
 }
 
-BlockList::Words BlockList::words_of(const BlockTarget& target) {
+BlockList::Words BlockList::name_of(const BlockTarget& target) {
     Words words;
     std::memcpy(words.data(), &target, sizeof target);
     return words;
@@ -68,15 +68,14 @@ BlockTarget BlockList::target_of(const Slot& slot) {
     return target;
 }
 
-BlockList::Found BlockList::find(const BlockTarget& target, std::uint64_t hash) const {
-    const Words words = words_of(target);
+BlockList::Found BlockList::find(const Words& name, std::uint64_t hash) const {
     Found found;
     table_.find(hash, [&](std::uint32_t entry) {
         const Slot& slot = slots_[entry];
         const std::uint32_t version = slot.version.load(std::memory_order_acquire);
         bool equal = (version & 1) == 0;
         for (std::size_t i = 0; equal && i < kWords; ++i) {
-            equal = slot.words[i].load(std::memory_order_relaxed) == words[i];
+            equal = slot.words[i].load(std::memory_order_relaxed) == name[i];
         }
         const std::uint64_t expires = slot.expires.load(std::memory_order_relaxed);
         std::atomic_thread_fence(std::memory_order_acquire);
@@ -90,59 +89,66 @@ BlockList::Found BlockList::find(const BlockTarget& target, std::uint64_t hash) 
 
 template <class Visit>
 void BlockList::for_each_length(std::uint8_t ip_version, Visit&& visit) const {
-    const unsigned last = ip_version == 4 ? 0 : 3;
     const unsigned first = ip_version == 4 ? 0 : 1;
-    for (unsigned word = last + 1; word-- > first;) {
+    const unsigned last = ip_version == 4 ? 0 : 3;
+    for (unsigned word = first; word <= last; ++word) {
+        // The lowest bit of a word is cheap to find and to take away on any CPU, the highest is not.
         std::uint64_t bits = lengths_[word].load(std::memory_order_relaxed);
-        while (bits != 0) {
-            const auto bit = static_cast<unsigned>(63 - std::countl_zero(bits));
-            bits &= ~(std::uint64_t{1} << bit);
-            if (visit(static_cast<std::uint8_t>(ip_version == 4 ? bit : 64 * (word - 1) + bit))) return;
+        for (; bits != 0; bits &= bits - 1) {
+            const unsigned bit = 64 * (word - first) + static_cast<unsigned>(std::countr_zero(bits));
+            if (visit(static_cast<std::uint8_t>((ip_version == 4 ? 32 : 128) - bit))) return;
         }
     }
 }
 
-/// For one of some dozen words, and kept out of the others' way.
+/// For one of some dozen lengths, and kept out of the others' way.
 [[gnu::noinline]] std::optional<BlockList::Hit> BlockList::look_closer(const net::FlowKey& key,
                                                                        std::uint8_t length,
                                                                        std::uint64_t src_hash,
                                                                        std::uint64_t dst_hash,
                                                                        std::uint64_t now) const {
+    const TargetHash::Cut& cut = hash_.cut(key.ip_version, length);
+    Words name = name_of(BlockTarget::prefix({}, key.ip_version, length));
     for (const bool by_source : {true, false}) {
-        const std::uint64_t hash = by_source ? src_hash : dst_hash;
-        // Before its name is written out: most have only passed others on.
-        if (!table_.find(hash, [](std::uint32_t) { return true; })) continue;
-        const Found found =
-            find(BlockTarget::prefix(by_source ? key.src : key.dst, key.ip_version, length), hash);
+        const TargetHash::Address address(by_source ? key.src : key.dst);
+        name[0] = address.first & cut.first_mask;
+        name[1] = address.second & cut.second_mask;
+        const Found found = find(name, by_source ? src_hash : dst_hash);
         if (found.blocks(now)) return Hit{found.entry, BlockTarget::Kind::kPrefix, by_source};
     }
     return {};
+}
+
+/// Nearly all lengths have nothing: no branch depends on an address until something is there, so that words
+/// of many lengths are on their way at once.
+template <class A>
+std::optional<BlockList::Hit> BlockList::lookup_prefixes(const net::FlowKey& key, std::uint64_t now) const {
+    const A src(key.src);
+    const A dst(key.dst);
+    std::optional<Hit> hit;
+    for_each_length(key.ip_version, [&](std::uint8_t length) {
+        const TargetHash::Cut& cut = hash_.cut(key.ip_version, length);
+        const std::uint64_t src_hash = hash_.prefix(cut, src);
+        const std::uint64_t dst_hash = hash_.prefix(cut, dst);
+        if (!table_.may_have(src_hash, dst_hash)) [[likely]]
+            return false;
+        hit = look_closer(key, length, src_hash, dst_hash, now);
+        return hit.has_value();
+    });
+    return hit;
 }
 
 std::optional<BlockList::Hit> BlockList::lookup(const net::FlowKey& key, std::uint64_t now) const {
     if (size() == 0 || key.ip_version == 0) return {};
     if (connections_.load(std::memory_order_relaxed) != 0) {
         const std::uint64_t hash = hash_.connection(key);
-        if (table_.hint(hash) != 0) [[unlikely]] {
-            const Found found = find(BlockTarget::connection(key), hash);
+        if (table_.may_have(hash, hash)) [[unlikely]] {
+            const Found found = find(name_of(BlockTarget::connection(key)), hash);
             if (found.blocks(now)) return Hit{found.entry, BlockTarget::Kind::kConnection, false};
         }
     }
-    // Nearly all lengths have nothing: no branch depends on an address until something is there, so that
-    // words of many lengths are on their way at once.
-    const TargetHash::Address src(key.src);
-    const TargetHash::Address dst(key.dst);
-    std::optional<Hit> hit;
-    for_each_length(key.ip_version, [&](std::uint8_t length) {
-        const TargetHash::Cut& cut = hash_.cut(key.ip_version, length);
-        const std::uint64_t src_hash = hash_.prefix(cut, src);
-        const std::uint64_t dst_hash = hash_.prefix(cut, dst);
-        if ((table_.hint(src_hash) | table_.hint(dst_hash)) == 0) [[likely]]
-            return false;
-        hit = look_closer(key, length, src_hash, dst_hash, now);
-        return hit.has_value();
-    });
-    return hit;
+    return key.ip_version == 4 ? lookup_prefixes<TargetHash::Ipv4Address>(key, now)
+                               : lookup_prefixes<TargetHash::Address>(key, now);
 }
 
 std::uint32_t BlockList::take_free() {
@@ -162,8 +168,9 @@ void BlockList::count(const BlockTarget& target, bool more) {
     }
     std::uint32_t& entries = length_counts_[target.ip_version == 4 ? 0 : 1][target.length];
     entries += more ? 1u : ~0u;
-    std::atomic<std::uint64_t>& word = lengths_[target.ip_version == 4 ? 0 : 1 + target.length / 64];
-    const std::uint64_t bit = std::uint64_t{1} << (target.length % 64);
+    const unsigned shorter = (target.ip_version == 4 ? 32u : 128u) - target.length;
+    std::atomic<std::uint64_t>& word = lengths_[target.ip_version == 4 ? 0 : 1 + shorter / 64];
+    const std::uint64_t bit = std::uint64_t{1} << (shorter % 64);
     const std::uint64_t bits = word.load(std::memory_order_relaxed);
     word.store(entries != 0 ? bits | bit : bits & ~bit, std::memory_order_release);
 }
@@ -171,7 +178,8 @@ void BlockList::count(const BlockTarget& target, bool more) {
 BlockList::Added BlockList::add(const Block& block, std::uint64_t now) {
     if (block.reason.size() > kMaxReason || !is_text(block.reason)) return Added::kBadReason;
     const std::uint64_t hash = hash_(block.target);
-    std::uint32_t index = find(block.target, hash).entry;
+    const Words name = name_of(block.target);
+    std::uint32_t index = find(name, hash).entry;
     const bool is_new = index == kNone;
     if (is_new) {
         if (size() == capacity_ && earliest_ <= now) expire(now, slot_count_);
@@ -192,8 +200,7 @@ BlockList::Added BlockList::add(const Block& block, std::uint64_t now) {
     const std::uint32_t version = slot.version.load(std::memory_order_relaxed);
     slot.version.store(version + 1, std::memory_order_relaxed);
     std::atomic_thread_fence(std::memory_order_release);
-    const Words words = words_of(block.target);
-    for (std::size_t i = 0; i < kWords; ++i) slot.words[i].store(words[i], std::memory_order_relaxed);
+    for (std::size_t i = 0; i < kWords; ++i) slot.words[i].store(name[i], std::memory_order_relaxed);
     slot.expires.store(block.expires, std::memory_order_relaxed);
     slot.version.store(version + 2, std::memory_order_release);
     slot.used = 1;
@@ -203,7 +210,7 @@ BlockList::Added BlockList::add(const Block& block, std::uint64_t now) {
 }
 
 bool BlockList::remove(const BlockTarget& target) {
-    const std::uint32_t index = find(target, hash_(target)).entry;
+    const std::uint32_t index = find(name_of(target), hash_(target)).entry;
     if (index == kNone) return false;
     take_out(index);
     return true;
@@ -258,7 +265,7 @@ Block BlockList::block_at(std::uint32_t index) const {
 }
 
 std::optional<Block> BlockList::find(const BlockTarget& target) const {
-    const std::uint32_t index = find(target, hash_(target)).entry;
+    const std::uint32_t index = find(name_of(target), hash_(target)).entry;
     if (index == kNone) return {};
     return block_at(index);
 }
@@ -273,7 +280,7 @@ std::vector<Block> BlockList::covering(const net::IpAddress& address, std::uint8
     std::vector<Block> blocks;
     for_each_length(ip_version, [&](std::uint8_t length) {
         const BlockTarget target = BlockTarget::prefix(address, ip_version, length);
-        const Found found = find(target, hash_(target));
+        const Found found = find(name_of(target), hash_(target));
         if (found.blocks(now)) blocks.push_back(block_at(found.entry));
         return false;
     });

@@ -36,7 +36,7 @@ struct Block {
 ///
 /// What a look-up costs depends on the prefix lengths that are in use, not on how many entries there are: two
 /// hashes and two words of a table for each length of the family, one more for connections, and an entry
-/// only where there is one, but for one word in 60 that says so by chance.
+/// only where there is one, but for one word in 80 that says so by chance.
 class BlockList {
   public:
     static constexpr std::uint32_t kMaxCapacity = std::uint32_t{1} << 28;
@@ -117,7 +117,7 @@ class BlockList {
     };
     static_assert(sizeof(Record) == 64);
 
-    static Words words_of(const BlockTarget& target);
+    static Words name_of(const BlockTarget& target);
     static BlockTarget target_of(const Slot& slot);
     struct Found {
         std::uint32_t entry = kNone;
@@ -125,7 +125,9 @@ class BlockList {
         bool blocks(std::uint64_t now) const { return entry != kNone && expires > now; }
     };
     /// Whether it has expired or not. `hash`: the target's.
-    Found find(const BlockTarget& target, std::uint64_t hash) const;
+    Found find(const Words& name, std::uint64_t hash) const;
+    template <class A>
+    std::optional<Hit> lookup_prefixes(const net::FlowKey& key, std::uint64_t now) const;
     std::optional<Hit> look_closer(const net::FlowKey& key, std::uint8_t length, std::uint64_t src_hash,
                                    std::uint64_t dst_hash, std::uint64_t now) const;
     void take_out(std::uint32_t index);
@@ -148,7 +150,7 @@ class BlockList {
     std::uint64_t earliest_ = Block::kForever;  ///< nothing expires before
     std::atomic<std::uint32_t> size_{0};
     std::atomic<std::uint32_t> connections_{0};
-    /// A bit for each prefix length that is in use: IPv4's, then IPv6's 0 to 63, 64 to 127, 128.
+    /// A bit for each prefix length that is in use, from the longest on: IPv4's, then three words of IPv6's.
     std::array<std::atomic<std::uint64_t>, 4> lengths_{};
     std::array<std::array<std::uint32_t, 129>, 2> length_counts_{};
 };

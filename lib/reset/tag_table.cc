@@ -4,18 +4,12 @@
 namespace yagura::reset {
 namespace {
 
-constexpr std::uint32_t kMeant = 4;  ///< numbers in a bucket, on average, when the table is full
-
-std::uint32_t buckets_for(std::uint32_t capacity) {
-    return std::bit_ceil((capacity + kMeant - 1) / kMeant);
-}
+constexpr std::uint64_t kMeant = 3;  ///< numbers in a bucket, on average, when the table is full
 
 }  // namespace
 
 TagTable::TagTable(std::uint32_t capacity)
-    : mask_(buckets_for(capacity) - 1),
-      tags_(std::size_t{mask_} + 1),
-      numbers_((std::size_t{mask_} + 1) * kPlaces) {}
+    : buckets_((capacity + kMeant - 1) / kMeant), tags_(buckets_), numbers_(buckets_ * kPlaces) {}
 
 /// Those who are passed count before the number is there: whoever finds it needs their counts.
 std::uint32_t TagTable::add(std::uint64_t hash, std::uint32_t number) {

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
+#include <tmmintrin.h>
+
 #include <atomic>
 #include <bit>
 #include <cstddef>
@@ -21,23 +23,31 @@ namespace yagura::reset {
 /// look-up is found; one that comes or goes may or may not be, and one that went may be shown as a candidate.
 class TagTable {
   public:
-    /// For at most `capacity` numbers at a time, of at most 2^29. Buckets are filled to four of seven places
-    /// at most, on average. Throws std::bad_alloc.
+    /// For at most `capacity` numbers at a time, 1 to 2^29: then three of a bucket's seven places are in use
+    /// on average. Throws std::bad_alloc.
     explicit TagTable(std::uint32_t capacity);
 
     // Any thread
 
-    /// 0: there is no number with this hash, and none can have gone on from its bucket. Else look with
-    /// find(). Cheap, without a branch, so that several can be asked at once.
-    std::uint64_t hint(std::uint64_t hash) const {
-        const std::uint64_t tags = tags_[home(hash)].load(std::memory_order_acquire);
-        return equal(tags, tag_of(hash)) | tags >> kCountShift;
+    /// False: there is no number with one of these hashes, and none can have gone on from their buckets. Else
+    /// look with find().
+    bool may_have(std::uint64_t one, std::uint64_t other) const {
+        const auto both = [](std::uint64_t low, std::uint64_t high) {
+            return _mm_set_epi64x(static_cast<std::int64_t>(high), static_cast<std::int64_t>(low));
+        };
+        const __m128i buckets = both(tags_[home(one)].load(std::memory_order_acquire),
+                                     tags_[home(other)].load(std::memory_order_acquire));
+        // Seven times the upper byte of each hash, then 0, which a count is that says nothing.
+        const __m128i spread = both(0x80'07070707070707, 0x80'0f0f0f0f0f0f0f);
+        const __m128i wanted = _mm_shuffle_epi8(_mm_max_epu8(both(one, other), _mm_set1_epi8(1)), spread);
+        constexpr int kNothing = 0x8080;
+        return _mm_movemask_epi8(_mm_cmpeq_epi8(buckets, wanted)) != kNothing;
     }
     /// Shows `is_it` numbers that may have this hash, until it says true. Whether it did.
     template <class IsIt>
     bool find(std::uint64_t hash, IsIt&& is_it) const {
         std::uint32_t bucket = home(hash);
-        for (std::uint32_t looked = 0; looked <= mask_; ++looked) {
+        for (std::uint32_t looked = 0; looked < buckets_; ++looked) {
             const std::uint64_t tags = tags_[bucket].load(std::memory_order_acquire);
             for (std::uint64_t hits = equal(tags, tag_of(hash)); hits != 0; hits &= hits - 1) {
                 if (is_it(numbers_[place(bucket, hits)].load(std::memory_order_acquire))) return true;
@@ -54,8 +64,8 @@ class TagTable {
     std::uint32_t add(std::uint64_t hash, std::uint32_t number);
     void remove(std::uint64_t hash, std::uint32_t place);
 
-    /// Numbers that are not in their own bucket: some percent in a full table, whatever is in it, unless
-    /// somebody knows how hashes come about.
+    /// Numbers that are not in their own bucket: less than one percent in a full table of many, whatever is
+    /// in it, unless somebody knows how hashes come about.
     std::uint32_t displaced() const { return displaced_; }
     std::size_t bytes() const {
         return tags_.size() * sizeof(std::uint64_t) + numbers_.size() * sizeof(std::uint32_t);
@@ -81,10 +91,13 @@ class TagTable {
     static std::uint32_t place(std::uint32_t bucket, std::uint64_t hits) {
         return bucket * kPlaces + static_cast<std::uint32_t>(std::countr_zero(hits)) / 8;
     }
-    std::uint32_t home(std::uint64_t hash) const { return static_cast<std::uint32_t>(hash) & mask_; }
-    std::uint32_t next(std::uint32_t bucket) const { return (bucket + 1) & mask_; }
+    /// By the hash's lower half as a fraction of all buckets, of which there may be any number.
+    std::uint32_t home(std::uint64_t hash) const {
+        return static_cast<std::uint32_t>((hash & 0xffff'ffff) * buckets_ >> 32);
+    }
+    std::uint32_t next(std::uint32_t bucket) const { return bucket + 1 == buckets_ ? 0 : bucket + 1; }
 
-    std::uint32_t mask_;
+    std::uint64_t buckets_;
     base::ZeroedArray<std::atomic<std::uint64_t>> tags_;     ///< a word for each bucket
     base::ZeroedArray<std::atomic<std::uint32_t>> numbers_;  ///< by place
     std::uint32_t displaced_ = 0;

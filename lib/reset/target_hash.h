@@ -23,6 +23,12 @@ class TargetHash {
         std::uint64_t first;
         std::uint64_t second;
     };
+    /// The same of IPv4, whose second word is 0.
+    struct Ipv4Address {
+        explicit Ipv4Address(const net::IpAddress& address) : first(base::load_u32(address.data())) {}
+        std::uint64_t first;
+        static constexpr std::uint64_t second = 0;
+    };
     /// A prefix length: what it leaves of an address, and its secrets.
     struct Cut {
         std::uint64_t first_mask;
@@ -36,8 +42,9 @@ class TargetHash {
     const Cut& cut(std::uint8_t ip_version, std::uint8_t length) const {
         return cuts_[(ip_version == 4 ? 0u : 33u) + length];
     }
-    /// Of the prefix of that length that covers the address.
-    std::uint64_t prefix(const Cut& cut, const Address& address) const {
+    /// Of the prefix of that length that covers the address. `A`: Address, or Ipv4Address.
+    template <class A>
+    std::uint64_t prefix(const Cut& cut, const A& address) const {
         return base::mix(base::mix((address.first & cut.first_mask) ^ cut.first_secret,
                                    (address.second & cut.second_mask) ^ cut.second_secret),
                          secrets_[4]);
