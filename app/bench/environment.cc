@@ -4,7 +4,9 @@
 #include <fmt/chrono.h>
 #include <fmt/format.h>
 #include <rte_cycles.h>
+#include <rte_memory.h>
 #include <rte_version.h>
+#include <sys/mman.h>
 #include <sys/utsname.h>
 #include <unistd.h>
 
@@ -86,6 +88,15 @@ base::Result<void> start(unsigned cpu, unsigned memory_mib) {
     const auto plan = dataplane::LcorePlan::make(spec, cpus);
     // The thread that calls becomes the control lcore, which may run on these CPUs alone.
     return broker::start_eal({.lcores = plan.eal_lcores(cpus), .memory_mib = memory_mib});
+}
+
+void ask_for_huge_pages() {
+    rte_memseg_list_walk(
+        [](const rte_memseg_list* list, void*) {
+            madvise(list->base_va, list->len, MADV_HUGEPAGE);
+            return 0;
+        },
+        nullptr);
 }
 
 }  // namespace yagura::bench

@@ -38,4 +38,8 @@ void complete(Environment& environment);
 /// rings.
 base::Result<void> start(unsigned cpu, unsigned memory_mib);
 
+/// After start(): as yagura's tables get huge pages where the kernel has them, so does what DPDK's tables
+/// lie in.
+void ask_for_huge_pages();
+
 }  // namespace yagura::bench

@@ -8,8 +8,6 @@
 #include <fmt/format.h>
 #include <rte_cycles.h>
 #include <rte_hash.h>
-#include <rte_memory.h>
-#include <sys/mman.h>
 
 #include <CLI/CLI.hpp>
 #include <array>
@@ -305,16 +303,6 @@ struct Size {
                 .warm_up = kWarmUp};
     }
 };
-
-/// As yagura's tables get huge pages where the kernel has them, so does what rte_hash lies in.
-void ask_for_huge_pages() {
-    rte_memseg_list_walk(
-        [](const rte_memseg_list* list, void*) {
-            madvise(list->base_va, list->len, MADV_HUGEPAGE);
-            return 0;
-        },
-        nullptr);
-}
 
 base::Result<std::vector<Size>> make_sizes(const FlowChoice& choice, const FrameSet& set) {
     std::vector<Size> sizes;

@@ -4,19 +4,14 @@
 #include <algorithm>
 #include <bit>
 #include <cstring>
-
-#include "base/hash.h"
+#include <utility>
 
 namespace yagura::reset {
 namespace {
 
-/// So many places rest before one is used again: a reader that stands on one that was freed has gone on by
-/// then.
+/// So many others are used before an entry's number is used again: who was told of it asks for it by then, or
+/// finds it gone, not another.
 constexpr std::uint32_t kResting = 4096;
-
-std::uint32_t heads_for(std::uint32_t capacity) {
-    return std::bit_ceil(std::max<std::uint32_t>(capacity, 16));
-}
 
 bool is_continuation(char c) {
     return (static_cast<unsigned char>(c) & 0xc0) == 0x80;
@@ -49,22 +44,17 @@ bool is_text(std::string_view text) {
 BlockList::BlockList(std::uint32_t capacity, std::uint64_t seed)
     : capacity_(capacity),
       slot_count_(capacity + kResting),
-      seed_a_(seed ^ base::kHashA),
-      seed_b_(base::mix(seed ^ base::kHashB, base::kHashC)),
-      mask_(heads_for(capacity) - 1),
-      heads_(std::size_t{mask_} + 1),
+      hash_(seed),
+      table_(capacity),
       slots_(slot_count_, base::Filled::kInOrder),
-      records_(slot_count_, base::Filled::kInOrder),
-      free_(slot_count_, base::Filled::kInOrder) {}
+      records_(slot_count_, base::Filled::kInOrder) {}
 
 double BlockList::bytes_per_entry() const {
-    const double all =
-        static_cast<double>(slot_count_) * (sizeof(Slot) + sizeof(Record) + sizeof(std::uint32_t)) +
-        (static_cast<double>(mask_) + 1) * sizeof(std::uint32_t);
-    return all / capacity_;
+    const double slots = static_cast<double>(slot_count_) * (sizeof(Slot) + sizeof(Record));
+    return (slots + static_cast<double>(table_.bytes())) / capacity_;
 }
 
-BlockList::Words BlockList::words_of(const BlockTarget& target) {
+BlockList::Words BlockList::name_of(const BlockTarget& target) {
     Words words;
     std::memcpy(words.data(), &target, sizeof target);
     return words;
@@ -78,96 +68,93 @@ BlockTarget BlockList::target_of(const Slot& slot) {
     return target;
 }
 
-/// As FlowKey's: each factor of a product of what others chose has a secret of its own.
-std::uint64_t BlockList::hash(const Words& words) const {
-    const std::uint64_t a = base::mix(words[0] ^ seed_a_, words[1] ^ seed_b_);
-    const std::uint64_t b = base::mix(words[2] ^ seed_b_, words[3] ^ seed_a_);
-    return base::mix(a ^ words[4], b ^ seed_b_);
-}
-
-std::uint32_t BlockList::find(const BlockTarget& target, std::uint64_t now) const {
-    const Words words = words_of(target);
-    const auto wanted = static_cast<std::uint32_t>(hash(words));
-    // Once more when the place that was looked at was being written. That many times in a row it cannot be:
-    // kResting other places are used before it is used again.
-    constexpr int kMostTries = 16;
-    for (int tries = 0; tries < kMostTries; ++tries) {
-        std::uint32_t link = heads_[wanted & mask_].load(std::memory_order_acquire);
-        bool again = false;
-        while (link != 0) {
-            const Slot& slot = slots_[link - 1];
-            const std::uint32_t version = slot.version.load(std::memory_order_acquire);
-            const std::uint32_t found = slot.hash.load(std::memory_order_relaxed);
-            const std::uint32_t next = slot.next.load(std::memory_order_relaxed);
-            bool equal = found == wanted;
-            for (std::size_t i = 0; equal && i < kWords; ++i) {
-                equal = slot.words[i].load(std::memory_order_relaxed) == words[i];
-            }
-            const std::uint64_t expires = slot.expires.load(std::memory_order_relaxed);
-            std::atomic_thread_fence(std::memory_order_acquire);
-            // In the chain of another head it leads astray.
-            again = (version & 1) != 0 || slot.version.load(std::memory_order_relaxed) != version ||
-                    ((found ^ wanted) & mask_) != 0;
-            if (again) break;
-            if (equal) return expires > now ? link - 1 : kNone;
-            link = next;
+BlockList::Found BlockList::find(const Words& name, std::uint64_t hash) const {
+    Found found;
+    table_.find(hash, [&](std::uint32_t entry) {
+        const Slot& slot = slots_[entry];
+        const std::uint32_t version = slot.version.load(std::memory_order_acquire);
+        bool equal = (version & 1) == 0;
+        for (std::size_t i = 0; equal && i < kWords; ++i) {
+            equal = slot.words[i].load(std::memory_order_relaxed) == name[i];
         }
-        if (!again) return kNone;
-    }
-    return kNone;
+        const std::uint64_t expires = slot.expires.load(std::memory_order_relaxed);
+        std::atomic_thread_fence(std::memory_order_acquire);
+        // What is written meanwhile was not there all the time.
+        if (!equal || slot.version.load(std::memory_order_relaxed) != version) return false;
+        found = {entry, expires};
+        return true;
+    });
+    return found;
 }
 
 template <class Visit>
 void BlockList::for_each_length(std::uint8_t ip_version, Visit&& visit) const {
-    const unsigned last = ip_version == 4 ? 0 : 3;
     const unsigned first = ip_version == 4 ? 0 : 1;
-    for (unsigned word = last + 1; word-- > first;) {
+    const unsigned last = ip_version == 4 ? 0 : 3;
+    for (unsigned word = first; word <= last; ++word) {
+        // The lowest bit of a word is cheap to find and to take away on any CPU, the highest is not.
         std::uint64_t bits = lengths_[word].load(std::memory_order_relaxed);
-        while (bits != 0) {
-            const auto bit = static_cast<unsigned>(63 - std::countl_zero(bits));
-            bits &= ~(std::uint64_t{1} << bit);
-            if (visit(static_cast<std::uint8_t>(ip_version == 4 ? bit : 64 * (word - 1) + bit))) return;
+        for (; bits != 0; bits &= bits - 1) {
+            const unsigned bit = 64 * (word - first) + static_cast<unsigned>(std::countr_zero(bits));
+            if (visit(static_cast<std::uint8_t>((ip_version == 4 ? 32 : 128) - bit))) return;
         }
     }
+}
+
+/// For one of some dozen lengths, and kept out of the others' way.
+[[gnu::noinline]] std::optional<BlockList::Hit> BlockList::look_closer(const net::FlowKey& key,
+                                                                       std::uint8_t length,
+                                                                       std::uint64_t src_hash,
+                                                                       std::uint64_t dst_hash,
+                                                                       std::uint64_t now) const {
+    const TargetHash::Cut& cut = hash_.cut(key.ip_version, length);
+    Words name = name_of(BlockTarget::prefix({}, key.ip_version, length));
+    for (const bool by_source : {true, false}) {
+        const TargetHash::Address address(by_source ? key.src : key.dst);
+        name[0] = address.first & cut.first_mask;
+        name[1] = address.second & cut.second_mask;
+        const Found found = find(name, by_source ? src_hash : dst_hash);
+        if (found.blocks(now)) return Hit{found.entry, BlockTarget::Kind::kPrefix, by_source};
+    }
+    return {};
+}
+
+/// Nearly all lengths have nothing: no branch depends on an address until something is there, so that words
+/// of many lengths are on their way at once.
+template <class A>
+std::optional<BlockList::Hit> BlockList::lookup_prefixes(const net::FlowKey& key, std::uint64_t now) const {
+    const A src(key.src);
+    const A dst(key.dst);
+    std::optional<Hit> hit;
+    for_each_length(key.ip_version, [&](std::uint8_t length) {
+        const TargetHash::Cut& cut = hash_.cut(key.ip_version, length);
+        const std::uint64_t src_hash = hash_.prefix(cut, src);
+        const std::uint64_t dst_hash = hash_.prefix(cut, dst);
+        if (!table_.may_have(src_hash, dst_hash)) [[likely]]
+            return false;
+        hit = look_closer(key, length, src_hash, dst_hash, now);
+        return hit.has_value();
+    });
+    return hit;
 }
 
 std::optional<BlockList::Hit> BlockList::lookup(const net::FlowKey& key, std::uint64_t now) const {
     if (size() == 0 || key.ip_version == 0) return {};
     if (connections_.load(std::memory_order_relaxed) != 0) {
-        const std::uint32_t entry = find(BlockTarget::connection(key), now);
-        if (entry != kNone) return Hit{entry, BlockTarget::Kind::kConnection, false};
-    }
-    std::optional<Hit> hit;
-    for_each_length(key.ip_version, [&](std::uint8_t length) {
-        for (const bool by_source : {true, false}) {
-            const std::uint32_t entry =
-                find(BlockTarget::prefix(by_source ? key.src : key.dst, key.ip_version, length), now);
-            if (entry == kNone) continue;
-            hit = Hit{entry, BlockTarget::Kind::kPrefix, by_source};
-            return true;
+        const std::uint64_t hash = hash_.connection(key);
+        if (table_.may_have(hash, hash)) [[unlikely]] {
+            const Found found = find(name_of(BlockTarget::connection(key)), hash);
+            if (found.blocks(now)) return Hit{found.entry, BlockTarget::Kind::kConnection, false};
         }
-        return false;
-    });
-    return hit;
-}
-
-/// Whether it has expired or not.
-std::uint32_t BlockList::find_own(const Words& words, std::uint32_t wanted) const {
-    std::uint32_t link = heads_[wanted & mask_].load(std::memory_order_relaxed);
-    for (; link != 0; link = slots_[link - 1].next.load(std::memory_order_relaxed)) {
-        const Slot& slot = slots_[link - 1];
-        bool equal = slot.hash.load(std::memory_order_relaxed) == wanted;
-        for (std::size_t i = 0; equal && i < kWords; ++i) {
-            equal = slot.words[i].load(std::memory_order_relaxed) == words[i];
-        }
-        if (equal) return link - 1;
     }
-    return kNone;
+    return key.ip_version == 4 ? lookup_prefixes<TargetHash::Ipv4Address>(key, now)
+                               : lookup_prefixes<TargetHash::Address>(key, now);
 }
 
 std::uint32_t BlockList::take_free() {
     if (untouched_ < slot_count_) return untouched_++;
-    return free_[free_begin_++ % slot_count_];
+    // There are always kResting more.
+    return std::exchange(first_free_, slots_[first_free_].next);
 }
 
 void BlockList::count(const BlockTarget& target, bool more) {
@@ -181,17 +168,18 @@ void BlockList::count(const BlockTarget& target, bool more) {
     }
     std::uint32_t& entries = length_counts_[target.ip_version == 4 ? 0 : 1][target.length];
     entries += more ? 1u : ~0u;
-    std::atomic<std::uint64_t>& word = lengths_[target.ip_version == 4 ? 0 : 1 + target.length / 64];
-    const std::uint64_t bit = std::uint64_t{1} << (target.length % 64);
+    const unsigned shorter = (target.ip_version == 4 ? 32u : 128u) - target.length;
+    std::atomic<std::uint64_t>& word = lengths_[target.ip_version == 4 ? 0 : 1 + shorter / 64];
+    const std::uint64_t bit = std::uint64_t{1} << (shorter % 64);
     const std::uint64_t bits = word.load(std::memory_order_relaxed);
     word.store(entries != 0 ? bits | bit : bits & ~bit, std::memory_order_release);
 }
 
 BlockList::Added BlockList::add(const Block& block, std::uint64_t now) {
     if (block.reason.size() > kMaxReason || !is_text(block.reason)) return Added::kBadReason;
-    const Words words = words_of(block.target);
-    const auto wanted = static_cast<std::uint32_t>(hash(words));
-    std::uint32_t index = find_own(words, wanted);
+    const std::uint64_t hash = hash_(block.target);
+    const Words name = name_of(block.target);
+    std::uint32_t index = find(name, hash).entry;
     const bool is_new = index == kNone;
     if (is_new) {
         if (size() == capacity_ && earliest_ <= now) expire(now, slot_count_);
@@ -212,42 +200,36 @@ BlockList::Added BlockList::add(const Block& block, std::uint64_t now) {
     const std::uint32_t version = slot.version.load(std::memory_order_relaxed);
     slot.version.store(version + 1, std::memory_order_relaxed);
     std::atomic_thread_fence(std::memory_order_release);
-    for (std::size_t i = 0; i < kWords; ++i) slot.words[i].store(words[i], std::memory_order_relaxed);
-    slot.hash.store(wanted, std::memory_order_relaxed);
+    for (std::size_t i = 0; i < kWords; ++i) slot.words[i].store(name[i], std::memory_order_relaxed);
     slot.expires.store(block.expires, std::memory_order_relaxed);
-    slot.used.store(1, std::memory_order_relaxed);
-    auto& head = heads_[wanted & mask_];
-    slot.next.store(head.load(std::memory_order_relaxed), std::memory_order_relaxed);
     slot.version.store(version + 2, std::memory_order_release);
-    head.store(index + 1, std::memory_order_release);
+    slot.used = 1;
+    slot.place = table_.add(hash, index);
     count(block.target, true);
     return Added::kNew;
 }
 
 bool BlockList::remove(const BlockTarget& target) {
-    const Words words = words_of(target);
-    const std::uint32_t index = find_own(words, static_cast<std::uint32_t>(hash(words)));
+    const std::uint32_t index = find(name_of(target), hash_(target)).entry;
     if (index == kNone) return false;
     take_out(index);
     return true;
 }
 
-/// Out of its chain; its own link stays, for readers who stand on it.
 void BlockList::take_out(std::uint32_t index) {
     Slot& slot = slots_[index];
-    std::atomic<std::uint32_t>* link = &heads_[slot.hash.load(std::memory_order_relaxed) & mask_];
-    while (link->load(std::memory_order_relaxed) != index + 1) {
-        link = &slots_[link->load(std::memory_order_relaxed) - 1].next;
-    }
-    link->store(slot.next.load(std::memory_order_relaxed), std::memory_order_release);
-    slot.used.store(0, std::memory_order_relaxed);
-    count(target_of(slot), false);
-    free_[free_end_++ % slot_count_] = index;
+    const BlockTarget target = target_of(slot);
+    table_.remove(hash_(target), slot.place);
+    slot.used = 0;
+    count(target, false);
+    slot.next = kNone;
+    (first_free_ == kNone ? first_free_ : slots_[last_free_].next) = index;
+    last_free_ = index;
 }
 
 void BlockList::clear() {
     for (std::uint32_t index = 0; index < untouched_; ++index) {
-        if (slots_[index].used.load(std::memory_order_relaxed) != 0) take_out(index);
+        if (slots_[index].used != 0) take_out(index);
     }
     earliest_ = Block::kForever;
 }
@@ -260,7 +242,7 @@ std::uint32_t BlockList::expire(std::uint64_t now, std::uint32_t most) {
     for (std::uint32_t n = 0; n < looked; ++n) {
         if (hand_ >= untouched_) hand_ = 0;
         const std::uint32_t index = hand_++;
-        if (slots_[index].used.load(std::memory_order_relaxed) == 0) continue;
+        if (slots_[index].used == 0) continue;
         const std::uint64_t expires = slots_[index].expires.load(std::memory_order_relaxed);
         if (expires <= now) {
             take_out(index);
@@ -283,14 +265,13 @@ Block BlockList::block_at(std::uint32_t index) const {
 }
 
 std::optional<Block> BlockList::find(const BlockTarget& target) const {
-    const Words words = words_of(target);
-    const std::uint32_t index = find_own(words, static_cast<std::uint32_t>(hash(words)));
+    const std::uint32_t index = find(name_of(target), hash_(target)).entry;
     if (index == kNone) return {};
     return block_at(index);
 }
 
 std::optional<Block> BlockList::get(std::uint32_t entry) const {
-    if (entry >= untouched_ || slots_[entry].used.load(std::memory_order_relaxed) == 0) return {};
+    if (entry >= untouched_ || slots_[entry].used == 0) return {};
     return block_at(entry);
 }
 
@@ -298,8 +279,9 @@ std::vector<Block> BlockList::covering(const net::IpAddress& address, std::uint8
                                        std::uint64_t now) const {
     std::vector<Block> blocks;
     for_each_length(ip_version, [&](std::uint8_t length) {
-        const std::uint32_t entry = find(BlockTarget::prefix(address, ip_version, length), now);
-        if (entry != kNone) blocks.push_back(block_at(entry));
+        const BlockTarget target = BlockTarget::prefix(address, ip_version, length);
+        const Found found = find(name_of(target), hash_(target));
+        if (found.blocks(now)) blocks.push_back(block_at(found.entry));
         return false;
     });
     return blocks;
@@ -315,8 +297,7 @@ BlockList::Page BlockList::list(std::uint32_t from, std::size_t most, std::uint6
             break;
         }
         const Slot& slot = slots_[index];
-        if (slot.used.load(std::memory_order_relaxed) == 0 ||
-            slot.expires.load(std::memory_order_relaxed) <= now) {
+        if (slot.used == 0 || slot.expires.load(std::memory_order_relaxed) <= now) {
             continue;
         }
         if (query.within) {

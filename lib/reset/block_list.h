@@ -11,6 +11,8 @@
 
 #include "base/zeroed_array.h"
 #include "reset/block_target.h"
+#include "reset/tag_table.h"
+#include "reset/target_hash.h"
 
 namespace yagura::reset {
 
@@ -28,11 +30,13 @@ struct Block {
 /// Who is blocked: connections, hosts and prefixes of both families, up to a capacity.
 ///
 /// One thread writes (control); any thread asks, at any time, without locks and without waiting for the
-/// writer: a change touches its own entry and one link, and whoever reads that very entry meanwhile reads it
-/// again. An entry that is there all through a look-up is found; one that comes or goes may or may not be.
+/// writer: a change touches its own entry and one place of a table, and whoever reads that very entry
+/// meanwhile takes it for another. An entry that is there all through a look-up is found; one that comes or
+/// goes may or may not be.
 ///
 /// What a look-up costs depends on the prefix lengths that are in use, not on how many entries there are: two
-/// probes for each length of the family, one more for connections.
+/// hashes and two words of a table for each length of the family, one more for connections, and an entry
+/// only where there is one, but for one word in 80 that says so by chance.
 class BlockList {
   public:
     static constexpr std::uint32_t kMaxCapacity = std::uint32_t{1} << 28;
@@ -95,12 +99,12 @@ class BlockList {
     static constexpr std::size_t kWords = sizeof(BlockTarget) / sizeof(std::uint64_t);
     using Words = std::array<std::uint64_t, kWords>;
 
-    /// What readers look at. All zero: free.
+    /// Version, words and expiry are what readers look at, the others are the writer's.
     struct alignas(64) Slot {
         std::atomic<std::uint32_t> version;  ///< odd while it is written
-        std::atomic<std::uint32_t> next;     ///< of its chain, plus one; 0: the last
-        std::atomic<std::uint32_t> hash;
-        std::atomic<std::uint32_t> used;
+        std::uint32_t used;
+        std::uint32_t place;  ///< in the table
+        std::uint32_t next;   ///< of those that are free
         std::array<std::atomic<std::uint64_t>, kWords> words;
         std::atomic<std::uint64_t> expires;
     };
@@ -113,11 +117,19 @@ class BlockList {
     };
     static_assert(sizeof(Record) == 64);
 
-    static Words words_of(const BlockTarget& target);
+    static Words name_of(const BlockTarget& target);
     static BlockTarget target_of(const Slot& slot);
-    std::uint64_t hash(const Words& words) const;
-    std::uint32_t find(const BlockTarget& target, std::uint64_t now) const;
-    std::uint32_t find_own(const Words& words, std::uint32_t hash) const;
+    struct Found {
+        std::uint32_t entry = kNone;
+        std::uint64_t expires = 0;
+        bool blocks(std::uint64_t now) const { return entry != kNone && expires > now; }
+    };
+    /// Whether it has expired or not. `hash`: the target's.
+    Found find(const Words& name, std::uint64_t hash) const;
+    template <class A>
+    std::optional<Hit> lookup_prefixes(const net::FlowKey& key, std::uint64_t now) const;
+    std::optional<Hit> look_closer(const net::FlowKey& key, std::uint8_t length, std::uint64_t src_hash,
+                                   std::uint64_t dst_hash, std::uint64_t now) const;
     void take_out(std::uint32_t index);
     void count(const BlockTarget& target, bool more);
     std::uint32_t take_free();
@@ -126,22 +138,19 @@ class BlockList {
     void for_each_length(std::uint8_t ip_version, Visit&& visit) const;
 
     std::uint32_t capacity_;
-    std::uint32_t slot_count_;  ///< more than the capacity: a place rests before it is used again
-    std::uint64_t seed_a_;
-    std::uint64_t seed_b_;
-    std::uint32_t mask_;
-    base::ZeroedArray<std::atomic<std::uint32_t>> heads_;  ///< index plus one; 0: empty
+    std::uint32_t slot_count_;  ///< more than the capacity: an entry's number rests before it is used again
+    TargetHash hash_;
+    TagTable table_;
     base::ZeroedArray<Slot> slots_;
     base::ZeroedArray<Record> records_;
-    base::ZeroedArray<std::uint32_t> free_;  ///< a ring, those that were freed first are used first
-    std::uint64_t free_begin_ = 0;
-    std::uint64_t free_end_ = 0;
+    std::uint32_t first_free_ = kNone;  ///< those that were freed first are used first
+    std::uint32_t last_free_ = kNone;
     std::uint32_t untouched_ = 0;               ///< from here on no place was ever used
     std::uint32_t hand_ = 0;                    ///< of expire()
     std::uint64_t earliest_ = Block::kForever;  ///< nothing expires before
     std::atomic<std::uint32_t> size_{0};
     std::atomic<std::uint32_t> connections_{0};
-    /// A bit for each prefix length that is in use: IPv4's, then IPv6's 0 to 63, 64 to 127, 128.
+    /// A bit for each prefix length that is in use, from the longest on: IPv4's, then three words of IPv6's.
     std::array<std::atomic<std::uint64_t>, 4> lengths_{};
     std::array<std::array<std::uint32_t, 129>, 2> length_counts_{};
 };

@@ -3,21 +3,28 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <charconv>
 
+#include "base/bytes.h"
 #include "net/packet_builder.h"
 #include "net/protocol_numbers.h"
 
 namespace yagura::reset {
 namespace {
 
+/// The first bits of eight bytes as they lie in memory; 64 and more: all.
+std::uint64_t first_bits(unsigned bits) {
+    if (bits == 0) return 0;
+    return __builtin_bswap64(~std::uint64_t{0} << (64 - std::min(bits, 64u)));
+}
+
 net::IpAddress masked(net::IpAddress address, std::uint8_t length) {
-    for (unsigned byte = 0; byte < address.size(); ++byte) {
-        const unsigned first = 8 * byte;
-        if (first + 8 <= length) continue;
-        const unsigned kept = length > first ? length - first : 0;
-        address[byte] = static_cast<std::uint8_t>(address[byte] & (0xff00 >> kept));
-    }
+    const auto keep = [](std::uint8_t* word, unsigned bits) {
+        base::store_u64(word, base::load_u64(word) & first_bits(bits));
+    };
+    keep(address.data(), length);
+    keep(address.data() + 8, length > 64 ? length - 64u : 0);
     return address;
 }
 

@@ -207,11 +207,13 @@ class BenchmarksTest(unittest.TestCase):
         self.assertEqual({row["burst"] for row in rows}, {"1", "32"})
 
     def test_blocks(self):
-        process = bench("blocks", "--hosts", "100,2000", "--prefixes", "100,300", *self.SHORT)
+        process = bench("blocks", "--hosts", "100,2000", "--prefixes", "100,300", "--blocked", "10,50", *self.SHORT)
         self.assertEqual(process.returncode, OK, process.stderr)
         hosts, prefixes = json.loads(process.stdout)["tables"]
-        self.assertEqual([row["hosts"] for row in hosts["rows"]], ["100", "2000"])
-        self.assertEqual([row["prefixes"] for row in prefixes["rows"]], ["100", "300"])
+        labels = ["hosts", "blocked flows, %"]
+        self.assertEqual([[row[label] for label in labels] for row in hosts["rows"]],
+                         [["100", "10"], ["100", "50"], ["2000", "10"], ["2000", "50"]])
+        self.assertEqual([row["prefixes"] for row in prefixes["rows"]], ["100", "100", "300", "300"])
         for row in hosts["rows"]:
             self.assertLessEqual({"BlockList", "rte_hash", "std::unordered_map"}, set(row["figures"]))
 

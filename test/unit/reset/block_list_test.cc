@@ -154,6 +154,41 @@ TEST_CASE("whatever is added, changed, removed and expires, a plain list says th
     }
 }
 
+TEST_CASE("a prefix of every length blocks what begins with its bits, and nothing else") {
+    test::Random random(4);
+    for (const std::uint8_t version : {std::uint8_t{4}, std::uint8_t{6}}) {
+        const unsigned bits = version == 4 ? 32 : 128;
+        for (unsigned length = 0; length <= bits; ++length) {
+            INFO("IPv" << unsigned{version} << ", " << length << " bits");
+            const auto flip = [](net::IpAddress& address, unsigned bit) {
+                address[bit / 8] = static_cast<std::uint8_t>(address[bit / 8] ^ 0x80 >> bit % 8);
+            };
+            net::IpAddress inside{};
+            for (unsigned i = 0; i < bits / 8; ++i) inside[i] = static_cast<std::uint8_t>(random.word());
+            BlockList list(10, random.word());
+            REQUIRE(list.add(block(BlockTarget::prefix(inside, version, static_cast<std::uint8_t>(length))),
+                             1) == Added::kNew);
+            if (length < bits) flip(inside, random.between(length, bits - 1));
+            FlowKey key;
+            key.ip_version = version;
+            // An end that is outside whatever the prefix is, but the empty one.
+            key.src = inside;
+            key.dst = inside;
+            if (length > 0) flip(key.dst, length - 1);
+            const auto there = list.lookup(key, 2);
+            REQUIRE(there);
+            CHECK(there->by_source);
+            const auto back = list.lookup(key.reversed(), 2);
+            REQUIRE(back);
+            CHECK(back->by_source == (length == 0));
+            key.src = key.dst;
+            CHECK(list.lookup(key, 2).has_value() == (length == 0));
+            key.ip_version = version == 4 ? 6 : 4;
+            CHECK_FALSE(list.lookup(key, 2));
+        }
+    }
+}
+
 TEST_CASE("a full list takes more only when something has expired") {
     BlockList list(100, 1);
     for (std::uint32_t n = 0; n < 100; ++n) REQUIRE(list.add(host(n, 1000 + n), 1) == Added::kNew);
