@@ -35,7 +35,12 @@ struct NewPort {
     std::string device;
     std::string rate;
     std::string link;
-    unsigned queues = 0;  ///< 0: not given
+    unsigned queues = 0;         ///< 0: not given
+    unsigned queue_packets = 0;  ///< likewise
+    std::string queue_time;
+    std::string inject;
+    std::string own_mac;
+    std::string next_hop;
 };
 
 void add_port(const Options& options, const NewPort& port) {
@@ -43,6 +48,11 @@ void add_port(const Options& options, const NewPort& port) {
     if (!port.rate.empty()) params["rate"] = port.rate;
     if (!port.link.empty()) params["link"] = port.link;
     if (port.queues != 0) params["queues"] = port.queues;
+    if (port.queue_packets != 0) params["queue_packets"] = port.queue_packets;
+    if (!port.queue_time.empty()) params["queue_time"] = port.queue_time;
+    if (!port.inject.empty()) params["inject"] = port.inject;
+    if (!port.own_mac.empty()) params["route_own_mac"] = port.own_mac;
+    if (!port.next_hop.empty()) params["route_next_hop"] = port.next_hop;
     Session session(options.socket);
     const Json answer = session.call("ports.add", params);
     if (options.json) return print_json(answer);
@@ -78,9 +88,20 @@ void add_ports(CLI::App& app, const Options& options) {
         ->required()
         ->type_name("DEVICE");
     add->add_option("--rate", port->rate, "Of a tool: the most that it is sent, 1Gbps")->type_name("RATE");
+    add->add_option("--queue-packets", port->queue_packets, "Of a tool: packets that may wait for it")
+        ->type_name("N");
+    add->add_option("--queue-time", port->queue_time, "Of a tool with a rate: what may wait, 50ms")
+        ->type_name("TIME");
     add->add_option("--queues", port->queues, "Of a network port: receive queues")->type_name("N");
     add->add_option("--link", port->link, "Of a network port: the link of which it is a direction")
         ->type_name("NAME");
+    add->add_option("--inject", port->inject,
+                    "Of a network port: the one by which an end is reached whose own port is not known")
+        ->type_name("NAME");
+    add->add_option("--route-own-mac", port->own_mac, "Of a routed network port: its own address")
+        ->type_name("MAC");
+    add->add_option("--route-next-hop", port->next_hop, "Of a routed network port: the router's address")
+        ->type_name("MAC");
     add->fallthrough()->callback([&options, port] { add_port(options, *port); });
     CLI::App* remove =
         ports->add_subcommand("remove", "Close a port when nothing of it is on its way any more");

@@ -135,6 +135,8 @@ ExitStatus run(const RunOptions& options) {
     }
     if (auto opened = plane.responses().open(loaded.config.response); !opened)
         return fail(ExitStatus::kUsage, opened.error().message);
+    if (const std::string why_not = plane.responses().why_not(); !why_not.empty())
+        fmt::print(stderr, "yagura run: connections are not cut: {}\n", why_not);
     ignore_broken_pipes();
     auto started_environment = start_live(run.config, run.plan, cpus, {.telemetry = plane.wants_telemetry()});
     if (!started_environment) return fail(ExitStatus::kUsage, started_environment.error().message);
@@ -173,8 +175,10 @@ ExitStatus run(const RunOptions& options) {
 
     catch_interrupts();
     catch_hangups();
-    if (auto started = run.pipeline->start(); !started)
+    if (auto started = run.pipeline->start(); !started) {
+        run.pipeline.reset();
         return fail(ExitStatus::kUsage, started.error().message);
+    }
     fmt::print(stderr, "yagura run: {} network ports, {} tool ports, lcores {}{}\n", ports->network_ports(),
                ports->tools().size(), run.plan.to_string(), plane.describe());
     give_capabilities_away(run);

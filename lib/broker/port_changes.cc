@@ -57,7 +57,12 @@ RpcError wrong(const std::string& name, const rules::ConfigError& error) {
     RpcError wrong{.code = RpcCode::kInvalidParams, .message = error.reason, .field = "params/name"};
     if (!error.fix.empty()) wrong.message += "; " + error.fix;
     const std::string place = "/ports/" + name + "/";
-    if (error.pointer.starts_with(place)) wrong.field = "params/" + error.pointer.substr(place.size());
+    if (error.pointer.starts_with(place)) {
+        // Members of an object are parameters of their own: queue_time.
+        std::string parameter = error.pointer.substr(place.size());
+        std::ranges::replace(parameter, '/', '_');
+        wrong.field = "params/" + parameter;
+    }
     return wrong;
 }
 

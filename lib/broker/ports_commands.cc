@@ -16,10 +16,16 @@ using control::Role;
 /// The port as it would stand in a configuration.
 Json entry_of(const Arguments& arguments) {
     Json entry = Json::object();
-    for (const char* key : {"role", "device", "rate", "link"}) {
+    for (const char* key : {"role", "device", "rate", "link", "inject"}) {
         if (const std::string* text = arguments.text(key); text != nullptr) entry[key] = *text;
     }
     if (const auto queues = arguments.number("queues")) entry["queues"] = *queues;
+    if (const auto packets = arguments.number("queue_packets")) entry["queue"]["packets"] = *packets;
+    if (const std::string* time = arguments.text("queue_time")) entry["queue"]["time"] = *time;
+    for (const char* key : {"own_mac", "next_hop"}) {
+        if (const std::string* text = arguments.text(std::string("route_") + key))
+            entry["route"][key] = *text;
+    }
     return entry;
 }
 
@@ -38,17 +44,30 @@ void add_ports_commands(control::CommandTable& table, ControlPlane& plane) {
     table.add({.name = "ports.add",
                .help = "Opens a port and takes it into the configuration in effect, while traffic flows",
                .right = Role::kAdmin,
-               .parameters = {text_parameter("name", "of the port", true, rules::kMaxNameBytes),
-                              text_parameter("role", "network or tool", true, 16),
-                              text_parameter("device", "its device, as in a configuration", true, 4096),
-                              text_parameter("rate", "of a tool: 1Gbps", false, 32),
-                              {.name = "queues",
-                               .type = ParameterType::kNumber,
-                               .help = "of a network port: its receive queues",
-                               .low = 1,
-                               .high = rules::kMaxQueues},
-                              text_parameter("link", "of a network port: the link of which it is a direction",
-                                             false, rules::kMaxNameBytes)},
+               .parameters =
+                   {text_parameter("name", "of the port", true, rules::kMaxNameBytes),
+                    text_parameter("role", "network or tool", true, 16),
+                    text_parameter("device", "its device, as in a configuration", true, 4096),
+                    text_parameter("rate", "of a tool: 1Gbps", false, 32),
+                    {.name = "queue_packets",
+                     .type = ParameterType::kNumber,
+                     .help = "of a tool: packets that may wait for it",
+                     .low = rules::kMinQueuePackets,
+                     .high = rules::kMaxQueuePackets},
+                    text_parameter("queue_time", "of a tool with a rate: what may wait: 50ms", false, 32),
+                    {.name = "queues",
+                     .type = ParameterType::kNumber,
+                     .help = "of a network port: its receive queues",
+                     .low = 1,
+                     .high = rules::kMaxQueues},
+                    text_parameter("link", "of a network port: the link of which it is a direction", false,
+                                   rules::kMaxNameBytes),
+                    text_parameter("inject",
+                                   "of a network port: the one by which an end is reached whose own port "
+                                   "is not known",
+                                   false, rules::kMaxNameBytes),
+                    text_parameter("route_own_mac", "of a routed network port: its own address", false, 32),
+                    text_parameter("route_next_hop", "of a routed network port: the router's", false, 32)},
                .handler = [&plane](const Arguments& arguments, Call& call) -> Answer {
                    const std::string& name = *arguments.text("name");
                    const Json entry = entry_of(arguments);

@@ -225,7 +225,7 @@ void Responses::tell(const ResponseReport& report) {
         if (item == items_.end() || --item->second.asked != 0) return;
         return finish(report.cookie, {{"outcome", reset::outcome_name(reset::Outcome::kNotFound)}});
     }
-    if (report.action == ResponseAction::kReset && listener_) {
+    if (report.action == ResponseAction::kReset && listener_ && (report.cookie != 0 || may_tell())) {
         const Json event = event_of(report);
         std::string outcome(reset::outcome_name(report.kill.outcome));
         if (report.kill.seen != reset::Seen::kNothing)
@@ -247,6 +247,18 @@ void Responses::tell(const ResponseReport& report) {
                           .outcome = std::move(outcome)});
     }
     if (report.cookie != 0) finish(report.cookie, result_of(report));
+}
+
+/// Rules, blocks and tools may bring about any number: beyond some they are counted alone, in the sums of
+/// response.status.
+bool Responses::may_tell() {
+    constexpr unsigned kToldPerSecond = 2000;
+    const auto now = Clock::now();
+    if (now >= told_second_ + std::chrono::seconds(1)) {
+        told_second_ = now;
+        told_ = 0;
+    }
+    return ++told_ <= kToldPerSecond;
 }
 
 /// A rule wants the flow that it matched to be blocked, or one of its ends.

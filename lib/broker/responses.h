@@ -100,6 +100,7 @@ class Responses {
     void set_mode();
     bool take(Stage& stage);
     void tell(const dataplane::ResponseReport& report);
+    bool may_tell();
     void block_for_rule(const dataplane::ResponseReport& report);
     control::Json result_of(const dataplane::ResponseReport& report) const;
     control::Json event_of(const dataplane::ResponseReport& report) const;
@@ -118,6 +119,8 @@ class Responses {
     std::string disabled_;  ///< by whom and why; empty: by nobody
     bool stop_file_there_ = false;
     Clock::time_point next_look_{};
+    Clock::time_point told_second_{};
+    unsigned told_ = 0;  ///< outcomes that nobody waits for, in this second
 };
 
 }  // namespace yagura::broker

@@ -71,8 +71,8 @@ class Pipeline {
     ~Pipeline();
 
     base::Result<void> start();
-    /// No more packets are taken from the sources; what is inside goes on, for a tool with a rate at that
-    /// rate and for TxStage::kLastSeconds.
+    /// No more packets are taken from the sources than they hold by now; what is inside goes on, for a tool
+    /// with a rate at that rate and for TxStage::kLastSeconds.
     void stop_sources();
     /// Every source has ended, every flow too, and every packet has reached its end.
     bool drained() const;

@@ -23,6 +23,9 @@ constexpr std::size_t kSpareReports = 8192;
 constexpr std::uint32_t kLooksPerTurn = 64;
 /// Flows that are gone through in a turn for one that is sought.
 constexpr std::uint32_t kSearchPerTurn = 1024;
+/// ICMP errors are one in so many of our frames at most, and so many at once.
+constexpr std::uint32_t kErrorShare = 20;
+constexpr std::uint32_t kErrorBurst = 64;
 /// ICMP errors that a verdict on a flow that is no connection brings about at most.
 constexpr std::uint8_t kErrorsOfVerdict = 10;
 
@@ -55,8 +58,8 @@ Responder::Responder(const Options& options, flow::FlowTable& flows)
       builder_(options.settings->secret),
       machine_(share_of(*options.settings, options.stages), options.seed ^ options.settings->secret[0],
                now()),
-      errors_(share_of(*options.settings, options.stages).frames_per_second,
-              share_of(*options.settings, options.stages).frame_burst, now()),
+      errors_(std::max(share_of(*options.settings, options.stages).frames_per_second / kErrorShare, 1u),
+              kErrorBurst, now()),
       states_(flows.capacity()),
       fronts_(kFronts, options.seed ^ options.settings->secret[1]),
       cases_(share_of(*options.settings, options.stages).capacity),
@@ -98,6 +101,18 @@ void Responder::learn(State& state, unsigned from, const rte_mbuf* packet, const
         way.front = fronts_.share(front);
 }
 
+/// Of a flow that is being cut: its peer may be reached by another station since.
+void Responder::learn_again(State& state, unsigned from, const rte_mbuf* packet, const port::PacketMeta& m) {
+    Way& way = state.ways[from];
+    reset::Encapsulation front;
+    if (reset::Encapsulation::take(first_bytes(packet), m.parsed, front) != reset::Refusal::kNone) return;
+    if (way.front != reset::EncapsulationTable::kNone && fronts_[way.front] == front) return;
+    const std::uint32_t other = fronts_.share(front);
+    if (other == reset::EncapsulationTable::kNone) return;
+    fronts_.release(way.front);
+    way.front = other;
+}
+
 bool Responder::saw(std::uint32_t index, unsigned from, bool begins, const rte_mbuf* packet,
                     const port::PacketMeta& m) {
     State& state = states_[index];
@@ -121,6 +136,8 @@ bool Responder::saw(std::uint32_t index, unsigned from, bool begins, const rte_m
                 if (machine_.is_forgotten(kill_of(state))) {
                     state.kill = 0;
                     unwatch(index);
+                } else {
+                    learn_again(state, from, packet, m);
                 }
             }
             state.numbers.note(from, *segment);
@@ -130,11 +147,16 @@ bool Responder::saw(std::uint32_t index, unsigned from, bool begins, const rte_m
     }
     if (begins) {
         ask_blocks(index);
-    } else if ((state.bits & (kBlocked | kOver | kRefused)) == kBlocked && state.kill == 0) {
-        // It lives on.
+    } else if ((state.bits & kBlocked) != 0 && may_cut_again(state)) {
         cut(index, {.cause = ResponseCause::kBlock, .at = now()});
     }
     return false;
+}
+
+/// What wanted the flow cut before still does, it lives on, and there is room to try.
+bool Responder::may_cut_again(const State& state) const {
+    return state.kill == 0 && (state.bits & (kOver | kRefused)) == 0 && !free_cases_.empty() &&
+           mode() == ResponseMode::kOn;
 }
 
 /// The flow goes the short way again when nobody wants anything of it.
@@ -147,7 +169,7 @@ void Responder::unwatch(std::uint32_t index) {
 void Responder::by_rules(std::uint32_t index, std::span<const match::RuleIndex> rules,
                          const select::PolicySnapshot& policy) {
     State& state = states_[index];
-    if ((state.bits & kByRule) != 0 && (state.kill != 0 || (state.bits & (kOver | kRefused)) != 0)) return;
+    if ((state.bits & kByRule) != 0 && !may_cut_again(state)) return;
     const auto found = std::ranges::find_if(
         rules, [&policy](match::RuleIndex rule) { return policy.actions[rule].responds(); });
     if (found == rules.end()) return;
@@ -477,8 +499,8 @@ void Responder::fire(reset::Shots& shots) {
         reset::Encapsulation front;
         if (!front_toward(ways, shot.toward, front)) continue;
         const net::FlowKey key = shot.toward == 1 ? target.key : target.key.reversed();
-        const std::uint8_t seen_ttl = state == nullptr ? target.ttl[1u - shot.toward]
-                                                       : state->numbers.ends[1u - shot.toward].ttl;
+        const std::uint8_t seen_ttl =
+            state == nullptr ? target.ttl[1u - shot.toward] : state->numbers.ends[1u - shot.toward].ttl;
         const reset::HopFields hop{.ttl = seen_ttl != 0 ? seen_ttl : std::uint8_t{64}};
         const unsigned ports = for_each_port(ways, shot.toward, [&](base::PortId port) {
             if (const auto& link = outlets_[port.index()].inject.link) front.address(*link);

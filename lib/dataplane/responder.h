@@ -158,6 +158,8 @@ class Responder {
 
     void set_over(std::uint32_t index, const reset::KillReport& report, reset::KillId kill);
     void learn(State& state, unsigned from, const rte_mbuf* packet, const port::PacketMeta& m);
+    void learn_again(State& state, unsigned from, const rte_mbuf* packet, const port::PacketMeta& m);
+    bool may_cut_again(const State& state) const;
     void ask_blocks(std::uint32_t index);
     void cut(std::uint32_t index, const Verdict& verdict);
     void shunt(std::uint32_t index, const ResponseRequest& request);

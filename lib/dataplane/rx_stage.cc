@@ -170,6 +170,14 @@ void RxStage::steer(std::span<rte_mbuf* const> burst, const Sum& sum) {
     }
 }
 
+/// What a device holds when polling ends came before that: it is received, up to kLastPolls bursts, for more
+/// may come all the time. A source that can wait loses nothing.
+bool RxStage::may_poll_once_more() {
+    if (options_.queue->can_wait() || last_polls_ == 0) return false;
+    --last_polls_;
+    return true;
+}
+
 unsigned RxStage::turn() {
     if (done_.load(std::memory_order_relaxed)) return 0;
     const bool waits = options_.pressure == Pressure::kPushBack || options_.queue->can_wait();
@@ -177,7 +185,9 @@ unsigned RxStage::turn() {
 
     std::array<rte_mbuf*, kMaxBurst> packets;
     const bool stopping = stopping_.load(std::memory_order_relaxed);
-    const unsigned n = stopping ? 0 : options_.queue->receive({packets.data(), options_.burst});
+    const unsigned n =
+        stopping && !may_poll_once_more() ? 0 : options_.queue->receive({packets.data(), options_.burst});
+    if (stopping && n == 0) last_polls_ = 0;
     if (n != 0) {
         const std::span<rte_mbuf* const> burst(packets.data(), n);
         const Sum sum = parse(burst);

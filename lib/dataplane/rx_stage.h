@@ -36,7 +36,8 @@ class RxStage : public Stage {
 
     unsigned turn() override;
 
-    /// From now on the queue is not polled; what waits is handed over. Any thread.
+    /// The queue is polled no more, once what it holds by now has been taken; what waits is handed over. Any
+    /// thread.
     void stop_polling() { stopping_.store(true, std::memory_order_relaxed); }
     /// Nothing will come out any more: the queue is exhausted (or polling was stopped) and nothing waits. Any
     /// thread.
@@ -60,6 +61,9 @@ class RxStage : public Stage {
     };
     using PacketCounterOf = base::PacketCounter PortCounters::*;
 
+    static constexpr unsigned kLastPolls = 128;
+
+    bool may_poll_once_more();
     bool outputs_have_room() const;
     Sum parse(std::span<rte_mbuf* const> burst);
     void set_domains(std::span<rte_mbuf* const> burst);
@@ -84,6 +88,7 @@ class RxStage : public Stage {
         unsigned count = 0;
     };
     std::vector<Outgoing> outgoing_;
+    unsigned last_polls_ = kLastPolls;  ///< that are left when it is stopping
     std::atomic<bool> stopping_{false};
     std::atomic<bool> done_{false};
 };

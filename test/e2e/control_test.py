@@ -151,7 +151,16 @@ class Methods(ControlTest):
             "flows.top": [{"limit": 1}, {"by": "bytes"}, {"by": "packets", "limit": 100}],
             "rules.list": [{"limit": 1}, {"cursor": 1}], "config.get": [{"cursor": 10}],
             "rules.check": [{"config": "CONFIG"}], "rules.load": [{"config": "CONFIG"}],
-            "rules.rollback": [{"version": 1}], "flows.explain": [{"flow": "FLOW"}]}
+            "rules.rollback": [{"version": 1}], "flows.explain": [{"flow": "FLOW"}],
+            # Of loop: devices nothing can be cut: no frame leaves by them.
+            "flows.reset": [{"flows": ["FLOW", "tcp 10.9.9.9:1 > 10.9.9.8:2"], "reason": "a test", "key": "k"},
+                            {"flows": ["FLOW"], "dry_run": True}],
+            "flows.block": [{"flows": ["FLOW"], "ttl": "10m", "dry_run": True}],
+            "flows.shunt": [{"flows": ["FLOW"], "tool": "t0"}], "flows.release": [{"flows": ["FLOW"]}],
+            "blocks.add": [{"targets": ["203.0.113.0/24", "2001:db8::1", "nonsense"], "ttl": "1h", "reason": "a test"}],
+            "blocks.remove": [{"targets": ["203.0.113.0/24", "10.9.9.9"]}],
+            "blocks.list": [{"within": "2001:db8::/32", "limit": 1}, {"cursor": 1, "reason": "test"}],
+            "response.disable": [{"reason": "a test"}]}
     LEFT_OUT = {"system.shutdown"}
 
     def junk(self, method):
@@ -178,7 +187,7 @@ class Methods(ControlTest):
         yield {"no_such_thing": 1}, "params/no_such_thing"
 
     def test_every_method_with_nothing_something_good_and_junk(self):
-        self.start()
+        self.start(self.configuration(response={"enabled": True}))
         config = self.config_path.read_text()
         client = self.connect()
         methods = client.result("rpc.methods")["methods"]
@@ -195,10 +204,12 @@ class Methods(ControlTest):
                 else:
                     self.assertIsInstance(client.result(name), dict)
                 for good in self.GOOD.get(name, []):
-                    if "FLOW" in good.values():
+                    given = {"CONFIG": config}
+                    if "FLOW" in str(good):
                         self.wait_for(lambda: client.result("flows.list")["flows"], "flows")
-                    given = {"CONFIG": config, "FLOW": client.result("flows.list")["flows"][0]["flow"] if "FLOW" in good.values() else ""}
-                    params = {key: given.get(value, value) if isinstance(value, str) else value for key, value in good.items()}
+                        given["FLOW"] = client.result("flows.list")["flows"][0]["flow"]
+                    params = {key: [given.get(item, item) for item in value] if isinstance(value, list) else
+                              given.get(value, value) if isinstance(value, str) else value for key, value in good.items()}
                     self.assertIsInstance(client.result(name, **params), dict)
                     if name == "stats.subscribe":
                         client.request("stats.unsubscribe", number=99)
@@ -472,8 +483,8 @@ class Lines(ControlTest):
                 reader = threading.Thread(target=lambda: [None for _ in iter(client.line, None)])
                 reader.start()
                 # A subscriber gets updates for as long as he listens.
-                last = b'{"jsonrpc": "2.0", "method": "stats.unsubscribe"}'
-                client.send(b"\n".join([request() for _ in range(200)] + [last]))
+                last = [b'{"jsonrpc": "2.0", "method": "%s.unsubscribe"}' % topic for topic in (b"stats", b"response")]
+                client.send(b"\n".join([request() for _ in range(200)] + last))
                 client.socket.shutdown(socket.SHUT_WR)
                 reader.join(DEADLINE_S)
                 self.assertFalse(reader.is_alive(), f"YAGURA_SEED={seed}")

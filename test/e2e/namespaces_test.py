@@ -74,8 +74,6 @@ class NamespaceTest(yagura_e2e.TestCase):
 
     def stop(self, yagura, status=OK):
         """SIGTERM: it drains, the ledger balances, and it ends with this status."""
-        # What its kernel has for it and it has not taken yet is nobody's: a shared CPU may be late.
-        time.sleep(0.5)
         got = yagura.stop()
         summary = Summary(yagura.stdout)
         self.assertTrue(summary.balanced, yagura.describe())

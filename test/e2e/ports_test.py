@@ -125,6 +125,10 @@ class AddAndRemoveTest(LivePorts):
             ({"name": "x", "role": "network", "device": LOOP, "rate": "1Gbps"}, PARAMS, "no rate"),
             ({"name": "x", "role": "tool", "device": "loop:", "link": "up"}, PARAMS, "no link"),
             ({"name": "x", "role": "tool", "device": "loop:", "rate": "fast"}, PARAMS, "fast"),
+            ({"name": "x", "role": "tool", "device": "loop:", "queue_packets": 5}, PARAMS, "16"),
+            ({"name": "x", "role": "tool", "device": "loop:", "queue_time": "50ms"}, PARAMS, "rate"),
+            ({"name": "x", "role": "network", "device": LOOP, "inject": "x"}, PARAMS, "x"),
+            ({"name": "x", "role": "network", "device": LOOP, "route_own_mac": "1:2"}, PARAMS, "1:2"),
             ({"name": "x", "role": "network", "device": "loop:flows=0"}, CONFLICT, "flows"),
             ({"name": "x", "role": "network", "device": LOOP, "queues": 2}, CONFLICT, "one queue"),
             ({"name": "x", "role": "network", "device": "pcap:/tmp/x.pcap"}, CONFLICT, "yagura replay"),
@@ -145,6 +149,19 @@ class AddAndRemoveTest(LivePorts):
             self.assertEqual((error["code"], words in error["message"]), (code, True), error)
         self.assertEqual(self.config(), before)
         self.assertEqual(self.connection.result("system.info")["config_version"], 1)
+        self.end_well(may_lose=True)
+
+    def test_all_that_a_configuration_says_of_a_port_can_be_said(self):
+        self.connection.result("ports.add", name="slow", role="tool", device="loop:", rate="1Mbps", queue_packets=64,
+                               queue_time="50ms")
+        self.connection.result("ports.add", name="lan", role="network", device=LOOP, inject="in",
+                               route_own_mac="02:00:00:00:00:01", route_next_hop="02:00:00:00:00:02")
+        ports = self.config()["ports"]
+        self.assertEqual(ports["slow"]["queue"], {"packets": 64, "time": "50ms"})
+        self.assertEqual(ports["lan"]["inject"], "in")
+        self.assertEqual(ports["lan"]["route"], {"own_mac": "02:00:00:00:00:01", "next_hop": "02:00:00:00:00:02"})
+        error = self.connection.error("ports.add", name="x", role="tool", device="loop:", rate="1Mbps", queue_time="1y")
+        self.assertEqual(error["data"]["field"], "params/queue_time")
         self.end_well(may_lose=True)
 
     def test_a_device_can_come_again_under_its_name(self):

@@ -212,3 +212,39 @@ TEST_CASE("what a ring to select does not take is freed, and counted by port") {
         CHECK(dropped == base::Count{60, 60 * frames[0].size()});
     }
 }
+
+TEST_CASE(
+    "when polling ends, what the device holds is taken, and no more than a bound of what goes on coming") {
+    constexpr unsigned kBurst = 4;
+    const bool endless = GENERATE(false, true);
+    const auto pool = std::move(port::PacketPool::create("last", 4095).value());
+    const std::vector<loop::Frame> frames(
+        10, {.bytes = PacketBuilder().ethernet().ipv4("10.0.0.1", "10.0.0.2").udp(1, 2).build(),
+             .timestamp_ns = 0,
+             .wire_length = 0,
+             .port = base::PortId(0)});
+    loop::LoopSource source(frames, endless ? 1'000'000 : 1, pool->get());
+    Impatient queue(source);
+    const auto ring = std::move(dataplane::PacketRing::create(2048).value());
+    dataplane::RxStage stage({.queue = &queue,
+                              .link_type = net::LinkType::kEthernet,
+                              .outputs = {ring.get()},
+                              .ports = 1,
+                              .burst = kBurst,
+                              .pressure = dataplane::Pressure::kDrop,
+                              .hash_seed = kSeed,
+                              .flow_identity = {},
+                              .fragments = {.datagrams = 64, .waiting = 64}});
+    stage.turn();
+    stage.stop_polling();
+    unsigned turns = 0;
+    for (; !stage.done(); ++turns) stage.turn();
+    const std::uint64_t received = stage.counters(base::PortId(0)).received.get().packets;
+    CHECK(ring->count() == received);
+    CHECK(received == (endless ? kBurst + 128 * kBurst : frames.size()));
+    CHECK(turns <= 129);
+    std::vector<rte_mbuf*> packets(ring->count());
+    REQUIRE(ring->take(packets) == packets.size());
+    rte_pktmbuf_free_bulk(packets.data(), static_cast<unsigned>(packets.size()));
+    CHECK(pool->whole());
+}
