@@ -107,8 +107,14 @@ bool read_quantities(Options& options) {
 std::optional<std::vector<alerts::Source>> open_sources(const Options& options) {
     std::vector<alerts::Source> sources;
     bool well = true;
+    unsigned standard_inputs = 0;
     const auto open = [&](const std::vector<std::string>& names, alerts::Format format) {
         for (const std::string& name : names) {
+            if (name == "-" && ++standard_inputs > 1) {
+                complain("standard input can be read once only");
+                well = false;
+                continue;
+            }
             auto source = alerts::Source::open(name, format, options.source);
             if (source) {
                 sources.push_back(std::move(*source));

@@ -273,6 +273,7 @@ class Usage(AlertsTest):
         for arguments, said in ((["--once"], "--suricata, --zeek or --snort"), (["--once", "--suricata", self.folder / "no"], "no such file"),
                                 (["--suricata", self.folder], "it is no file"), (["--once", "--suricata", "unix:x"], "does not go with --once"),
                                 (["--suricata", "unix:/no/such/folder/x"], "cannot be made"), (["--suricata", "-", "--queue", "0"], "--queue"),
+                                (["--suricata", "-", "--zeek", "-"], "read once only"),
                                 (["--suricata", "-", "--max-age", "1"], "--max-age 1"), (["--suricata", "-", "--socket-mode", "0999"], "--socket-mode"),
                                 (["--suricata", "-", "--socket-mode", "7777"], "--socket-mode"), (["x"], "x"), (["--no"], "--no")):
             with self.subTest(arguments=arguments):
