@@ -69,7 +69,8 @@ class Yagura:
         self.results = {}
 
     def cut(self, group):
-        """When the verdict was given, by flow; and when it took effect, where that is known."""
+        """When the verdict was given, by flow; and since when the killer listens, where that was later."""
+        self.control.wait_until_known(group)
         self.results, begun = self.control.cut(group.flows)
         return begun, None
 

@@ -111,6 +111,12 @@ def flow_of(client):
     return f"tcp {written(*client['here'])} > {written(*client['there'])}"
 
 
+def ends_of(flow):
+    """The two ends of a flow as it is listed."""
+    near, _, far = flow.removeprefix("tcp ").partition(" > ")
+    return frozenset((near, far))
+
+
 class Group:
     """Connections of one kind, with a server port of their own. `settings`: tcp_end.py's."""
 
@@ -294,6 +300,20 @@ class Control:
         if "error" in answer:
             raise Refused(method, answer["error"])
         return answer["result"]
+
+    def missing(self, group):
+        """Those of a group that flows.list does not show, from whichever end."""
+        listed, cursor = set(), 0
+        while cursor is not None:
+            page = self.call("flows.list", port=group.port, limit=1000, cursor=cursor)
+            listed |= {ends_of(flow["flow"]) for flow in page["flows"]}
+            cursor = page["next"]
+        return [flow for flow in group.flows if ends_of(flow) not in listed]
+
+    def wait_until_known(self, group):
+        """yagura has seen all of a group: on a CPU that is shared it may be behind."""
+        netns.wait_until(lambda: not self.missing(group), OPEN_S,
+                         lambda: f"{group}: never seen: {self.missing(group)}; {self.call('stats.get')['ports']}")
 
     def cut(self, flows, method="flows.reset", **params):
         """In batches; the result of each flow, by its name, and when the request for it was written."""

@@ -9,6 +9,7 @@ settings:
            from the client or to it; "both": both; "stuck": from the client to a server that does not read
   checked  what it sends and gets is hashed
   hello    so many bytes, or this text, first, sent back by the server
+  rate     bytes a second of "push", "pull" and "both", each way; as fast as they go when it is left out
   size, every, keepalive (s), loss (share of received segments that are thrown away), source (the client's address)
 
 Times are ns of CLOCK_MONOTONIC, which all namespaces share.
@@ -61,7 +62,7 @@ class Connection:
         self.endless = self.kind == "both" or self.kind == ("push" if client else "pull") or (self.kind == "stuck" and client)
         self.echoes = not client and not self.endless and self.kind not in ("push", "stuck")
         self.reads = self.kind != "stuck" or client
-        self.ending = self.shut = self.peer_done = self.finished = False
+        self.ending = self.shut = self.peer_done = self.finished = self.held = False
         self.hashes = (hashlib.sha256(), hashlib.sha256()) if group.get("checked") else None
         self.here = self.there = None
         self.mask = 0
@@ -101,7 +102,7 @@ class Connection:
         """Tells epoll what it waits for now."""
         if self.sock is None:
             return
-        wants = bool(self.pending) or (self.endless and not self.ending) or (self.ending and not self.shut)
+        wants = bool(self.pending) or (self.endless and not self.ending and not self.held) or (self.ending and not self.shut)
         mask = (OUT if wants else 0) | (IN if self.reads and not self.peer_done else 0)
         if mask != self.mask:
             self.end.poll.modify(self.sock, mask)
@@ -162,16 +163,21 @@ class Connection:
                 self.rounds += 1
                 self.end.later(now + int(self.group.get("every", 5) * 1e6), self)
 
-    def ask_again(self):
-        if self.sock is not None and not self.ending and self.outstanding <= 0:
+    def go_on(self):
+        """It is time for the next request, or for more bytes."""
+        if self.held:
+            self.held = False
+            self.watch()
+        elif self.sock is not None and not self.ending and self.outstanding <= 0:
             self.request(self.block(self.group.get("size", 200)))
             self.handle(time.monotonic_ns(), OUT)
 
     def write(self):
+        rate = self.group.get("rate")
         if self.pending:
             data = memoryview(self.pending)[:PIECE]
         elif self.endless and not self.ending:
-            data = memoryview(BLOCK)[self.at:self.at + PIECE]
+            data = memoryview(BLOCK)[self.at:self.at + (PIECE // 8 if rate else PIECE)]
         else:
             data = b""
         if data:
@@ -184,6 +190,9 @@ class Connection:
                 del self.pending[:count]
             else:
                 self.at = (self.at + count) % len(BLOCK)
+                if rate:
+                    self.held = True
+                    self.end.later(time.monotonic_ns() + count * 10**9 // rate, self)
         if self.ending and not self.pending and not self.shut:
             self.sock.shutdown(socket.SHUT_WR)
             self.shut = True
@@ -353,7 +362,7 @@ class End:
         while True:
             now = time.monotonic_ns()
             while self.timers and self.timers[0][0] <= now:
-                heapq.heappop(self.timers)[2].ask_again()
+                heapq.heappop(self.timers)[2].go_on()
             wait = max(0, self.timers[0][0] - time.monotonic_ns()) / 1e9 if self.timers else -1
             ready = self.poll.poll(wait, 4096)
             # All that they tell of had happened by now.
