@@ -290,7 +290,7 @@ class Usage(AlertsTest):
 
     def test_the_example_map_is_right(self):
         control = self.serve()
-        shutil.copy(ROOT / "conf/alerts.jsonc", self.folder / "map.json")
+        shutil.copy(ROOT / "conf/alerts/example.jsonc", self.folder / "map.json")
         (self.folder / "map.json").chmod(0o644)
         self.once_well("--zeek", "-", lines=ZEEK + SCAN)
         self.assertEqual(control.items("blocks.add"), ["192.0.2.1"])
