@@ -46,6 +46,7 @@ std::string words_with_item(const Json& error, const std::string& list,
     const char* end = field.data() + field.size();
     const auto read = std::from_chars(field.data() + place.size(), end, index);
     if (read.ec != std::errc{} || read.ptr != end || index >= batch.size()) return words;
+    if (words.find(batch[index]) != std::string::npos) return words;
     return fmt::format("{} (\"{}\")", words, printable(batch[index]));
 }
 

@@ -38,11 +38,15 @@ Json object_in(const Json& object, const char* name) {
 
 std::string state_of(const Json& status) {
     if (!status.value("enabled", false)) return "off: the configuration does not enable it (\"response\")";
+    const std::string why_not = text_in(status, "why_not");
+    // In a dry run nothing is active; what else stops it says more.
+    const bool dry_run =
+        status.value("dry_run", false) && (why_not.empty() || why_not.find("dry_run") != std::string::npos);
+    if (dry_run) return "dry run: verdicts are taken, nothing is sent";
     if (!status.value("active", false)) {
-        const std::string why_not = text_in(status, "why_not");
         return fmt::format("stopped: {}", why_not.empty() ? "no reason is given" : printable(why_not));
     }
-    return status.value("dry_run", false) ? "dry run: verdicts are taken, nothing is sent" : "active";
+    return "active";
 }
 
 std::string status_text(const Json& status) {

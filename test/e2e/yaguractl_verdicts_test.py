@@ -112,6 +112,9 @@ class Flows(VerdictsTest):
         process = self.ctl("flows", "reset", FLOW, "tcp\x1b[2J")
         self.assertEqual((process.returncode, process.stderr),
                          (REFUSED, "yaguractl: two ends with one \">\" between them are needed (\"tcp?[2J\")\n"))
+        # Which is said once.
+        control.handlers["flows.reset"] = lambda _: (_ for _ in ()).throw(Error(-32602, "'b': wrong", field="params/flows/1"))
+        self.assertEqual(self.ctl("flows", "reset", "a", "b").stderr, "yaguractl: 'b': wrong\n")
         for field in ("params/flows/2", "params/flows/x", "params/flows/", "params/key"):
             control.handlers["flows.reset"] = lambda _, field=field: (_ for _ in ()).throw(Error(-32602, "wrong", field=field))
             self.assertEqual(self.ctl("flows", "reset", "a", "b").stderr, "yaguractl: wrong\n")
@@ -178,7 +181,9 @@ class Response(VerdictsTest):
         self.assertEqual(self.ctl_well("response"), output)
         self.assertEqual(json.loads(self.ctl_well("response", "--json")), STATUS)
         for change, words in (({"active": False, "why_not": "disabled by uid 0: test"}, "stopped: disabled by uid 0: test"),
-                              ({"enabled": False, "active": False}, "off: the configuration does not enable it"), ({"dry_run": True}, "dry run")):
+                              ({"enabled": False, "active": False}, "off: the configuration does not enable it"), ({"dry_run": True}, "dry run"),
+                              ({"dry_run": True, "active": False, "why_not": "/response/dry_run of the configuration is true"}, "dry run"),
+                              ({"dry_run": True, "active": False, "why_not": "stop file /run/x"}, "stopped: stop file /run/x")):
             status.clear()
             status.update({**STATUS, **change})
             self.assertIn(words, self.ctl_well("response", "status"))
