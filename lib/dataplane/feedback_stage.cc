@@ -43,7 +43,8 @@ unsigned FeedbackStage::listen(std::size_t tool) {
         if (options_.flow_identity.any()) net::set_domain(m.parsed, options_.flow_identity);
         port::set_flow_hash(m, options_.hash_seed);
         m.port = base::PortId{static_cast<std::uint16_t>(tool)};
-        if (options_.outputs[select_of(m.flow_hash, options_.outputs.size())]->put({&packet, 1}) == 1) continue;
+        if (options_.outputs[select_of(m.flow_hash, options_.outputs.size())]->put({&packet, 1}) == 1)
+            continue;
         counters.ring_full.add(1);
         rte_pktmbuf_free(packet);
     }

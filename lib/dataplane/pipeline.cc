@@ -86,9 +86,9 @@ bool Pipeline::drained() const {
     const Stats now = stats();
     const bool quiet =
         std::ranges::all_of(now.ports, [](const PortStats& p) { return p.in_flight == base::Count{}; });
-    return quiet && now.on_inject_rings == 0 &&
-           std::ranges::all_of(now.tools,
-                               [](const ToolStats& t) { return t.offered == t.sent + t.shed_total(); });
+    return quiet && now.on_inject_rings == 0 && std::ranges::all_of(now.tools, [](const ToolStats& t) {
+               return t.offered == t.sent + t.shed_total();
+           });
 }
 
 void Pipeline::stop() {

@@ -108,12 +108,12 @@ struct ResponseStats {
     std::array<std::uint64_t, static_cast<std::size_t>(reset::Outcome::kCount)> outcomes{};
     std::array<std::uint64_t, 4> verdicts{};  ///< by ResponseCause
     std::array<std::uint64_t, static_cast<std::size_t>(reset::Refusal::kCount)> unmade{};  ///< frames
-    std::uint64_t no_buffer = 0;   ///< frames that were not made for want of one
-    std::uint64_t no_path = 0;     ///< frames whose port was gone
-    std::uint64_t suppressed = 0;  ///< frames that were not made because it was switched off meanwhile
-    std::uint64_t untracked = 0;   ///< packets whose rules cut, and whose flow found no room
-    std::uint64_t unreported = 0;  ///< reports that found no room
-    std::uint64_t errors = 0;      ///< ICMP errors made
+    std::uint64_t no_buffer = 0;    ///< frames that were not made for want of one
+    std::uint64_t no_path = 0;      ///< frames whose port was gone
+    std::uint64_t suppressed = 0;   ///< frames that were not made because it was switched off meanwhile
+    std::uint64_t untracked = 0;    ///< packets whose rules cut, and whose flow found no room
+    std::uint64_t unreported = 0;   ///< reports that found no room
+    std::uint64_t errors = 0;       ///< ICMP errors made
     std::vector<HeardStats> heard;  ///< by ToolId
 };
 

@@ -26,8 +26,8 @@ struct RuleAction {
     std::vector<std::uint16_t> copy_groups;     ///< the others', which have a standby
     std::vector<std::uint16_t> balance_groups;  ///< groups of which one member gets the flow
     unsigned priority = rules::kUsualPriority;
-    std::uint32_t sample = 1;  ///< it holds of one in so many flows
-    bool reset = false;        ///< its flows are cut, whatever else it does
+    std::uint32_t sample = 1;                   ///< it holds of one in so many flows
+    bool reset = false;                         ///< its flows are cut, whatever else it does
     std::optional<rules::BlockAction> block{};  ///< the same, and this is blocked
 
     bool responds() const { return reset || block; }

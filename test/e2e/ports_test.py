@@ -128,7 +128,7 @@ class AddAndRemoveTest(LivePorts):
             ({"name": "x", "role": "tool", "device": "loop:", "queue_packets": 5}, PARAMS, "16"),
             ({"name": "x", "role": "tool", "device": "loop:", "queue_time": "50ms"}, PARAMS, "rate"),
             ({"name": "x", "role": "network", "device": LOOP, "inject": "x"}, PARAMS, "x"),
-            ({"name": "x", "role": "network", "device": LOOP, "route_own_mac": "1:2"}, PARAMS, "1:2"),
+            ({"name": "x", "role": "network", "device": LOOP, "route_own_mac": "1:2", "route_next_hop": "1:2"}, PARAMS, "1:2"),
             ({"name": "x", "role": "network", "device": "loop:flows=0"}, CONFLICT, "flows"),
             ({"name": "x", "role": "network", "device": LOOP, "queues": 2}, CONFLICT, "one queue"),
             ({"name": "x", "role": "network", "device": "pcap:/tmp/x.pcap"}, CONFLICT, "yagura replay"),
