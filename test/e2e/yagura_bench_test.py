@@ -217,6 +217,15 @@ class BenchmarksTest(unittest.TestCase):
         for row in hosts["rows"]:
             self.assertLessEqual({"BlockList", "rte_hash", "std::unordered_map"}, set(row["figures"]))
 
+    def test_every_connection_that_reset_cuts_is_dead(self):
+        process = bench("reset", "--rates", "50,200", "--phases", "2", "--milliseconds", "200", "--json", "-")
+        self.assertEqual(process.returncode, OK, process.stderr)
+        table, = json.loads(process.stdout)["tables"]
+        self.assertEqual([row["cuts per second"] for row in table["rows"]], ["50", "200"])
+        for row in table["rows"]:
+            self.assertEqual(row["figures"]["verified, % of those cut"]["min"], 100, row)
+            self.assertGreater(row["figures"]["with / without"]["median"], 0)
+
     def test_parse_with_sizes(self):
         rows = self.rows("parse", "--size", "128,imix")
         self.assertEqual([row["frames"] for row in rows[-2:]], ["IPv4 TCP, 128 bytes", "IPv4 TCP, imix"])
