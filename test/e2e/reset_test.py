@@ -4,6 +4,7 @@
 whether they are dead, and the innocent ones beside them lose nothing."""
 
 import json
+import os
 import shutil
 import signal
 import subprocess
@@ -23,7 +24,9 @@ import kill_lab
 import netns
 from kill_lab import Control, Lab, Refused
 
-ONE_LCORE = ("--lcores", "rx=0;select=0;tx=0")
+# yagura has a CPU of its own, as it should where connections at full speed are to be cut; the hosts have the others.
+CPUS = sorted(os.sched_getaffinity(0))
+ONE_LCORE = ("--lcores", "rx={0};select={0};tx={0}".format(CPUS[-1]))
 NOBODY = 65534
 NOT_ALLOWED = -32001
 # How a network port is laid: both ports of the bridge, the bridge itself, or the outlets of a tap in each cable.
@@ -40,7 +43,7 @@ class ResetTest(yagura_e2e.TestCase):
     LAYOUT = "ports"
 
     def make(self, layout=None, **options):
-        self.lab = Lab(self, **options)
+        self.lab = Lab(self, cpus=CPUS[:-1], **options)
         self.layout = layout or self.LAYOUT
         if self.layout == "taps":
             self.lab.split_directions()
@@ -93,6 +96,13 @@ class ResetTest(yagura_e2e.TestCase):
         self.assertTrue(dead, f"{said}\n{group.still_alive()[:10]}\n{self.yagura.describe()}")
         self.assertEqual(group.still_alive(), [], said)
         self.assertEqual(self.lab.sockets_left(group), [], said)
+
+    def check_kept_out(self, group):
+        """None was made, or none lives: between namespaces the answer to a SYN may be faster than we are."""
+        for attempt in group.failed:
+            self.assertIn(attempt.error, {"ECONNREFUSED"} | kill_lab.CUT, group)
+        self.assertEqual(len(group.failed) + len(group.flows), group.count)
+        self.check_dead(group)
 
     def check_cut(self, group, results, all_verified=True):
         self.check_dead(group, results)
@@ -225,9 +235,9 @@ class Layouts(ResetTest):
 
 
 class Blocks(ResetTest):
-    def attempts(self, count=5, address=Lab.OTHER, kind="idle"):
-        """Connections that are tried: those that were made, and why the others were not."""
-        group = self.lab.group(kind, count, address)
+    def attempts(self, count=5, kind="idle"):
+        """Connections that are tried to the other address of b."""
+        group = self.lab.group(kind, count, Lab.OTHER)
         self.addCleanup(group.abort)
         return group
 
@@ -238,10 +248,8 @@ class Blocks(ResetTest):
         self.assertEqual(self.attempts().failed, [])
         answer = self.control.call("blocks.add", targets=[Lab.OTHER], reason="test")
         self.assertEqual([result["outcome"] for result in answer["results"]], ["added"])
-        refused = self.attempts(20)
-        self.assertEqual(refused.flows, [])
-        self.assertEqual({attempt.error for attempt in refused.failed}, {"ECONNREFUSED"})
-        self.assertEqual(self.lab.sockets_left(refused), [])
+        for kind in ("idle", "talk", "push"):
+            self.check_kept_out(self.attempts(20, kind))
         self.assertEqual(self.control.call("blocks.list")["total"], 1)
         answer = self.control.call("blocks.remove", targets=[Lab.OTHER])
         self.assertEqual([result["outcome"] for result in answer["results"]], ["removed"])
@@ -280,7 +288,7 @@ class Blocks(ResetTest):
         self.start(response=blocks)
         listed = self.control.call("blocks.list")["blocks"]
         self.assertEqual([(block["target"], block["reason"]) for block in listed], [(Lab.OTHER, "kept")])
-        self.assertEqual({attempt.error for attempt in self.attempts().failed}, {"ECONNREFUSED"})
+        self.check_kept_out(self.attempts())
         self.stop()
 
 
@@ -302,9 +310,7 @@ class Rules(ResetTest):
         self.start(rules=[{"id": 7, "filter": "tcp port 7777", "reset": True}, {"id": 8, "filter": "tcp", "forward": ["ids"]}])
         innocents = self.innocents()
         group = self.lab.group("talk", 10, port=7777)
-        for attempt in group.failed:
-            self.assertIn(attempt.error, {"ECONNREFUSED"} | kill_lab.CUT)
-        self.check_dead(group)
+        self.check_kept_out(group)
         self.check_innocents(innocents)
         self.stop()
 
@@ -315,9 +321,7 @@ class Rules(ResetTest):
         innocents = self.innocents()
         group = self.lab.group("idle", 1, Lab.OTHER, hello="this is EVIL" + "." * 50)
         self.check_dead(group)
-        refused = self.lab.group("idle", 5, Lab.OTHER)
-        self.assertEqual(refused.flows, [])
-        self.assertEqual({attempt.error for attempt in refused.failed}, {"ECONNREFUSED"})
+        self.check_kept_out(self.lab.group("idle", 5, Lab.OTHER))
         self.assertEqual([block["target"] for block in self.control.call("blocks.list")["blocks"]], [Lab.OTHER])
         self.check_innocents(innocents)
         self.stop()
@@ -445,7 +449,7 @@ class Captures(ResetTest):
         netns.wait_until(lambda: group.counts()[0]["rounds"] > before + 10)
         self.assertEqual([self.captured(capture) for capture in self.came], [[], []])
         status = self.control.call("response.status")
-        self.assertEqual(status["frames"]["sent"], 0, status)
+        self.assertEqual(status["frames"]["made"]["packets"], 0, status)
         self.check_innocents([group])
 
     def test_a_dry_run_sends_nothing(self):
@@ -612,7 +616,7 @@ print(s.makefile().readline(), end="")
                 self.assertEqual(self.as_nobody(method, **params)["error"]["code"], NOT_ALLOWED)
                 record, = self.records(method)
                 self.assertEqual((record["uid"], record["allowed"]), (NOBODY, False), record)
-        self.assertEqual(self.control.call("response.status")["frames"]["sent"], 0)
+        self.assertEqual(self.control.call("response.status")["frames"]["made"]["packets"], 0)
         self.assertEqual(self.control.call("blocks.list")["total"], 0)
         self.check_innocents([self.group])
         self.stop()
