@@ -39,7 +39,7 @@ def setUpModule():
 
 
 class ResetTest(yagura_e2e.TestCase):
-    LAYOUT = "ports"
+    LAYOUT = "bridge"
 
     def make(self, layout=None, **options):
         self.lab = Lab(self, cpus=CPUS[:-1], **options)
@@ -223,12 +223,13 @@ class Variants(ResetTest):
 
 class Layouts(ResetTest):
     def test_all_kinds(self):
-        for layout in LAYOUTS:
+        # Both ports of a bridge show every frame twice: too much at full speed both ways for a CPU that is shared.
+        for layout, kinds in (("ports", ("idle", "talk", "push")), ("taps", ("idle", "talk", "push", "both"))):
             with self.subTest(layout=layout):
                 self.make(layout)
                 self.start()
                 innocents = self.innocents()
-                for kind in ("idle", "talk", "push", "both"):
+                for kind in kinds:
                     self.cut(self.lab.group(kind, 4, hello=10).settle(), all_verified=kind in ("idle", "talk"))
                 self.check_innocents(innocents)
                 self.stop()
@@ -429,7 +430,7 @@ class Captures(ResetTest):
         return found
 
     def test_own_frames_are_not_for_tools(self):
-        self.make()
+        self.make("ports")
         # A mirror of a port, which shows what we send by it, too.
         netns.connect(self.lab.box, "m", self.lab.box, "mirror", 65535)
         netns.mirror(self.lab.box, "a", "m")
