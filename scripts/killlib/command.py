@@ -56,8 +56,9 @@ def arguments(words):
     parser.add_argument('--rounds', type=positive(int), metavar='N', help='of each case and killer (default 5)')
     parser.add_argument('--limit', type=positive(float), default=LIMIT_S, metavar='S',
                         help=f'for all connections of a trial to die (default {LIMIT_S:g})')
-    parser.add_argument('--layout', choices=list(killers.Yagura.LAYOUTS), default='ports',
-                        help='what yagura listens to: both ports of the bridge (default), the bridge, or taps in the cables')
+    parser.add_argument('--layout', choices=list(killers.Yagura.LAYOUTS), default='bridge',
+                        help='what yagura listens to: the bridge (default, as tcpkill), both its ports, which show all frames twice, '
+                             'or taps in the cables')
     parser.add_argument('--quick', action='store_true',
                         help='see that everything works: 1 round of few connections, written to out/bench')
     parser.add_argument('--out', metavar='DIR', help='default docs/bench')

@@ -64,9 +64,10 @@ def table(results):
 
 
 def ratios(results, case, peer):
-    """Round by round, how many times as long the peer took, by the medians; of rounds in which both killed some."""
-    mine, theirs = ({result.round: result.times for result in of(results, case.name, killer.name) if result.times}
-                    for killer in (Yagura, peer))
+    """Round by round, how many times as long the peer took, by the medians, its start left out; of rounds in which both
+    killed some."""
+    mine, theirs = ({result.round: result.listening or result.times
+                     for result in of(results, case.name, killer.name) if result.times} for killer in (Yagura, peer))
     return [statistics.median(theirs[number]) / statistics.median(mine[number]) for number in mine if number in theirs]
 
 
@@ -169,11 +170,12 @@ def to_markdown(environment, results, untold):
               'applications have got an error and neither kernel (`ss`) has its socket any more. Times are from the verdict until the '
               'later of the two applications was told, and of those that died alone. The verdict: for yagura the request is written to '
               'the control socket, with all connections of the case in it; tcpkill is started. *Since it listens* leaves out its '
-              'start, and is the time from the first packet that it could have seen. New connections are measured from their '
+              'start: it is the time since we have read that it listens, so from the first packet that it can have seen, but for some µs '
+              'either way. New connections are measured from their '
               '`connect()`, when the killer is ready.', '',
               *table(results), '', '## Beside each other', '',
-              'How many times as long as yagura, by the medians of a round: the median of all rounds, in brackets the least and the '
-              'greatest. Only connections that died are in it.', '', *comparison(results), '',
+              'How many times as long as yagura tcpkill took *since it listens*, by the medians of a round: the median of all rounds, '
+              'in brackets the least and the greatest. Only connections that died are in it.', '', *comparison(results), '',
               '## What yagura answered', '', *what_yagura_says(results), '']
     if any(result.killer != Yagura.name for result in results):
         lines += ['## What tcpkill did', '', *what_tcpkill_says(results), '']

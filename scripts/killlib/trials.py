@@ -11,6 +11,7 @@ from killlib.killers import micros
 from killlib.paths import kill_lab
 
 BOX = '10.77.0.254'
+INNOCENT_RATE = 20_000_000  # bytes a second of a bulk transfer that is not to be cut
 REFUSED = kill_lab.CUT | {'ECONNREFUSED'}
 
 
@@ -83,7 +84,7 @@ def run(context, case, killer_class, number):
             # tcpkill sends by a raw IP socket: the box must have a route to the hosts.
             lab.box.ip('addr', 'add', f'{BOX}/24', 'dev', 'br0')
             killer = killer_class(context, trial, lab)
-            innocents = [lab.group(kind, count, checked=True, hello=30).settle()
+            innocents = [lab.group(kind, count, checked=True, hello=30, rate=INNOCENT_RATE).settle()
                          for kind, count in (('idle', 5), ('talk', 5), ('push', 1))]
             count = case.quick_count if context.quick else case.count
             measure = new_connections if case.blocked else open_connections

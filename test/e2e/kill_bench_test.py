@@ -88,7 +88,7 @@ class Report(unittest.TestCase):
 
     def test_ratios_are_of_rounds_in_which_both_killed_some(self):
         case, = (case for case in trials.CASES if case.name == "talk")
-        self.assertEqual(report.ratios(self.results(), case, Tcpkill), [200])
+        self.assertEqual(report.ratios(self.results(), case, Tcpkill), [195])
         self.assertEqual(report.ratios(self.results(), case, ImmediateTcpkill), [])
 
     def test_everything_that_went_wrong_is_told(self):

@@ -137,7 +137,8 @@ class Connection:
         except (BlockingIOError, InterruptedError):
             pass
         except OSError as error:
-            return self.die(now, name_of(error.errno))
+            # What epoll did not tell may have happened since.
+            return self.die(time.monotonic_ns(), name_of(error.errno))
         if self.sock is not None and self.shut and self.peer_done:
             self.finished = True
             self.close()
