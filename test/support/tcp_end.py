@@ -77,8 +77,8 @@ class Connection:
 
     def begin(self, now):
         """It is established."""
-        self.opened = now
         self.here, self.there = self.sock.getsockname()[:2], self.sock.getpeername()[:2]
+        self.opened = now
         if share := self.group.get("loss"):
             lossy(self.sock, share)
         if self.client:
@@ -290,7 +290,9 @@ class End:
             try:
                 connection.begin(now)
             except OSError as error:
-                connection.die(now, name_of(error.errno))
+                # Dead already.
+                number = connection.sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+                connection.die(time.monotonic_ns(), name_of(number or error.errno))
         self.open_some()
 
     def accept(self, sock, port, group):
