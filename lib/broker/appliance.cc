@@ -149,25 +149,25 @@ ExitStatus run(const RunOptions& options) {
     }
     report_links(*ports);
     const rules::Response& response = loaded.config.response;
-    auto pipeline = dataplane::Pipeline::create(
-        {.plan = run.plan,
-         .sources = ports->sources(),
-         .places = ports->places(),
-         .tools = ports->tools(),
-         .limits = limits_of(loaded.config),
-         .ports = ports->network_ports(),
-         .ports_change = true,
-         .policy = select::make_policy(loaded.config, loaded.compiled),
-         .pressure = dataplane::Pressure::kDrop,
-         .inspect = loaded.config.inspect,
-         .hash_seed = random_seed(),
-         .keep_details = false,
-         .release_pool = environment.release_pool->get(),
-         .response =
-             plane.responses().settings(environment.inject_pool ? environment.inject_pool->get() : nullptr),
-         .injects = ports->injects(loaded.config),
-         .feedbacks =
-             response.enabled && response.from_tools ? ports->feedbacks() : std::vector<port::RxQueue*>{}});
+    auto pipeline =
+        dataplane::Pipeline::create({.plan = run.plan,
+                                     .sources = ports->sources(),
+                                     .places = ports->places(),
+                                     .tools = ports->tools(),
+                                     .limits = limits_of(loaded.config),
+                                     .ports = ports->network_ports(),
+                                     .ports_change = true,
+                                     .policy = select::make_policy(loaded.config, loaded.compiled),
+                                     .pressure = dataplane::Pressure::kDrop,
+                                     .inspect = loaded.config.inspect,
+                                     .hash_seed = random_seed(),
+                                     .keep_details = false,
+                                     .release_pool = environment.release_pool->get(),
+                                     .response = plane.responses().settings(
+                                         environment.inject_pool ? environment.inject_pool->get() : nullptr),
+                                     .injects = ports->injects(loaded.config),
+                                     .listens_to_tools = response.enabled && response.from_tools,
+                                     .feedbacks = ports->feedbacks()});
     if (!pipeline) return fail(ExitStatus::kUsage, pipeline.error().message);
     run.pipeline = std::move(*pipeline);
     if (auto started = plane.start(); !started) return fail(ExitStatus::kUsage, started.error().message);

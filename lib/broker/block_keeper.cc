@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "broker/block_keeper.h"
 
+#include <fmt/format.h>
 #include <sys/random.h>
 #include <sys/stat.h>
 
@@ -41,7 +42,25 @@ base::Result<std::unique_ptr<BlockKeeper>> BlockKeeper::open(const rules::Respon
     if (keeper->file_.empty() || (stat(keeper->file_.c_str(), &there) != 0 && errno == ENOENT)) return keeper;
     if (auto loaded = reset::load_blocks(keeper->file_, keeper->list_, base::realtime_ns()); !loaded)
         return loaded.error();
+    keeper->remove_forbidden();
     return keeper;
+}
+
+/// never_cut may say more than it did when the list was saved.
+void BlockKeeper::remove_forbidden() {
+    constexpr std::size_t kPage = 4096;
+    const std::uint64_t now = base::realtime_ns();
+    std::uint32_t from = 0;
+    do {
+        const reset::BlockList::Page page = list_.list(from, kPage, now, {});
+        for (const reset::Block& block : page.blocks) {
+            if (!never_.forbids(block.target)) continue;
+            fmt::print(stderr, "yagura run: {} is blocked no more: never_cut has something of it\n",
+                       reset::to_string(block.target));
+            remove(block.target);
+        }
+        from = page.next;
+    } while (from != 0);
 }
 
 BlockKeeper::Added BlockKeeper::add(const Entry& entry, bool cuts) {

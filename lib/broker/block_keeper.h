@@ -38,6 +38,8 @@ class BlockKeeper {
     /// `cuts`: flows that are there already are asked anew.
     Added add(const Entry& entry, bool cuts = true);
     bool remove(const reset::BlockTarget& target);
+    /// Flows that are there are asked anew.
+    void ask_again() { changes_.fetch_add(1, std::memory_order_release); }
 
     /// An entry for a person; of a page of the list.
     static control::Json to_json(const reset::Block& block);
@@ -52,6 +54,7 @@ class BlockKeeper {
 
   private:
     BlockKeeper(const rules::Response& settings, const reset::NeverCut& never, std::uint64_t seed);
+    void remove_forbidden();
 
     using Clock = std::chrono::steady_clock;
     std::string file_;

@@ -22,15 +22,18 @@ class RememberedAnswers {
   public:
     using Clock = std::chrono::steady_clock;
     static constexpr std::size_t kMost = 4096;
+    static constexpr std::size_t kMostItems = 100'000;  ///< results in all answers
     static constexpr std::chrono::minutes kKept{10};
 
     using Key = std::tuple<uid_t, std::string, std::string>;  ///< user, method, idempotency key
     struct Unknown {};
-    struct Running {};  ///< it was asked before, and is not answered yet
-    /// What there is of this key; an answer has "repeated": true.
-    std::variant<Unknown, Running, control::Json> find(const Key& key, Clock::time_point now);
+    struct Running {};    ///< it was asked before, and is not answered yet
+    struct Different {};  ///< something else was asked with this key
+    /// What there is of this key; an answer has "repeated": true. `what`: a digest of all that is asked.
+    std::variant<Unknown, Running, Different, control::Json> find(const Key& key, std::size_t what,
+                                                                  Clock::time_point now);
     /// It has been asked and will be answered. With find() Unknown.
-    void begin(const Key& key, Clock::time_point now);
+    void begin(const Key& key, std::size_t what, Clock::time_point now);
     /// What was answered; an error is not remembered, so that it can be tried again.
     void end(const Key& key, const control::Outcome& outcome);
 
@@ -39,10 +42,13 @@ class RememberedAnswers {
 
     struct Entry {
         std::optional<control::Json> answer{};
+        std::size_t what = 0;
+        std::size_t items = 0;  ///< results in the answer
         Clock::time_point asked;
     };
     std::map<Key, Entry> entries_;
     std::deque<std::pair<Clock::time_point, Key>> by_age_;
+    std::size_t items_ = 0;
 };
 
 }  // namespace yagura::broker

@@ -248,6 +248,7 @@ Json response_json(const dataplane::Stats& stats, const rules::Config& config) {
     if (response.suppressed != 0) unmade["suppressed"] = response.suppressed;
     json["unmade"] = std::move(unmade);
     json["icmp_errors"] = response.errors;
+    json["fronts_full"] = response.fronts_full;
     json["untracked"] = response.untracked;
     json["unreported"] = response.unreported;
     dataplane::InjectStats all = stats.removed_injected;

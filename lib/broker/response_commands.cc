@@ -75,13 +75,26 @@ class OnceOnly {
   public:
     OnceOnly(ControlPlane& plane, const Arguments& arguments, const Call& call, const char* method)
         : plane_(plane) {
-        if (const std::string* key = arguments.text("key"))
-            key_ = RememberedAnswers::Key{call.peer().uid, method, *key};
+        const std::string* const key = arguments.text("key");
+        if (key == nullptr) return;
+        key_ = RememberedAnswers::Key{call.peer().uid, method, *key};
+        std::string all;
+        for (const char* name : {"tool", "ttl", "reason"}) {
+            if (const std::string* text = arguments.text(name)) all += fmt::format("{}={}\n", name, *text);
+        }
+        for (const char* name : {"flows", "targets"}) {
+            for (const std::string& item : arguments.list(name)) all += item + "\n";
+        }
+        what_ = std::hash<std::string>()(all + (arguments.flag("dry_run") ? "dry" : ""));
     }
     /// What was answered before, or that it is not yet; nothing: it is new.
     std::optional<Answer> known() {
         if (!key_) return std::nullopt;
-        auto found = plane_.answers().find(*key_, RememberedAnswers::Clock::now());
+        auto found = plane_.answers().find(*key_, what_, RememberedAnswers::Clock::now());
+        if (std::holds_alternative<RememberedAnswers::Different>(found)) {
+            return invalid("params/key",
+                           "another call had this key: take a new one for what is not the same");
+        }
         if (auto* answer = std::get_if<Json>(&found)) return std::move(*answer);
         if (std::holds_alternative<RememberedAnswers::Running>(found)) {
             return RpcError{.code = RpcCode::kBusy,
@@ -91,7 +104,7 @@ class OnceOnly {
         return std::nullopt;
     }
     void begin() {
-        if (key_) plane_.answers().begin(*key_, RememberedAnswers::Clock::now());
+        if (key_) plane_.answers().begin(*key_, what_, RememberedAnswers::Clock::now());
     }
     void end(const control::Outcome& outcome) const {
         if (key_) plane_.answers().end(*key_, outcome);
@@ -100,6 +113,7 @@ class OnceOnly {
   private:
     ControlPlane& plane_;
     std::optional<RememberedAnswers::Key> key_;
+    std::size_t what_ = 0;
 };
 
 /// Flows in words; the error names the first that is none.

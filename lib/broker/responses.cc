@@ -110,6 +110,8 @@ void Responses::disable(const std::string& who, const std::string& reason) {
 void Responses::enable() {
     disabled_.clear();
     set_mode();
+    // Who is blocked, and began meanwhile, is cut now.
+    blocks_->ask_again();
 }
 
 std::string Responses::look() {
@@ -126,6 +128,12 @@ std::string Responses::look() {
 }
 
 // ---- verdicts of people
+
+bool Responses::has_room(std::size_t items) const {
+    std::size_t most = items_.size();
+    for (const auto& stage : stages_) most = std::max(most, stage->waiting.size());
+    return most + items <= kMaxItems;
+}
 
 void Responses::ask(Order order, Done done) {
     auto job = std::make_shared<Job>();
@@ -196,6 +204,9 @@ void Responses::go_on() {
         Stage& stage = *stages_[i];
         if (stage.asked && !take(stage)) continue;
         dataplane::ResponseExchange& exchange = stage.exchange;
+        // What nobody waits for any more is not done: who asked has been told that it was not.
+        std::erase_if(stage.waiting,
+                      [this](const auto& request) { return !items_.contains(request.cookie); });
         exchange.request_count = 0;
         for (; exchange.request_count < exchange.kMost && exchange.request_count < stage.waiting.size();
              ++exchange.request_count)
@@ -276,7 +287,7 @@ void Responses::block_for_rule(const ResponseReport& report) {
             entry.target = reset::BlockTarget::host(report.key.dst, report.key.ip_version);
             break;
     }
-    if (response_.dry_run) return;
+    if (response_.dry_run || !why_not().empty()) return;
     // The stage has cut the flow itself.
     const auto added = blocks_->add(entry, report.block->what != rules::BlockWhat::kConnection);
     if (!listener_) return;

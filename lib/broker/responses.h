@@ -51,7 +51,7 @@ class Responses {
         std::optional<std::chrono::nanoseconds> ttl{};
         std::string reason;
     };
-    bool has_room(std::size_t items) const { return items_.size() + items <= kMaxItems; }
+    bool has_room(std::size_t items) const;
     /// Answers in go_on(), when the outcome of every flow is known. With room.
     void ask(Order order, Done done);
 

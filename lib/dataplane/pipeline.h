@@ -57,7 +57,8 @@ struct PipelineOptions {
     /// Connections may be cut; null: never. Not with kPushBack.
     const ResponseSettings* response = nullptr;
     std::vector<InjectPort> injects;        ///< by PortId; empty: no port sends
-    std::vector<port::RxQueue*> feedbacks;  ///< by ToolId, null: the tool is not listened to; may be empty
+    bool listens_to_tools = false;          ///< to those that have a queue in `feedbacks`, or get one later
+    std::vector<port::RxQueue*> feedbacks;  ///< by ToolId, null: the tool is not listened to; may be shorter
 };
 
 /// The stages, the rings between them, and the threads that run them. Sources and tools stay with the caller

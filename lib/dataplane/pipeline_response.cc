@@ -43,7 +43,7 @@ base::Result<void> Pipeline::make_response() {
         injector.value()->lcore = options_.plan.tx[i % options_.plan.tx.size()];
         injectors_[i] = std::move(injector).value();
     }
-    if (options_.feedbacks.empty()) return {};
+    if (!options_.listens_to_tools) return {};
     auto rings = make_rings(kFeedbackRing);
     if (!rings) return rings.error();
     feedback_rings_ = std::move(rings).value();
@@ -178,6 +178,7 @@ ResponseStats Pipeline::response_stats() const {
         stats.untracked += counters.untracked.get();
         stats.unreported += counters.unreported.get();
         stats.errors += counters.errors.get();
+        stats.fronts_full += counters.fronts_full.get();
         for (std::size_t tool = 0; tool < stats.heard.size(); ++tool) {
             stats.heard[tool].verdicts += counters.heard[tool].verdicts.get();
             stats.heard[tool].not_found += counters.heard[tool].not_found.get();

@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "dataplane/responder.h"
 
+#include <time.h>
+
 #include <algorithm>
+#include <optional>
 
 #include "base/clock.h"
 #include "net/protocol_numbers.h"
@@ -42,14 +45,22 @@ reset::KillSettings share_of(const ResponseSettings& settings, std::size_t stage
     return own;
 }
 
-bool may_be_icmp_error(std::uint8_t proto) {
-    return proto == net::ip_proto::kIcmp || proto == net::ip_proto::kIcmpv6;
-}
-
 }  // namespace
 
+/// Kills are clocked by what no one sets.
 std::uint64_t Responder::now() {
-    return base::realtime_ns();
+    timespec time{};
+    clock_gettime(CLOCK_MONOTONIC, &time);
+    return static_cast<std::uint64_t>(time.tv_sec) * kSecond + static_cast<std::uint64_t>(time.tv_nsec);
+}
+
+/// The same moment, of one that the time of day names.
+std::uint64_t Responder::monotonic(std::uint64_t realtime_ns) {
+    // Who waited for longer would be given up before a try.
+    constexpr std::uint64_t kLongest = kSecond;
+    const std::uint64_t today = base::realtime_ns();
+    const std::uint64_t age = today > realtime_ns ? std::min(today - realtime_ns, kLongest) : 0;
+    return now() - age;
 }
 
 Responder::Responder(const Options& options, flow::FlowTable& flows)
@@ -82,7 +93,7 @@ void Responder::set_port(base::PortId port, PacketRing* ring, const InjectPort& 
 bool Responder::is_own(const rte_mbuf* packet, const port::PacketMeta& m) const {
     const net::ParsedPacket& parsed = m.parsed;
     const bool is_reset = (parsed.tcp_flags & kRst) != 0;
-    if (!is_reset && !may_be_icmp_error(parsed.key.proto)) return false;
+    if (!is_reset && !may_be_error(parsed.key)) return false;
     return builder_.is_own(first_bytes(packet), parsed);
 }
 
@@ -90,6 +101,13 @@ bool Responder::is_own(const rte_mbuf* packet, const port::PacketMeta& m) const 
 void Responder::learn(State& state, unsigned from, const rte_mbuf* packet, const port::PacketMeta& m) {
     Way& way = state.ways[from];
     const auto port = static_cast<std::uint16_t>(m.port.value() + 1);
+    const Way before = way;
+    learn_way(way, port, packet, m);
+    // There may be a way now where there was none.
+    if (way != before) state.bits = static_cast<std::uint8_t>(state.bits & ~kNoWay);
+}
+
+void Responder::learn_way(Way& way, std::uint16_t port, const rte_mbuf* packet, const port::PacketMeta& m) {
     if (way.port == 0) {
         way.port = port;
     } else if (way.port != port && way.second == 0) {
@@ -97,8 +115,9 @@ void Responder::learn(State& state, unsigned from, const rte_mbuf* packet, const
     }
     if (way.front != reset::EncapsulationTable::kNone) return;
     reset::Encapsulation front;
-    if (reset::Encapsulation::take(first_bytes(packet), m.parsed, front) == reset::Refusal::kNone)
-        way.front = fronts_.share(front);
+    if (reset::Encapsulation::take(first_bytes(packet), m.parsed, front) != reset::Refusal::kNone) return;
+    way.front = fronts_.share(front);
+    if (way.front == reset::EncapsulationTable::kNone) counters_.fronts_full.add(1);
 }
 
 /// Of a flow that is being cut: its peer may be reached by another station since.
@@ -116,6 +135,29 @@ void Responder::learn_again(State& state, unsigned from, const rte_mbuf* packet,
 bool Responder::saw(std::uint32_t index, unsigned from, bool begins, const rte_mbuf* packet,
                     const port::PacketMeta& m) {
     State& state = states_[index];
+    const base::Bytes bytes = first_bytes(packet);
+    const bool tcp = m.parsed.key.proto == net::ip_proto::kTcp;
+    std::optional<reset::SeenSegment> segment;
+    if (tcp) segment = reset::read_segment(bytes, m.wire_length, m.parsed);
+    if (segment) {
+        // First whether it is ours: then it teaches nothing.
+        const bool probe = (state.kill != 0 || orphans_ != 0) && segment->flags == kAck &&
+                           segment->payload == 0 && builder_.may_be_probe(bytes, m.parsed);
+        if (state.kill != 0) {
+            const auto origin =
+                probe ? reset::KillMachine::Origin::kPerhapsProbe : reset::KillMachine::Origin::kForeign;
+            if (machine_.saw(now(), kill_of(state), from, *segment, origin)) return true;
+            if (machine_.is_forgotten(kill_of(state))) {
+                state.kill = 0;
+                unwatch(index);
+            } else {
+                learn_again(state, from, packet, m);
+            }
+        } else if (probe && is_of_orphan(m.parsed.key)) {
+            return true;
+        }
+        state.numbers.note(from, *segment);
+    }
     const unsigned port = m.port.value() + 1u;
     const Way& way = state.ways[from];
     if (way.front == reset::EncapsulationTable::kNone || (way.port != port && way.second != port)) {
@@ -124,45 +166,48 @@ bool Responder::saw(std::uint32_t index, unsigned from, bool begins, const rte_m
             if (reaches(state.ways, end)) machine_.reach(kill_of(state), end);
         }
     }
-    if (m.parsed.key.proto == net::ip_proto::kTcp) {
-        const base::Bytes bytes = first_bytes(packet);
-        if (const auto segment = reset::read_segment(bytes, m.wire_length, m.parsed)) {
-            if (state.kill != 0) {
-                const bool probe =
-                    segment->flags == kAck && segment->payload == 0 && builder_.may_be_probe(bytes, m.parsed);
-                const auto origin =
-                    probe ? reset::KillMachine::Origin::kPerhapsProbe : reset::KillMachine::Origin::kForeign;
-                if (machine_.saw(now(), kill_of(state), from, *segment, origin)) return true;
-                if (machine_.is_forgotten(kill_of(state))) {
-                    state.kill = 0;
-                    unwatch(index);
-                } else {
-                    learn_again(state, from, packet, m);
-                }
-            }
-            state.numbers.note(from, *segment);
-        }
-    } else if (state.errors_left != 0) {
-        send_error(state, from, packet, m);
-    }
+    if (!tcp && state.errors_left != 0) send_error(index, from, packet, m);
     if (begins) {
         ask_blocks(index);
-    } else if ((state.bits & kBlocked) != 0 && may_cut_again(state)) {
+    } else if ((state.bits & kBlocked) != 0 && may_cut_again(state) && still_blocked(index)) {
         cut(index, {.cause = ResponseCause::kBlock, .at = now()});
     }
     return false;
 }
 
+/// A frame between these ends may be a probe of a kill whose flow has no entry any more.
+bool Responder::is_of_orphan(const net::FlowKey& key) const {
+    return std::ranges::any_of(cases_, [&key](const Case& c) {
+        return c.kill && c.index == flow::FlowTable::kNone && (c.key == key || c.key == key.reversed());
+    });
+}
+
+/// What was blocked when it began may not be any more: then nothing is wanted of it.
+bool Responder::still_blocked(std::uint32_t index) {
+    State& state = states_[index];
+    if (options_.settings->blocks->lookup(flows_.entry(index).key, base::realtime_ns())) return true;
+    state.bits = static_cast<std::uint8_t>(state.bits & ~kBlocked);
+    if (state.errors_left == kForever) state.errors_left = 0;
+    unwatch(index);
+    return false;
+}
+
 /// What wanted the flow cut before still does, it lives on, and there is room to try.
 bool Responder::may_cut_again(const State& state) const {
-    return state.kill == 0 && (state.bits & (kOver | kRefused)) == 0 && !free_cases_.empty() &&
-           mode() == ResponseMode::kOn;
+    return state.kill == 0 && (state.bits & (kRefused | kNoWay)) == 0 && !is_over(state) &&
+           !free_cases_.empty() && mode() == ResponseMode::kOn;
+}
+
+/// It has been cut or has ended, and nobody has said anything new since.
+bool Responder::is_over(const State& state) {
+    return (state.bits & kOver) != 0 && state.numbers.is_over();
 }
 
 /// The flow goes the short way again when nobody wants anything of it.
 void Responder::unwatch(std::uint32_t index) {
     const State& state = states_[index];
-    const bool wanted = (state.bits & (kBlocked | kByRule)) != 0 && (state.bits & (kOver | kRefused)) == 0;
+    const bool wanted =
+        (state.bits & (kBlocked | kByRule)) != 0 && (state.bits & kRefused) == 0 && !is_over(state);
     flows_.entry(index).watched = state.kill != 0 || state.shunted != 0 || state.errors_left != 0 || wanted;
 }
 
@@ -176,11 +221,13 @@ void Responder::by_rules(std::uint32_t index, std::span<const match::RuleIndex> 
     const select::RuleAction& action = policy.actions[*found];
     const bool first = (state.bits & kByRule) == 0;
     state.bits |= kByRule;
-    if (first && action.block) {
+    for (const match::RuleIndex rule : rules) {
+        const select::RuleAction& each = policy.actions[rule];
+        if (!first || !each.block) continue;
         push({.key = opened_by(flows_.entry(index)),
               .cause = ResponseCause::kRule,
-              .source = action.id,
-              .block = action.block});
+              .source = each.id,
+              .block = each.block});
     }
     cut(index, {.cause = ResponseCause::kRule, .source = action.id, .at = now()});
 }
@@ -197,10 +244,9 @@ void Responder::flush() {
 void Responder::ask_blocks(std::uint32_t index) {
     const reset::BlockList* const blocks = options_.settings->blocks;
     if (blocks == nullptr || blocks->size() == 0) return;
-    const std::uint64_t time = now();
-    if (!blocks->lookup(flows_.entry(index).key, time)) return;
+    if (!blocks->lookup(flows_.entry(index).key, base::realtime_ns())) return;
     states_[index].bits |= kBlocked;
-    cut(index, {.cause = ResponseCause::kBlock, .at = time});
+    cut(index, {.cause = ResponseCause::kBlock, .at = now()});
 }
 
 Responder::Case* Responder::case_of(const State& state) {
@@ -216,8 +262,14 @@ void Responder::cut(std::uint32_t index, const Verdict& verdict) {
     const auto tell_at_once = [&](Outcome outcome, ResponseReport::Why why = ResponseReport::Why::kNone) {
         tell(opened_by(entry), verdict, {.outcome = outcome}, why);
     };
+    // What nobody waits for is told once: who asks for the same with every packet fills no queue.
+    const bool waited_for = verdict.cookie != 0;
+    if (!waited_for && ((state.bits & kRefused) != 0 || is_over(state) || case_of(state) != nullptr)) return;
     const ResponseMode mode = this->mode();
-    if (mode == ResponseMode::kOff) return tell_at_once(Outcome::kRefused, ResponseReport::Why::kOff);
+    if (mode == ResponseMode::kOff) {
+        unwatch(index);
+        return tell_at_once(Outcome::kRefused, ResponseReport::Why::kOff);
+    }
     if (options_.settings->never.covers(entry.key)) {
         state.bits |= kRefused;
         return tell_at_once(Outcome::kRefused, ResponseReport::Why::kNeverCut);
@@ -229,7 +281,8 @@ void Responder::cut(std::uint32_t index, const Verdict& verdict) {
     }
     if (entry.key.proto != net::ip_proto::kTcp) {
         state.bits |= kRefused;
-        state.errors_left = verdict.cause == ResponseCause::kBlock ? kForever : kErrorsOfVerdict;
+        state.errors_left =
+            std::max(state.errors_left, verdict.cause == ResponseCause::kBlock ? kForever : kErrorsOfVerdict);
         entry.watched = 1;
         return tell_at_once(Outcome::kNotTcp);
     }
@@ -239,9 +292,11 @@ void Responder::cut(std::uint32_t index, const Verdict& verdict) {
             {.number = static_cast<std::uint32_t>(going_on - cases_.data()), .verdict = verdict});
         return;
     }
-    if ((state.bits & kOver) != 0) return tell_at_once(Outcome::kTooLate);
-    if (free_cases_.empty() || report_count_ + cases_.size() >= reports_.size())
+    if (is_over(state)) return tell_at_once(Outcome::kTooLate);
+    if (free_cases_.empty() || report_count_ + cases_.size() >= reports_.size()) {
+        unwatch(index);
         return tell_at_once(Outcome::kRateLimited);
+    }
 
     const std::uint32_t number = free_cases_.back();
     const std::uint64_t time = now();
@@ -255,10 +310,12 @@ void Responder::cut(std::uint32_t index, const Verdict& verdict) {
                        shots);
     if (!started.id) {
         if (started.outcome == Outcome::kTooLate) state.bits |= kOver;
-        if (started.outcome == Outcome::kNoPath) state.bits |= kRefused;
+        if (started.outcome == Outcome::kNoPath) state.bits |= kNoWay;
+        unwatch(index);
         return tell_at_once(started.outcome);
     }
     free_cases_.pop_back();
+    state.bits = static_cast<std::uint8_t>(state.bits & ~kOver);
     cases_[number] = {.key = entry.key,
                       .client_is_dst = entry.client_is_dst != 0,
                       .verdict = verdict,
@@ -326,7 +383,7 @@ void Responder::carry_out(std::uint32_t index, const ResponseRequest& request) {
     if (request.action != ResponseAction::kReset) return shunt(index, request);
     cut(index, {.cause = ResponseCause::kControl,
                 .cookie = request.cookie,
-                .at = request.verdict_ns,
+                .at = monotonic(request.verdict_ns),
                 .dry_run = request.dry_run});
 }
 
@@ -350,7 +407,9 @@ unsigned Responder::search() {
 // ---- what became of it
 
 void Responder::push(const ResponseReport& report) {
-    if (report_count_ == reports_.size()) {
+    // The second half is for those whom somebody waits for.
+    const bool may_be_left_out = report.cookie == 0 && !report.block;
+    if (report_count_ >= (may_be_left_out ? reports_.size() / 2 : reports_.size())) {
         counters_.unreported.add(1);
         return;
     }
@@ -370,7 +429,7 @@ void Responder::tell(const net::FlowKey& key, const Verdict& verdict, const rese
 
 void Responder::take_reports() {
     reset::KillReport report;
-    while (report_count_ + 1 < reports_.size() && machine_.next_report(report)) {
+    while (report_count_ + 1 + waiters_.size() < reports_.size() && machine_.next_report(report)) {
         const auto number = static_cast<std::uint32_t>(report.cookie);
         Case& ended = cases_[number];
         const net::FlowKey key = ended.client_is_dst ? ended.key.reversed() : ended.key;
@@ -383,6 +442,7 @@ void Responder::take_reports() {
         if (ended.index != flow::FlowTable::kNone) {
             set_over(ended.index, report, ended.kill);
         } else {
+            --orphans_;
             for (const Way& way : ended.ways) fronts_.release(way.front);
         }
         ended.kill = {};
@@ -399,6 +459,7 @@ void Responder::set_over(std::uint32_t index, const reset::KillReport& report, r
 void Responder::forget(std::uint32_t index) {
     State& state = states_[index];
     if (Case* const going_on = case_of(state)) {
+        ++orphans_;
         going_on->index = flow::FlowTable::kNone;
         going_on->ways = state.ways;
         going_on->ttl = {state.numbers.ends[0].ttl, state.numbers.ends[1].ttl};
@@ -416,11 +477,11 @@ unsigned Responder::turn() {
                                       ? 0
                                       : options_.settings->block_changes->load(std::memory_order_acquire);
     if (changes != blocks_seen_) {
+        // Round once more from where it is: a stream of changes starves nobody.
         blocks_seen_ = changes;
-        looked_ = 0;
-        look_until_ = flows_.indices();
+        looks_left_ = flows_.indices();
     }
-    if (looked_ < look_until_) did += look_at_flows();
+    if (looks_left_ != 0) did += look_at_flows();
     if (sought_from_ != sought_until_) did += search();
     if (machine_.size() == 0) return did;
     reset::Shots shots(shots_);
@@ -434,10 +495,11 @@ unsigned Responder::turn() {
 /// Flows that were there before somebody was blocked. Waits while no more can be cut at a time.
 unsigned Responder::look_at_flows() {
     unsigned looks = 0;
-    for (; looks < kLooksPerTurn && looked_ < look_until_ && !free_cases_.empty(); ++looks) {
+    for (; looks < kLooksPerTurn && looks_left_ != 0 && !free_cases_.empty(); ++looks, --looks_left_) {
+        if (looked_ >= flows_.indices()) looked_ = 0;
         const std::uint32_t index = looked_++;
         const flow::FlowEntry& entry = flows_.entry(index);
-        if (!entry.used || (states_[index].bits & kBlocked) != 0) continue;
+        if (!entry.used || entry.watched) continue;
         ask_blocks(index);
     }
     return looks;
@@ -458,7 +520,7 @@ unsigned Responder::for_each_port(const std::array<Way, 2>& ways, unsigned towar
     if (own.port != 0) use(base::PortId{static_cast<std::uint16_t>(own.port - 1)});
     if (own.second != 0) use(base::PortId{static_cast<std::uint16_t>(own.second - 1)});
     const Way& peer = ways[1 - toward];
-    if (count != 0 || (own.port != 0) || peer.port == 0) return count;
+    if (count != 0 || peer.port == 0) return count;
     if (const auto other = outlets_[peer.port - 1u].inject.other) use(*other);
     return count;
 }
@@ -503,9 +565,10 @@ void Responder::fire(reset::Shots& shots) {
             state == nullptr ? target.ttl[1u - shot.toward] : state->numbers.ends[1u - shot.toward].ttl;
         const reset::HopFields hop{.ttl = seen_ttl != 0 ? seen_ttl : std::uint8_t{64}};
         const unsigned ports = for_each_port(ways, shot.toward, [&](base::PortId port) {
-            if (const auto& link = outlets_[port.index()].inject.link) front.address(*link);
+            reset::Encapsulation own = front;
+            if (const auto& link = outlets_[port.index()].inject.link) own.address(*link);
             std::array<std::uint8_t, reset::ResetBuilder::kMaxSegmentFrame> frame;
-            const reset::Crafted crafted = builder_.segment(front, key, hop, shot.segment, frame);
+            const reset::Crafted crafted = builder_.segment(own, key, hop, shot.segment, frame);
             if (crafted.ok()) {
                 send(port, {frame.data(), crafted.size});
             } else {
@@ -531,18 +594,22 @@ void Responder::send(base::PortId port, std::span<const std::uint8_t> frame) {
 }
 
 /// Tells a sender that cannot be cut that its packets are not wanted: once a second at most.
-void Responder::send_error(State& state, unsigned from, const rte_mbuf* packet, const port::PacketMeta& m) {
+void Responder::send_error(std::uint32_t index, unsigned from, const rte_mbuf* packet,
+                           const port::PacketMeta& m) {
+    State& state = states_[index];
     const std::uint64_t time = now();
     const auto second = static_cast<std::uint32_t>(time / kSecond);
     if (second < state.error_due || mode() != ResponseMode::kOn || !errors_.take(time)) return;
+    if (state.errors_left == kForever && !still_blocked(index)) return;
     reset::Encapsulation front;
     if (!front_toward(state.ways, from, front)) return;
     state.error_due = second + 1;
     if (state.errors_left != kForever) --state.errors_left;
     for_each_port(state.ways, from, [&](base::PortId port) {
-        if (const auto& link = outlets_[port.index()].inject.link) front.address(*link);
+        reset::Encapsulation own = front;
+        if (const auto& link = outlets_[port.index()].inject.link) own.address(*link);
         std::array<std::uint8_t, reset::ResetBuilder::kMaxUnreachableFrame> frame;
-        const reset::Crafted crafted = builder_.unreachable(front, first_bytes(packet), m.parsed,
+        const reset::Crafted crafted = builder_.unreachable(own, first_bytes(packet), m.parsed,
                                                             reset::Unreachable::kProhibited, {}, frame);
         if (crafted.ok()) {
             counters_.errors.add(1);

@@ -42,6 +42,9 @@ class Responder {
     /// One that we sent, and that the tap shows us: a RST or an ICMP error. To be asked before its flow is
     /// looked up.
     bool is_own(const rte_mbuf* packet, const port::PacketMeta& m) const;
+    static bool may_be_error(const net::FlowKey& key) {
+        return key.proto == net::ip_proto::kIcmp || key.proto == net::ip_proto::kIcmpv6;
+    }
     /// Brings what note() needs of the flow towards the cache.
     void prefetch(std::uint32_t index) const { __builtin_prefetch(&states_[index], 1); }
     /// A packet of a settled flow that is not watched. `from`: the end that sent it, 0 in the direction of
@@ -93,6 +96,7 @@ class Responder {
         std::uint32_t front;   ///< in front of what this end sends (EncapsulationTable)
         std::uint16_t port;    ///< by which it comes, plus one
         std::uint16_t second;  ///< likewise: another one by which it comes too
+        bool operator==(const Way&) const = default;
     };
     /// All zero: nothing is known.
     struct alignas(64) State {
@@ -110,6 +114,7 @@ class Responder {
     static constexpr std::uint8_t kByRule = 2;   ///< rules want it cut
     static constexpr std::uint8_t kOver = 4;     ///< it has been cut, or ended by itself
     static constexpr std::uint8_t kRefused = 8;  ///< it must not be cut, as was told
+    static constexpr std::uint8_t kNoWay = 16;   ///< it could not be reached by what was known of its ways
     static constexpr std::uint8_t kForever = 255;
 
     /// Who wanted what.
@@ -145,6 +150,7 @@ class Responder {
         return {rte_pktmbuf_mtod(packet, const std::uint8_t*), rte_pktmbuf_data_len(packet)};
     }
     static std::uint64_t now();
+    static std::uint64_t monotonic(std::uint64_t realtime_ns);
     ResponseMode mode() const { return options_.settings->mode->load(std::memory_order_relaxed); }
     /// That has not been forgotten.
     Case* case_of(const State& state);
@@ -159,6 +165,10 @@ class Responder {
     void set_over(std::uint32_t index, const reset::KillReport& report, reset::KillId kill);
     void learn(State& state, unsigned from, const rte_mbuf* packet, const port::PacketMeta& m);
     void learn_again(State& state, unsigned from, const rte_mbuf* packet, const port::PacketMeta& m);
+    void learn_way(Way& way, std::uint16_t port, const rte_mbuf* packet, const port::PacketMeta& m);
+    bool is_of_orphan(const net::FlowKey& key) const;
+    bool still_blocked(std::uint32_t index);
+    static bool is_over(const State& state);
     bool may_cut_again(const State& state) const;
     void ask_blocks(std::uint32_t index);
     void cut(std::uint32_t index, const Verdict& verdict);
@@ -176,7 +186,7 @@ class Responder {
     bool front_toward(const std::array<Way, 2>& ways, unsigned toward, reset::Encapsulation& front);
     void fire(reset::Shots& shots);
     void send(base::PortId port, std::span<const std::uint8_t> frame);
-    void send_error(State& state, unsigned from, const rte_mbuf* packet, const port::PacketMeta& m);
+    void send_error(std::uint32_t index, unsigned from, const rte_mbuf* packet, const port::PacketMeta& m);
     unsigned look_at_flows();
 
     Options options_;
@@ -200,8 +210,9 @@ class Responder {
     bool sought_found_ = false;
     std::array<reset::Shot, 256> shots_;
     std::uint64_t blocks_seen_ = 0;  ///< ResponseSettings::block_changes
-    std::uint32_t looked_ = 0;       ///< flows below have been asked since
-    std::uint32_t look_until_ = 0;   ///< and those from here on have begun since
+    std::uint32_t looked_ = 0;       ///< where the round of the flows that are asked anew is
+    std::uint32_t looks_left_ = 0;   ///< of that round
+    std::uint32_t orphans_ = 0;      ///< kills whose flow has no entry any more
     ResponseCounters counters_;
 };
 

@@ -111,12 +111,13 @@ struct ResponseCounters {
     std::array<base::Counter, static_cast<std::size_t>(reset::Outcome::kCount)> outcomes;  ///< of resets
     std::array<base::Counter, kResponseCauses> verdicts;                                   ///< by cause
     std::array<base::Counter, static_cast<std::size_t>(reset::Refusal::kCount)> unmade;    ///< frames
-    base::Counter no_buffer;   ///< frames that were not made for want of one
-    base::Counter no_path;     ///< frames that had no port to leave by any more
-    base::Counter suppressed;  ///< frames that were not made because of the mode
-    base::Counter untracked;   ///< packets whose rules cut, and whose flow found no room
-    base::Counter unreported;  ///< reports that found no room
-    base::Counter errors;      ///< ICMP errors made
+    base::Counter no_buffer;    ///< frames that were not made for want of one
+    base::Counter no_path;      ///< frames that had no port to leave by any more
+    base::Counter suppressed;   ///< frames that were not made because of the mode
+    base::Counter untracked;    ///< packets whose rules cut, and whose flow found no room
+    base::Counter unreported;   ///< reports that found no room
+    base::Counter errors;       ///< ICMP errors made
+    base::Counter fronts_full;  ///< directions whose front found no room: they are not reached
     struct Heard {
         base::Counter verdicts;
         base::Counter not_found;  ///< for a flow that is not there

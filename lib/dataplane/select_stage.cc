@@ -210,6 +210,9 @@ inline void SelectStage::fetch_ahead() {
         return false;
     const rte_mbuf* const packet = burst_->packets[place];
     const port::PacketMeta& m = port::meta(packet);
+    // An ICMP error of ours may be in a flow of its own.
+    if (responder_ != nullptr && Responder::may_be_error(m.parsed.key)) [[unlikely]]
+        return false;
     const flow::FlowEntry& flow = flows_.entry(candidate);
     if (!selector_->settled(flow) || m.parsed.malformed != net::Malformed::kNone ||
         !flows_.goes_on(candidate, m.parsed.key, m.reversed,

@@ -114,6 +114,7 @@ struct ResponseStats {
     std::uint64_t untracked = 0;    ///< packets whose rules cut, and whose flow found no room
     std::uint64_t unreported = 0;   ///< reports that found no room
     std::uint64_t errors = 0;       ///< ICMP errors made
+    std::uint64_t fronts_full = 0;  ///< directions of flows whose front found no room
     std::vector<HeardStats> heard;  ///< by ToolId
 };
 

@@ -12,6 +12,8 @@ namespace {
 /// So many others are used before an entry's number is used again: who was told of it asks for it by then, or
 /// finds it gone, not another.
 constexpr std::uint32_t kResting = 4096;
+/// Places that are looked at for one that has expired, when the list is full.
+constexpr std::uint32_t kLooksWhenFull = 1u << 16;
 
 bool is_continuation(char c) {
     return (static_cast<unsigned char>(c) & 0xc0) == 0x80;
@@ -182,7 +184,7 @@ BlockList::Added BlockList::add(const Block& block, std::uint64_t now) {
     std::uint32_t index = find(name, hash).entry;
     const bool is_new = index == kNone;
     if (is_new) {
-        if (size() == capacity_ && earliest_ <= now) expire(now, slot_count_);
+        if (size() == capacity_ && earliest_ <= now) expire(now, std::min(slot_count_, kLooksWhenFull));
         if (size() == capacity_) return Added::kFull;
         index = take_free();
     }

@@ -63,7 +63,8 @@ class BlockList {
 
     enum class Added : std::uint8_t { kNew, kChanged, kFull, kBadReason };
     /// A target that is there already gets the new times and reason. When the list is full, entries that have
-    /// expired make room; else kFull. kBadReason: too long, no UTF-8, or with control characters.
+    /// expired make room, of the next 65,536 places; else kFull. kBadReason: too long, no UTF-8, or with
+    /// control characters.
     [[nodiscard]] Added add(const Block& block, std::uint64_t now);
     bool remove(const BlockTarget& target);
     void clear();

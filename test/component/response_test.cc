@@ -133,6 +133,7 @@ struct ResponseRun : test::PipelineRun {
         options.sources = {&inboxes[0], &inboxes[1]};
         options.response = &settings;
         options.injects = {{.queue = &wires[0]}, {.queue = &wires[1]}};
+        options.listens_to_tools = true;
         options.feedbacks = {&tool, nullptr, nullptr, nullptr};
     }
 
