@@ -20,11 +20,17 @@ def percentile(values, share):
 
 def time_of(micros):
     """Three digits of a time that is given in µs."""
+    if micros < 0:
+        return '-' + time_of(-micros)
     for limit, unit in ((1e6, 's'), (1e3, 'ms'), (0, 'µs')):
         if micros >= limit:
             value = micros / (limit or 1)
             return f'{value:.{max(0, 3 - len(str(int(value))))}f} {unit}'
     return f'{micros:.3g} µs'
+
+
+def three_digits(value):
+    return f'{value:,.0f}' if abs(value) >= 100 else f'{value:.3g}'
 
 
 def joined(results, name):
@@ -71,6 +77,19 @@ def ratios(results, case, peer):
     return [statistics.median(theirs[number]) / statistics.median(mine[number]) for number in mine if number in theirs]
 
 
+def comparison_cells(results, case, peer, aim, words):
+    """How many times as long the peer took, and whether that reaches the aim."""
+    found = ratios(results, case, peer)
+    if not found:
+        return ('kills none' if of(results, case.name, peer.name) else 'not measured'), ''
+    spread = spread_of(found)
+    if spread.least <= 0:
+        return 'too short: some died before we had read that it listens', ''
+    reached = 'reached' if spread.median > aim else '**missed**'
+    return (f'**{three_digits(spread.median)}** times as long ({three_digits(spread.least)} - {three_digits(spread.greatest)})',
+            f'{words}: {reached}' + (' **~**' if spread.least <= aim < spread.greatest else ''))
+
+
 def comparison(results):
     lines = ['| connections | yagura kills | tcpkill as shipped takes | aim | tcpkill in immediate mode takes | aim |',
              '|---|---|--:|---|--:|---|']
@@ -80,13 +99,7 @@ def comparison(results):
             continue
         cells = []
         for peer, aim, words in ((Tcpkill, HUNDREDTH, '100 times as long'), (ImmediateTcpkill, 1, 'longer')):
-            found = ratios(results, case, peer)
-            if not found:
-                cells.append('kills none | ' if of(results, case.name, peer.name) else 'not measured | ')
-                continue
-            spread = spread_of(found)
-            reached = 'reached' if spread.median > aim else '**missed**'
-            cells.append(f'**{spread.median:.3g}** times as long ({spread.least:.3g} - {spread.greatest:.3g}) | {words}: {reached}')
+            cells += comparison_cells(results, case, peer, aim, words)
         whole = sum(result.died for result in mine) == sum(result.connections for result in mine)
         lines.append(f'| {case.title} | {"all" if whole else "**not all**"} | {" | ".join(cells)} |')
     return lines
@@ -126,7 +139,7 @@ def what_tcpkill_says(results):
                                 for name in ('listening_us', 'first_reset_us'))
             lines.append(f'| {case.title} | {killer.name} | {time_of(statistics.median(listening)) if listening else "-"} '
                          f'| {time_of(statistics.median(first)) if first else "none"} '
-                         f'| {statistics.median(result.killer_says["resets"] for result in found):g} |')
+                         f'| {statistics.median(result.killer_says["resets"] for result in found):,.0f} |')
     return lines
 
 
@@ -175,7 +188,7 @@ def to_markdown(environment, results, untold):
               '`connect()`, when the killer is ready.', '',
               *table(results), '', '## Beside each other', '',
               'How many times as long as yagura tcpkill took *since it listens*, by the medians of a round: the median of all rounds, '
-              'in brackets the least and the greatest. Only connections that died are in it.', '', *comparison(results), '',
+              'in brackets the least and the greatest; **~**: the aim lies between them. Only connections that died are in it.', '', *comparison(results), '',
               '## What yagura answered', '', *what_yagura_says(results), '']
     if any(result.killer != Yagura.name for result in results):
         lines += ['## What tcpkill did', '', *what_tcpkill_says(results), '']
