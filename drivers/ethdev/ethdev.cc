@@ -5,6 +5,9 @@
 #include <rte_dev.h>
 #include <rte_errno.h>
 #include <rte_ethdev.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -31,6 +34,23 @@ std::uint16_t find(const std::string& device) {
     return rte_eth_dev_get_port_by_name(name.c_str(), &id) == 0 ? id : kNoPort;
 }
 
+/// A vhost-user socket at which nobody listens: whoever made it was killed, and the driver would not bind to
+/// it.
+void remove_stale_socket(const DeviceString& device) {
+    const auto path = device.argument("iface");
+    sockaddr_un address{};
+    if (device.kind() != DeviceKind::kVhost || !path || path->size() >= sizeof address.sun_path) return;
+    address.sun_family = AF_UNIX;
+    std::ranges::copy(*path, address.sun_path);
+    const int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (fd < 0) return;
+    // What is no socket, or is listened to, is left alone.
+    const int error =
+        connect(fd, reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0 ? 0 : errno;
+    close(fd);
+    if (error == ECONNREFUSED) unlink(address.sun_path);
+}
+
 }  // namespace
 
 unsigned EthdevPort::memory_mib(const std::string& device, unsigned queues) {
@@ -54,6 +74,7 @@ base::Result<std::unique_ptr<EthdevPort>> EthdevPort::open(const std::string& te
         if (!completed) return completed.error();
         ring = *completed;
     }
+    remove_stale_socket(parts);
     const std::string device = ring ? parts.to_string() : text;
     std::uint16_t dpdk_port = find(device);
     bool ours = false;

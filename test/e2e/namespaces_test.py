@@ -352,10 +352,12 @@ class OtherDevicesTest(NamespaceTest):
         yagura = self.start_yagura("net_af_xdp0,iface=mirror", f"pcap:{out}", space=net.tool)
         self.check(yagura, None, out)
 
+    def needs_hugepages(self, mib=1200):
+        if netns.free_hugepages_mib() < mib:
+            self.skipTest(f"{mib} MiB of hugepages are not free: vhost-user shares memory between processes")
+
     def test_a_tool_behind_a_vhost_user_socket(self):
-        needed = 1200
-        if netns.free_hugepages_mib() < needed:
-            self.skipTest(f"{needed} MiB of hugepages are not free: vhost-user shares memory between processes")
+        self.needs_hugepages()
         net = self.make()
         path, out = self.folder / "vhost.sock", self.folder / "out.pcap"
         yagura = self.start_yagura(tool=f"net_vhost0,iface={path}")
@@ -372,6 +374,42 @@ class OtherDevicesTest(NamespaceTest):
         summary = self.stop(yagura)
         self.assertEqual(summary.lost, 0, yagura.describe())
         self.check_sessions(tcp_sessions.read(capture_files.parse_capture(out.read_bytes()).records), [web])
+
+    def test_sigkill_with_a_tool_behind_a_vhost_user_socket(self):
+        self.needs_hugepages()
+        net = self.make()
+        path = self.folder / "vhost.sock"
+
+        def both(out):
+            yagura = self.start_yagura(tool=f"net_vhost0,iface={path}")
+            tool = self.start_yagura(f"net_virtio_user0,path={path},queue_size=1024", f"pcap:{out}", space=net.tool,
+                                     rules=[{"id": 1, "forward": ["ids"]}], name="tool.json")
+            yagura.wait_for('port "ids": link up')
+            return yagura, tool
+
+        gate = self.folder / "gate"
+        yagura, tool = both(self.folder / "first.pcap")
+        slow = self.talk(WEB, request=4 << 20, pause=0.03, gate=gate)
+        slow.client.wait_for("sent 655360")
+        yagura.kill()
+        self.assertEqual(yagura.wait(), -signal.SIGKILL)
+        # The hosts do not notice. The tool does: its program is started again, as yagura is.
+        slow.client.wait_for("sent 1310720")
+        tool.kill()
+        tool.wait()
+        yagura, tool = both(self.folder / "second.pcap")
+        gate.touch()
+        slow.finish()
+        new = self.talk(WEB, **self.SLOW).finish()
+        time.sleep(0.5)
+        self.stop(tool)
+        # What came while there was no tool yet is lost to it.
+        self.assertIn(yagura.stop(), (OK, LOSS), yagura.describe())
+        self.assertTrue(Summary(yagura.stdout).balanced, yagura.describe())
+        frames = tcp_sessions.read(capture_files.parse_capture((self.folder / "second.pcap").read_bytes()).records)
+        self.assertEqual(frames.cut, [])
+        self.assertTrue(frames.holds(new.data("client")), frames)
+        self.assertTrue(frames.holds(new.data("server")), frames)
 
 
 if __name__ == "__main__":
