@@ -46,6 +46,8 @@ class Context:
     def shown(self, words):
         """A command as the report shows it: without the names of this machine's folders."""
         text = ' '.join(quoted(word) for word in words)
+        for file in filter(None, (self.source, self.rule_files)):
+            text = text.replace(file, os.path.basename(file))
         return text.replace(self.folder, 'TMP').replace(self.build, os.path.basename(self.build)).replace(
             self.root + os.sep, '')
 
