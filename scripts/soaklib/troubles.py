@@ -277,11 +277,15 @@ class Top(Trouble):
                 try:
                     os.read(self.terminal, 65536)
                 except OSError:
-                    break
-        if self.process.poll() is None:
+                    break  # it has closed the terminal, which comes some time before it has ended
+        try:
+            status = self.process.wait(max(0, end - time.monotonic()))
+            if status != 0:
+                self.faults.append(f'top: it ended by q with status {status}')
+        except subprocess.TimeoutExpired:
             self.process.kill()
+            self.process.wait()
             self.faults.append('top: it does not end by q')
-        self.process.wait()
         os.close(self.terminal)
 
 
