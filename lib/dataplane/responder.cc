@@ -477,11 +477,10 @@ unsigned Responder::turn() {
                                       ? 0
                                       : options_.settings->block_changes->load(std::memory_order_acquire);
     if (changes != blocks_seen_) {
-        // Round once more from where it is: a stream of changes starves nobody.
         blocks_seen_ = changes;
-        looks_left_ = flows_.indices();
+        to_ask_.begin(flows_.indices());
     }
-    if (looks_left_ != 0) did += look_at_flows();
+    if (!to_ask_.over()) did += look_at_flows();
     if (sought_from_ != sought_until_) did += search();
     if (machine_.size() == 0) return did;
     reset::Shots shots(shots_);
@@ -495,9 +494,8 @@ unsigned Responder::turn() {
 /// Flows that were there before somebody was blocked. Waits while no more can be cut at a time.
 unsigned Responder::look_at_flows() {
     unsigned looks = 0;
-    for (; looks < kLooksPerTurn && looks_left_ != 0 && !free_cases_.empty(); ++looks, --looks_left_) {
-        if (looked_ >= flows_.indices()) looked_ = 0;
-        const std::uint32_t index = looked_++;
+    for (; looks < kLooksPerTurn && !to_ask_.over() && !free_cases_.empty(); ++looks) {
+        const std::uint32_t index = to_ask_.next();
         const flow::FlowEntry& entry = flows_.entry(index);
         if (!entry.used || entry.watched) continue;
         ask_blocks(index);

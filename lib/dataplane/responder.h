@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "base/zeroed_array.h"
+#include "dataplane/flow_round.h"
 #include "dataplane/response.h"
 #include "dataplane/stage.h"
 #include "flow/flow_table.h"
@@ -210,8 +211,7 @@ class Responder {
     bool sought_found_ = false;
     std::array<reset::Shot, 256> shots_;
     std::uint64_t blocks_seen_ = 0;  ///< ResponseSettings::block_changes
-    std::uint32_t looked_ = 0;       ///< where the round of the flows that are asked anew is
-    std::uint32_t looks_left_ = 0;   ///< of that round
+    FlowRound to_ask_;               ///< flows: whether they are blocked
     std::uint32_t orphans_ = 0;      ///< kills whose flow has no entry any more
     ResponseCounters counters_;
 };
