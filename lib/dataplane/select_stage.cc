@@ -351,6 +351,7 @@ void SelectStage::select_one(rte_mbuf* packet, std::uint32_t candidate) {
         trace_packet(selector, view, m, found.index);
     select::Verdict verdict = selector.select(view, m.flow_hash, flow, found.index);
     std::uint64_t goes_to = reached(selector, verdict.rules, verdict.tools, m.flow_hash, flow);
+    std::uint64_t shunted = 0;
     if (responder_ != nullptr) [[unlikely]] {
         if (verdict.responds) {
             if (flow != nullptr) {
@@ -359,13 +360,8 @@ void SelectStage::select_one(rte_mbuf* packet, std::uint32_t candidate) {
                 responder_->by_rules_untracked();
             }
         }
-        if (flow != nullptr && flow->watched && goes_to != 0) {
-            goes_to = without_shunted(found.index, m, goes_to);
-            if (goes_to == 0) {
-                verdict.tools = 0;
-                verdict.reason = select::DropReason::kShunted;
-            }
-        }
+        if (flow != nullptr && !ends_flow(m)) shunted = shunted_from(*flow, found.index);
+        goes_to &= ~shunted;
     }
     if (traced) [[unlikely]]
         options_.trace->selected(found.index, *flow, selector, verdict);
@@ -376,7 +372,7 @@ void SelectStage::select_one(rte_mbuf* packet, std::uint32_t candidate) {
         // It is the oldest itself.
         end_inspection(found.index, End::kShort);
         const std::uint64_t more = selector.flow_tools(*flow) & ~verdict.tools;
-        goes_to |= reached(selector, selector.flow_rules(*flow), more, m.flow_hash, flow);
+        goes_to |= reached(selector, selector.flow_rules(*flow), more, m.flow_hash, flow) & ~shunted;
         verdict = {.tools = verdict.tools | more};
         pass_on(*flow, found.index, m.flow_hash);
         if (verdict.tools == 0) verdict.reason = select::DropReason::kHoldBudget;
@@ -394,6 +390,10 @@ void SelectStage::select_one(rte_mbuf* packet, std::uint32_t candidate) {
     if (verdict.closed) {
         selector.end_inspection(*flow);
         pass_on(*flow, found.index, m.flow_hash);
+    }
+    if (goes_to == 0 && verdict.tools != 0) [[unlikely]] {
+        verdict.tools = 0;
+        verdict.reason = select::DropReason::kShunted;
     }
     if (traced) [[unlikely]]
         options_.trace->outcome(found.index, verdict, held);
@@ -437,9 +437,10 @@ void SelectStage::let_go(std::uint32_t index) {
 }
 
 void SelectStage::end_flow(std::uint32_t index, select::FlowEnd why) {
-    if (responder_ != nullptr) responder_->forget(index);
     const End end = why == select::FlowEnd::kEvicted ? End::kShort : End::kFlow;
     if (inspects(flows_.entry(index))) end_inspection(index, end);
+    // Who wants no more of it is asked when what is held of it is released.
+    if (responder_ != nullptr) responder_->forget(index);
     if (flows_.entry(index).traced) options_.trace->end(index, why, now_ns_);
     if (options_.log != nullptr && flows_.details(index).packets != 0) {
         options_.log->flow_ended(flows_.entry(index), flows_.details(index), knower_of(flows_.entry(index)));

@@ -205,7 +205,11 @@ class SelectStage : public Stage {
     // With a responder.
     bool take_own(rte_mbuf* packet);
     bool respond(std::uint32_t index, unsigned from, bool begins, rte_mbuf* packet);
-    std::uint64_t without_shunted(std::uint32_t index, const port::PacketMeta& m, std::uint64_t tools) const;
+    /// Tools that want no more of the flow but its end.
+    std::uint64_t shunted_from(const flow::FlowEntry& flow, std::uint32_t index) const {
+        return responder_ == nullptr || !flow.watched ? 0 : responder_->shunted(index);
+    }
+    static bool ends_flow(const port::PacketMeta& m);
     unsigned hear_tools();
     void end_inspection(std::uint32_t index, select::Selector::End end);
     void let_go(std::uint32_t index);

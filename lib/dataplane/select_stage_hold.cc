@@ -8,6 +8,11 @@ namespace {
 /// How many others are let go for one packet at most.
 constexpr unsigned kLetGoPerPacket = 16;
 
+/// No tool has got it, or waits for it to be released.
+bool is_nobodys(const flow::HeldPacket& held) {
+    return held.in_ledger && held.pending == 0;
+}
+
 }  // namespace
 
 /// Keeps a copy, unless the flow has as much as it may (kFull), or there is no room even after older ones
@@ -32,7 +37,8 @@ SelectStage::Hold SelectStage::hold(select::Selector& selector, const match::Pac
                                 .order_file = m.order_file,
                                 .port = m.port.value(),
                                 .malformed = static_cast<std::uint8_t>(m.parsed.malformed),
-                                .in_ledger = verdict.tools == 0};
+                                .in_ledger = gone_to == 0,
+                                .ends_flow = ends_flow(m)};
     for (unsigned tries = 0;; ++tries) {
         if (queue.push(store_, held, packet.frame)) return Hold::kHeld;
         const std::uint32_t oldest = oldest_inspected();
@@ -64,6 +70,7 @@ void SelectStage::resolve_held(select::Selector& selector, std::uint32_t index, 
         }
     }
     const std::uint64_t hash = flow.key.symmetric_hash(options_.hash_seed);
+    const std::uint64_t shunted = shunted_from(flow, index);
     bool pending = false;
     base::Count left{queue.packets, queue.bytes};
     flow::BlockStore::Cursor at(store_, queue.chain);
@@ -74,11 +81,12 @@ void SelectStage::resolve_held(select::Selector& selector, std::uint32_t index, 
         at.skip(held.size);
         const select::Selector::Resolution now = selector.resolve(flow, held);
         const std::uint64_t fresh = now.tools & ~held.offered;
-        if (fresh != 0 && held.offered == 0 && options_.keep_details)
-            flows_.details(index).count_offered(held.size);
         // What has gone to one that stood in for another is not sent to it again for its own part.
-        const std::uint64_t news =
+        std::uint64_t news =
             fresh == 0 ? 0 : reached(selector, now.rules, fresh, hash, &flow) & ~held.gone_to;
+        if (!held.ends_flow) news &= ~shunted;
+        if (news != 0 && is_nobodys(held) && options_.keep_details)
+            flows_.details(index).count_offered(held.size);
         const std::uint64_t shed =
             (news & limited_) == 0 ? 0 : shed_held(held, index, hash, news, left, selector);
         left = left - base::Count{1, held.size};
@@ -89,9 +97,10 @@ void SelectStage::resolve_held(select::Selector& selector, std::uint32_t index, 
         pending |= held.pending != 0;
         if (flow.traced && fresh != 0) options_.trace->unheld(fresh, select::DropReason::kNone, 1, held.size);
         place.write(&held, sizeof held);
-        if (closed && held.offered == 0) {
+        if (closed && is_nobodys(held)) {
+            const select::DropReason reason = held.offered == 0 ? now.reason : select::DropReason::kShunted;
             SelectPortCounters& counters = port_counters_[held.port];
-            counters.dropped[static_cast<std::size_t>(now.reason)].add(1, held.size);
+            counters.dropped[static_cast<std::size_t>(reason)].add(1, held.size);
             counters.unparked.add(1, held.size);
         }
         if (closed && fresh == 0 && flow.traced) {

@@ -25,10 +25,8 @@ bool SelectStage::respond(std::uint32_t index, unsigned from, bool begins, rte_m
 }
 
 /// A flow's end is for everybody who has got some of it.
-std::uint64_t SelectStage::without_shunted(std::uint32_t index, const port::PacketMeta& m,
-                                           std::uint64_t tools) const {
-    const bool ends = (m.parsed.tcp_flags & (net::tcp_flag::kFin | net::tcp_flag::kRst)) != 0;
-    return ends ? tools : tools & ~responder_->shunted(index);
+bool SelectStage::ends_flow(const port::PacketMeta& m) {
+    return (m.parsed.tcp_flags & (net::tcp_flag::kFin | net::tcp_flag::kRst)) != 0;
 }
 
 unsigned SelectStage::hear_tools() {

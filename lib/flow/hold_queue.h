@@ -12,8 +12,9 @@ struct HeldPacket {
     std::uint64_t timestamp_ns;
     std::uint64_t order_time;  ///< place in capture order, as in port::PacketMeta
     std::uint64_t order_record;
-    std::uint64_t
-        offered;  ///< bit per ToolId: tools whose copy has been offered, to them or to others instead
+    /// Bit per ToolId: tools whose copy has been offered, to them or to others instead, or kept back because
+    /// they want no more of the flow.
+    std::uint64_t offered;
     std::uint64_t gone_to;  ///< tools that it has been offered to
     std::uint64_t pending;  ///< of these: still to be released
     std::uint32_t own;      ///< the rules that hold for this packet and not for the whole session (select's)
@@ -21,10 +22,11 @@ struct HeldPacket {
     std::uint32_t size;     ///< bytes of the frame
     std::uint32_t wire_length;
     std::uint16_t order_file;
-    std::uint16_t port;       ///< PortId
-    std::uint8_t malformed;   ///< net::Malformed
-    bool in_ledger;           ///< offered to no tool yet: its port's ledger has it as held
-    std::uint16_t spare = 0;  ///< so that there is no padding
+    std::uint16_t port;      ///< PortId
+    std::uint8_t malformed;  ///< net::Malformed
+    bool in_ledger;          ///< offered to no tool yet: its port's ledger has it as held
+    bool ends_flow;          ///< FIN or RST: tools get it that want no more of the flow
+    std::uint8_t spare = 0;  ///< so that there is no padding
 };
 static_assert(sizeof(HeldPacket) == 72);
 
