@@ -210,9 +210,11 @@ std::optional<RpcError> PortChanges::cannot_add(const std::string& name, const c
     if (place_for(entry)) return std::nullopt;
     return conflict(
         is_tool(entry)
-            ? fmt::format("there are {} tool ports already", base::kMaxTools)
+            ? fmt::format("there are {} tool ports already, with those that were removed just now and that "
+                          "flows still name",
+                          base::kMaxTools)
             : fmt::format("there are {} network ports already, with those that were removed and of "
-                          "which packets are held",
+                          "which packets are held, or that flows still name",
                           dataplane::Pipeline::kMaxPorts));
 }
 

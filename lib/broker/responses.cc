@@ -197,8 +197,20 @@ void Responses::give_up_late() {
 
 // ---- to the select stages and back
 
+/// What waits was said of a tool that has gone: its id may become another's.
+void Responses::forget_removed_tools() {
+    if (known_version_ == run_.version) return;
+    known_version_ = run_.version;
+    std::uint64_t there = 0;
+    for (const rules::Port* tool : run_.config.tool_ports()) there |= std::uint64_t{1} << tool->place;
+    for (const auto& stage : stages_) {
+        for (dataplane::ResponseRequest& request : stage->waiting) request.tools &= there;
+    }
+}
+
 void Responses::go_on() {
     if (!enabled() || run_.pipeline == nullptr) return;
+    forget_removed_tools();
     while (stages_.size() < run_.pipeline->select_stages()) stages_.push_back(std::make_unique<Stage>());
     for (std::size_t i = 0; i < stages_.size(); ++i) {
         Stage& stage = *stages_[i];
@@ -323,7 +335,7 @@ Json Responses::event_of(const ResponseReport& report) const {
     json.update(result_of(report));
     json["cause"] = kCauses[static_cast<std::size_t>(report.cause)];
     if (report.cause == ResponseCause::kRule) json["rule"] = report.source;
-    if (report.cause == ResponseCause::kTool) {
+    if (report.cause == ResponseCause::kTool && report.source != ResponseReport::kRemovedTool) {
         const rules::Port* const tool =
             run_.config.tool(base::ToolId{static_cast<std::uint8_t>(report.source)});
         if (tool != nullptr) json["tool"] = tool->name;

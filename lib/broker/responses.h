@@ -98,6 +98,7 @@ class Responses {
     };
 
     void set_mode();
+    void forget_removed_tools();
     bool take(Stage& stage);
     void tell(const dataplane::ResponseReport& report);
     bool may_tell();
@@ -114,6 +115,7 @@ class Responses {
     std::atomic<dataplane::ResponseMode> mode_{dataplane::ResponseMode::kOff};
     Listener listener_;
     std::vector<std::unique_ptr<Stage>> stages_;
+    std::uint64_t known_version_ = 0;  ///< of the configuration: what waits names no tool that it has not
     std::unordered_map<std::uint64_t, Item> items_;  ///< by cookie
     std::uint64_t next_cookie_ = 1;
     std::string disabled_;  ///< by whom and why; empty: by nobody

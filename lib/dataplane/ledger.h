@@ -38,7 +38,7 @@ class Ledger {
     enum class Place : std::uint8_t {
         kFree,
         kOpen,
-        kLeft,  ///< the port is gone; of a network port something may still be held, a tool is being closed
+        kLeft,  ///< the port is gone; something of it may be held, flows may name it, a tool is being closed
     };
 
     Ledger(std::size_t ports, std::size_t open_ports, std::size_t open_tools);

@@ -101,7 +101,7 @@ class Pipeline {
     // ---- ports that come and go, while it runs or not; with ports_change. Queues stay with the caller.
 
     /// The PortId that the next network port gets. None: all are in use, or packets of ports that left are
-    /// held.
+    /// held, or flows still name those.
     std::optional<base::PortId> free_port();
     /// Polls these from now on, each in a lane of its own; the one with the number of a queue of `linked` in
     /// the lane of that one. `port`: free_port(). On an error nothing has changed.
@@ -114,7 +114,8 @@ class Pipeline {
     /// When it has stopped. Its counters are those of Stats::removed_ports from now on.
     void remove_port(base::PortId port);
 
-    std::optional<base::ToolId> free_tool() const;
+    /// The ToolId that the next tool gets. None: all are in use, or flows still name tools that left.
+    std::optional<base::ToolId> free_tool();
     /// `tool`: free_tool(). Gets what policies that are swapped in from now on offer it.
     base::Result<void> add_tool(base::ToolId tool, port::TxQueue* queue, const ToolLimit& limit,
                                 port::RxQueue* feedback = nullptr);
@@ -200,6 +201,8 @@ class Pipeline {
     static unsigned idlest(const std::vector<unsigned>& lcores, const std::vector<unsigned>& used);
     void forget_feeder(const RxStage* stage);
     void close_lane(const Lane& lane);
+    void settle_ports();
+    void settle_tools();
     // pipeline_response.cc
     base::Result<void> make_response();
     void connect_response();
@@ -208,8 +211,14 @@ class Pipeline {
     void stop_injector(base::PortId port);
     bool injector_stopped(base::PortId port) const;
     void remove_injector(base::PortId port);
+    template <class Do>
+    void with_responders(Do&& work);
+    void forget_in_flows(base::PortId port);
+    void forget_in_flows(base::ToolId tool);
+    bool flows_name_removed() const;
     void listen_to(base::ToolId tool, port::RxQueue* queue);
     InjectStats inject_sums(base::PortId port) const;
+    HeardStats heard_sums(base::ToolId tool) const;
     ResponseStats response_stats() const;
     void add_response(Stats& stats) const;
     // pipeline_stats.cc
@@ -238,6 +247,7 @@ class Pipeline {
     std::vector<InjectStats> injected_before_;                 ///< by PortId: by ports that have left
     std::vector<InjectStats> closed_injectors_;  ///< by PortId: what stages counted that are gone
     InjectStats removed_injected_;
+    std::array<HeardStats, base::kMaxTools> heard_before_{};  ///< by ToolId: by tools that have left
     std::vector<Source> sources_;
     std::vector<std::unique_ptr<SelectStage>> select_;
     std::unique_ptr<QuiescentState> quiescent_;

@@ -28,13 +28,19 @@ unsigned Pipeline::idlest(const std::vector<unsigned>& lcores, const std::vector
                                      [&](unsigned lcore) { return std::ranges::count(used, lcore); });
 }
 
-std::optional<base::PortId> Pipeline::free_port() {
+/// An id is free again when nothing of its last port is held, and no flow names it.
+void Pipeline::settle_ports() {
+    if (flows_name_removed()) return;
     for (std::size_t i = 0; i < ledger_.ports(); ++i) {
         const base::PortId id{static_cast<std::uint16_t>(i)};
         if (ledger_.port(id) != Ledger::Place::kLeft) continue;
         const PortSums sums = port_sums(id);
         if (sums.parked == sums.unparked) ledger_.settle(id, sums);
     }
+}
+
+std::optional<base::PortId> Pipeline::free_port() {
+    settle_ports();
     return ledger_.free_port();
 }
 
@@ -154,10 +160,25 @@ void Pipeline::remove_port(base::PortId port) {
         return std::ranges::find(sources_, lane.get(), &Source::lane) == sources_.end();
     });
     remove_injector(port);
+    forget_in_flows(port);
     ledger_.set(port, Ledger::Place::kLeft);
 }
 
-std::optional<base::ToolId> Pipeline::free_tool() const {
+/// The same of tools. What one has said last has been heard, too.
+void Pipeline::settle_tools() {
+    if (flows_name_removed()) return;
+    for (std::size_t i = 0; i < outlets_.size(); ++i) {
+        const base::ToolId id{static_cast<std::uint8_t>(i)};
+        if (ledger_.tool(id) != Ledger::Place::kLeft || outlets_[i] != nullptr) continue;
+        const HeardStats heard = heard_sums(id);
+        if (!heard.all_heard()) continue;
+        heard_before_[i] = heard;
+        ledger_.settle(id, tool_sums(id));
+    }
+}
+
+std::optional<base::ToolId> Pipeline::free_tool() {
+    settle_tools();
     return ledger_.free_tool();
 }
 
@@ -205,6 +226,7 @@ void Pipeline::remove_tool(base::ToolId tool) {
         select_thread(n).between_turns([&] { select_[n]->set_tool(tool, nullptr, nullptr, none); });
     }
     listen_to(tool, nullptr);
+    forget_in_flows(tool);
     PollThread& thread = *thread_of(outlet.lcore);
     thread.between_turns([&] { thread.remove(outlet.stage.get()); });
     ledger_.close(tool, sums_of(*outlet.stage));
@@ -220,7 +242,7 @@ void Pipeline::forget_tool(base::ToolId tool) {
     lost.shed[static_cast<std::size_t>(outlet.queue->loss())] = outlet.queue->lost();
     ledger_.close(tool, lost);
     outlets_[tool.index()].reset();
-    ledger_.settle(tool, tool_sums(tool));
+    settle_tools();
 }
 
 }  // namespace yagura::dataplane

@@ -71,8 +71,20 @@ void Pipeline::connect_response() {
     }
 }
 
+/// Each select stage's responder between two turns, if there are any.
+template <class Do>
+void Pipeline::with_responders(Do&& work) {
+    if (options_.response == nullptr) return;
+    for (std::size_t n = 0; n < select_.size(); ++n)
+        select_thread(n).between_turns([&] { work(*select_[n]->responder()); });
+}
+
 base::Result<void> Pipeline::add_injector(base::PortId port, const InjectPort& inject) {
-    if (options_.response == nullptr || inject.queue == nullptr) return {};
+    if (inject.queue == nullptr) {
+        with_responders([&](Responder& responder) { responder.set_port(port, nullptr, inject); });
+        return {};
+    }
+    if (options_.response == nullptr) return {};
     auto made = make_injector(inject);
     if (!made) return made.error();
     std::unique_ptr<Injector> injector = std::move(made).value();
@@ -94,10 +106,8 @@ base::Result<void> Pipeline::add_injector(base::PortId port, const InjectPort& i
 
 /// Nothing more is made for it.
 void Pipeline::stop_injector(base::PortId port) {
-    if (injectors_[port.index()] == nullptr) return;
-    for (std::size_t n = 0; n < select_.size(); ++n)
-        select_thread(n).between_turns([&] { select_[n]->responder()->set_port(port, nullptr, {}); });
-    injectors_[port.index()]->stage->hurry();
+    with_responders([port](Responder& responder) { responder.set_port(port, nullptr, {}); });
+    if (injectors_[port.index()] != nullptr) injectors_[port.index()]->stage->hurry();
 }
 
 bool Pipeline::injector_stopped(base::PortId port) const {
@@ -117,6 +127,21 @@ void Pipeline::remove_injector(base::PortId port) {
     const InjectStats sums = inject_sums(port);
     removed_injected_ += sums - injected_before_[port.index()];
     injected_before_[port.index()] = sums;
+}
+
+void Pipeline::forget_in_flows(base::PortId port) {
+    with_responders([port](Responder& responder) { responder.forget_port(port); });
+}
+
+void Pipeline::forget_in_flows(base::ToolId tool) {
+    with_responders([tool](Responder& responder) { responder.forget_tool(tool); });
+}
+
+/// Flows may name a port or tool that has been removed.
+bool Pipeline::flows_name_removed() const {
+    return options_.response != nullptr && std::ranges::any_of(select_, [](const auto& select) {
+               return select->responder()->is_forgetting();
+           });
 }
 
 void Pipeline::listen_to(base::ToolId tool, port::RxQueue* queue) {
@@ -161,9 +186,25 @@ InjectStats Pipeline::inject_sums(base::PortId port) const {
     return sums;
 }
 
+/// Of all tools that have had the id. Downstream first.
+HeardStats Pipeline::heard_sums(base::ToolId tool) const {
+    HeardStats sums;
+    if (feedback_ == nullptr) return sums;
+    for (const auto& select : select_) {
+        const ResponseCounters::Heard& counters = select->responder()->counters().heard[tool.index()];
+        sums.verdicts += counters.verdicts.get();
+        sums.not_found += counters.not_found.get();
+        sums.not_given += counters.not_given.get();
+    }
+    const FeedbackStage::ToolCounters& counters = feedback_->counters(tool);
+    sums.ring_full = counters.ring_full.get();
+    sums.ignored = counters.ignored.get();
+    sums.received = counters.received.get();
+    return sums;
+}
+
 ResponseStats Pipeline::response_stats() const {
     ResponseStats stats;
-    stats.heard.resize(outlets_.size());
     const auto add_all = [](auto& sums, const auto& counters) {
         for (std::size_t i = 0; i < sums.size(); ++i) sums[i] += counters[i].get();
     };
@@ -179,18 +220,9 @@ ResponseStats Pipeline::response_stats() const {
         stats.unreported += counters.unreported.get();
         stats.errors += counters.errors.get();
         stats.fronts_full += counters.fronts_full.get();
-        for (std::size_t tool = 0; tool < stats.heard.size(); ++tool) {
-            stats.heard[tool].verdicts += counters.heard[tool].verdicts.get();
-            stats.heard[tool].not_found += counters.heard[tool].not_found.get();
-            stats.heard[tool].not_given += counters.heard[tool].not_given.get();
-        }
     }
-    for (std::size_t tool = 0; feedback_ != nullptr && tool < stats.heard.size(); ++tool) {
-        const auto& counters = feedback_->counters(base::ToolId{static_cast<std::uint8_t>(tool)});
-        stats.heard[tool].received = counters.received.get();
-        stats.heard[tool].ignored = counters.ignored.get();
-        stats.heard[tool].ring_full = counters.ring_full.get();
-    }
+    for (std::size_t i = 0; i < outlets_.size(); ++i)
+        stats.heard.push_back(heard_sums(base::ToolId{static_cast<std::uint8_t>(i)}) - heard_before_[i]);
     return stats;
 }
 

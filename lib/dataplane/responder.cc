@@ -481,6 +481,8 @@ unsigned Responder::turn() {
         to_ask_.begin(flows_.indices());
     }
     if (!to_ask_.over()) did += look_at_flows();
+    if (forgetting_.load(std::memory_order_relaxed)) [[unlikely]]
+        did += forget_some();
     if (sought_from_ != sought_until_) did += search();
     if (machine_.size() == 0) return did;
     reset::Shots shots(shots_);

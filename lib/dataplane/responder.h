@@ -2,6 +2,7 @@
 #pragma once
 
 #include <array>
+#include <atomic>
 #include <cstdint>
 #include <span>
 #include <vector>
@@ -88,6 +89,14 @@ class Responder {
     /// From now on frames leave by this port so; a null ring: none does.
     void set_port(base::PortId port, PacketRing* ring, const InjectPort& inject) noexcept;
 
+    /// The port has been removed, and none of its packets comes any more: flows forget what they know by it,
+    /// some in each turn. Its PortId must not be another's before that is done.
+    void forget_port(base::PortId port) noexcept;
+    /// The same of a tool, which no policy names any more.
+    void forget_tool(base::ToolId tool) noexcept;
+    /// That goes on: flows may still name what has been removed. Any thread.
+    bool is_forgetting() const { return forgetting_.load(std::memory_order_acquire); }
+
     const ResponseCounters& counters() const { return counters_; }
     const InjectCounters& counters(base::PortId port) const { return outlets_[port.index()].counters; }
 
@@ -145,6 +154,7 @@ class Responder {
         PacketRing* ring = nullptr;
         InjectPort inject;
         InjectCounters counters;
+        bool removed = false;  ///< flows are to forget it
     };
 
     static base::Bytes first_bytes(const rte_mbuf* packet) {
@@ -189,6 +199,10 @@ class Responder {
     void send(base::PortId port, std::span<const std::uint8_t> frame);
     void send_error(std::uint32_t index, unsigned from, const rte_mbuf* packet, const port::PacketMeta& m);
     unsigned look_at_flows();
+    void begin_to_forget() noexcept;
+    unsigned forget_some();
+    void forget_removed(Way& way);
+    void forget_in_verdicts();
 
     Options options_;
     flow::FlowTable& flows_;
@@ -210,9 +224,12 @@ class Responder {
     std::uint32_t sought_until_ = 0;  ///< equal: nothing is being looked for
     bool sought_found_ = false;
     std::array<reset::Shot, 256> shots_;
-    std::uint64_t blocks_seen_ = 0;  ///< ResponseSettings::block_changes
-    FlowRound to_ask_;               ///< flows: whether they are blocked
-    std::uint32_t orphans_ = 0;      ///< kills whose flow has no entry any more
+    std::uint64_t blocks_seen_ = 0;    ///< ResponseSettings::block_changes
+    FlowRound to_ask_;                 ///< flows: whether they are blocked
+    FlowRound to_forget_;              ///< flows: what has been removed
+    std::uint64_t removed_tools_ = 0;  ///< bit per ToolId: flows are to forget them
+    std::atomic<bool> forgetting_{false};
+    std::uint32_t orphans_ = 0;  ///< kills whose flow has no entry any more
     ResponseCounters counters_;
 };
 

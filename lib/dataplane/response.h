@@ -74,12 +74,14 @@ struct ResponseRequest {
 /// What became of one. Of a request each select stage makes one, and those that have no such flow say so.
 struct ResponseReport {
     enum class Why : std::uint8_t { kNone, kNeverCut, kOff };
+    /// A tool that has been removed since: its id may be another's by now.
+    static constexpr std::uint64_t kRemovedTool = base::kMaxTools;
 
     net::FlowKey key;          ///< from the one who opened the flow
     std::uint64_t cookie = 0;  ///< 0: nobody waits for it
     ResponseAction action = ResponseAction::kReset;
     ResponseCause cause = ResponseCause::kControl;
-    std::uint64_t source = 0;  ///< a rule's id, a ToolId
+    std::uint64_t source = 0;  ///< a rule's id; a ToolId, or kRemovedTool
     bool found = true;
     Why why = Why::kNone;  ///< of a refusal
     /// Comes at once, besides the report of what became of it: a rule wants this blocked.

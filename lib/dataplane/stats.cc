@@ -62,6 +62,19 @@ InjectStats InjectStats::operator-(const InjectStats& other) const {
     return rest;
 }
 
+bool HeardStats::all_heard() const {
+    return received == ignored + ring_full + verdicts + not_found + not_given;
+}
+
+HeardStats HeardStats::operator-(const HeardStats& other) const {
+    return {.received = received - other.received,
+            .ignored = ignored - other.ignored,
+            .ring_full = ring_full - other.ring_full,
+            .verdicts = verdicts - other.verdicts,
+            .not_found = not_found - other.not_found,
+            .not_given = not_given - other.not_given};
+}
+
 StageCycles& StageCycles::operator+=(const StageCycles& other) {
     for (std::size_t kind = 0; kind < busy.size(); ++kind) busy[kind] += other.busy[kind];
     between += other.between;

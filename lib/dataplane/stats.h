@@ -101,6 +101,10 @@ struct HeardStats {
     std::uint64_t verdicts = 0;   ///< taken
     std::uint64_t not_found = 0;  ///< for a flow that is not there
     std::uint64_t not_given = 0;  ///< for a flow that the tool has not got
+
+    /// No verdict is on its way.
+    bool all_heard() const;
+    HeardStats operator-(const HeardStats& other) const;
 };
 
 /// What became of verdicts, where connections may be cut.

@@ -10,6 +10,7 @@ using namespace yagura;
 using base::PortId;
 using base::ToolId;
 using dataplane::Stats;
+using test::remove;
 
 namespace {
 
@@ -20,24 +21,6 @@ std::unique_ptr<loop::LoopSource> endless(PortId port, rte_mempool* pool) {
 
 std::uint64_t received(const Stats& stats, PortId port) {
     return port.index() < stats.ports.size() ? stats.ports[port.index()].received.packets : 0;
-}
-
-/// Takes it out when what it has received is through.
-void remove(dataplane::Pipeline& pipeline, PortId port) {
-    pipeline.stop_port(port);
-    for (int i = 0; i < 30'000 && !pipeline.port_stopped(port); ++i) test::sleep_ms(1);
-    REQUIRE(pipeline.port_stopped(port));
-    pipeline.remove_port(port);
-}
-
-void remove(dataplane::Pipeline& pipeline, ToolId tool) {
-    bool stopped = false;
-    for (int i = 0; i < 30'000 && !stopped; ++i) {
-        stopped = pipeline.stop_tool(tool);
-        if (!stopped) test::sleep_ms(1);
-    }
-    REQUIRE(stopped);
-    pipeline.remove_tool(tool);
 }
 
 }  // namespace

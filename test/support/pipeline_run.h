@@ -98,4 +98,22 @@ struct PipelineRun {
     std::unique_ptr<dataplane::Pipeline> pipeline;
 };
 
+/// Takes a port out when what it has received is through.
+inline void remove(dataplane::Pipeline& pipeline, base::PortId port) {
+    pipeline.stop_port(port);
+    for (int i = 0; i < 30'000 && !pipeline.port_stopped(port); ++i) sleep_ms(1);
+    REQUIRE(pipeline.port_stopped(port));
+    pipeline.remove_port(port);
+}
+
+inline void remove(dataplane::Pipeline& pipeline, base::ToolId tool) {
+    bool stopped = false;
+    for (int i = 0; i < 30'000 && !stopped; ++i) {
+        stopped = pipeline.stop_tool(tool);
+        if (!stopped) sleep_ms(1);
+    }
+    REQUIRE(stopped);
+    pipeline.remove_tool(tool);
+}
+
 }  // namespace yagura::test
