@@ -198,6 +198,8 @@ TEST_CASE("who is blocked is refused at the first packet; and what is there is c
     std::vector<std::vector<std::uint8_t>> answers;
     for (int i = 0; i < 5000 && answers.empty(); ++i) {
         answers = run.wires[0].take();
+        // Some to the first one may have been on their way when the outcome was known.
+        std::erase_if(answers, [&](const auto& frame) { return said(frame).key.dport != after.port; });
         test::sleep_ms(1);
     }
     REQUIRE_FALSE(answers.empty());
