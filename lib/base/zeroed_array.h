@@ -18,7 +18,7 @@ enum class Filled : std::uint8_t {
 };
 
 /// A large table of zeroed elements straight from the kernel: pages are taken when they are first written, so
-/// that capacity which is never used costs nothing. Throws std::bad_alloc.
+/// that capacity which is never used costs nothing, unless take_pages() takes them all. Throws std::bad_alloc.
 template <class T>
 class ZeroedArray {
     static_assert(std::is_trivially_destructible_v<T>);
@@ -46,6 +46,14 @@ class ZeroedArray {
         std::swap(data_, other.data_);
         std::swap(size_, other.size_);
         return *this;
+    }
+
+    /// Takes all its pages now, from the calling thread's NUMA node, so that no write has to wait until the
+    /// kernel has cleared one. Where the kernel cannot (before Linux 5.14) they come as they are written.
+    void take_pages() const noexcept {
+        if (data_ == nullptr) return;
+        madvise(data_, bytes(), MADV_HUGEPAGE);
+        madvise(data_, bytes(), MADV_POPULATE_WRITE);
     }
 
     T& operator[](std::size_t i) { return data_[i]; }

@@ -149,6 +149,7 @@ int PollThread::entry(void* self) {
 
 template <class ClocksOrNone>
 void PollThread::loop() {
+    for (const Work& work : work_) work.stage->take_memory();
     rte_rcu_qsbr_thread_register(quiescent_.get(), options_.index);
     rte_rcu_qsbr_thread_online(quiescent_.get(), options_.index);
     running_ = true;

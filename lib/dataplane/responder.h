@@ -39,6 +39,12 @@ class Responder {
     /// The flow table is the stage's.
     Responder(const Options& options, flow::FlowTable& flows);
 
+    /// The memory of what is kept of flows, now.
+    void take_pages() const noexcept {
+        states_.take_pages();
+        fronts_.take_pages();
+    }
+
     // ---- packets
 
     /// One that we sent, and that the tap shows us: a RST or an ICMP error. To be asked before its flow is

@@ -79,6 +79,12 @@ SelectStage::~SelectStage() {
     if (unwanted_count_ != 0) rte_pktmbuf_free_bulk(unwanted_.data(), unwanted_count_);
 }
 
+void SelectStage::take_memory() noexcept {
+    if (options_.pressure != Pressure::kDrop) return;
+    flows_.take_pages();
+    if (responder_ != nullptr) responder_->take_pages();
+}
+
 unsigned SelectStage::turn() {
     if (options_.down_tools != nullptr) down_ = options_.down_tools->load(std::memory_order_relaxed);
     if (limited_ != 0) [[unlikely]]

@@ -60,6 +60,8 @@ class SelectStage : public Stage {
     SelectStage(const SelectStage&) = delete;
     SelectStage& operator=(const SelectStage&) = delete;
 
+    /// Of a live stage; a replay waits for nothing, and may be short.
+    void take_memory() noexcept override;
     unsigned turn() override;
 
     /// The next turn goes by this selector. What is inspected under the one before goes on under that one,

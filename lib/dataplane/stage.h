@@ -38,6 +38,8 @@ inline constexpr std::array<std::string_view, kStageKinds> kStageNames{"rx", "se
 class Stage {
   public:
     virtual ~Stage() = default;
+    /// Before the first turn, on the thread that runs it: takes memory for which packets would wait.
+    virtual void take_memory() noexcept {}
     /// One turn: at most one burst from each input. Returns the packets handled; 0 tells the thread that it
     /// may rest.
     virtual unsigned turn() = 0;

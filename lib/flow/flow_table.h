@@ -168,6 +168,14 @@ class FlowTable {
         }
     }
 
+    /// Takes the memory for all flows that there is room for now, so that no packet waits for the kernel.
+    void take_pages() const noexcept {
+        buckets_.take_pages();
+        entries_.take_pages();
+        details_.take_pages();
+        links_.take_pages();
+    }
+
     std::uint32_t capacity() const { return capacity_; }
     /// Indices of flows are below.
     std::uint32_t indices() const { return fresh_; }

@@ -28,6 +28,8 @@ class EncapsulationTable {
     /// One user less; with the last it goes. Of kNone nothing.
     void release(std::uint32_t number);
 
+    void take_pages() const noexcept { entries_.take_pages(); }
+
     const Encapsulation& operator[](std::uint32_t number) const { return entries_[number].encapsulation; }
     std::uint32_t size() const { return size_; }
 
