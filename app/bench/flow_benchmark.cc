@@ -14,13 +14,13 @@
 #include <memory>
 
 #include "app/bench/benchmarks.h"
+#include "app/bench/driver_part.h"
 #include "app/bench/frame_set.h"
 #include "app/bench/rule_texts.h"
 #include "base/hash.h"
 #include "dataplane/select_stage.h"
 #include "flow/flow_table.h"
 #include "net/packet_builder.h"
-#include "port/packet.h"
 
 namespace yagura::bench {
 namespace {
@@ -245,13 +245,9 @@ class SelectRig {
                    .release_pool = nullptr},
                   store_, &selector_) {
         for (const FrameSet::Frame& frame : set.frames()) {
-            port::PacketMeta& m = port::meta(frame.packet);
-            m.timestamp_ns = m.order_time = kNow;
-            m.order_record = 0;
-            m.order_file = 0;
-            m.port = base::PortId(0);
-            m.wire_length = frame.wire_length;
-            m.parsed = net::parse(frame.bytes, frame.wire_length, net::LinkType::kEthernet);
+            fill_driver_part(frame.packet, frame.wire_length, kNow);
+            port::meta(frame.packet).parsed =
+                net::parse(frame.bytes, frame.wire_length, net::LinkType::kEthernet);
         }
     }
 

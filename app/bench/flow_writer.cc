@@ -11,23 +11,17 @@ namespace {
 constexpr std::size_t kIpv4Checksum = 10;
 constexpr std::size_t kIpv4Addresses = 12;
 constexpr std::size_t kIpv6Addresses = 8;
+constexpr std::size_t kPorts = 4;
 constexpr std::size_t kTcpChecksum = 16;
 constexpr std::size_t kUdpChecksum = 6;
 constexpr std::uint16_t kFirstOwnPort = 1024;
 constexpr std::uint32_t kOwnPorts = 65536 - kFirstOwnPort;
 
-std::uint16_t load16(const std::uint8_t* at) {
-    return static_cast<std::uint16_t>(at[0] << 8 | at[1]);
-}
-void store16(std::uint8_t* at, std::uint16_t value) {
-    at[0] = static_cast<std::uint8_t>(value >> 8);
-    at[1] = static_cast<std::uint8_t>(value);
-}
-
 /// Writes `size` (even) bytes; what that changes in a one's complement sum is added to `change`.
 void replace(std::uint8_t* at, const std::uint8_t* with, std::size_t size, std::uint32_t& change) {
     for (std::size_t i = 0; i < size; i += 2) {
-        change += static_cast<std::uint16_t>(~load16(at + i)) + std::uint32_t{load16(with + i)};
+        change +=
+            static_cast<std::uint16_t>(~base::load_be16(at + i)) + std::uint32_t{base::load_be16(with + i)};
     }
     std::memcpy(at, with, size);
 }
@@ -46,14 +40,15 @@ std::uint16_t port_in_lap(std::uint16_t port, std::uint64_t lap) {
 }  // namespace
 
 std::optional<FlowPlace> place_of_flow(base::Bytes frame, const net::ParsedPacket& parsed) {
-    if (!parsed.has_flow() || parsed.malformed != net::Malformed::kNone) return std::nullopt;
+    if (!parsed.has_flow()) return std::nullopt;
     FlowPlace place{.ip = parsed.inner_ip,
                     .transport = net::kNoOffset,
                     .ip_version = parsed.key.ip_version,
                     .proto = parsed.key.proto};
-    const std::size_t needed = place.proto == net::ip_proto::kTcp   ? kTcpChecksum + 2
-                               : place.proto == net::ip_proto::kUdp ? kUdpChecksum + 2
-                                                                    : frame.size() + 1;
+    const std::size_t needed = place.proto == net::ip_proto::kTcp    ? kTcpChecksum + 2
+                               : place.proto == net::ip_proto::kUdp  ? kUdpChecksum + 2
+                               : place.proto == net::ip_proto::kSctp ? kPorts
+                                                                     : frame.size() + 1;
     if (parsed.transport != net::kNoOffset && parsed.transport + needed <= frame.size()) {
         place.transport = parsed.transport;
     }
@@ -66,23 +61,24 @@ void write_flow(std::uint8_t* frame, const FlowPlace& place, const net::FlowKey&
     if (place.ip_version == 4) {
         replace(ip + kIpv4Addresses, key.src.data(), 4, change);
         replace(ip + kIpv4Addresses + 4, key.dst.data(), 4, change);
-        store16(ip + kIpv4Checksum, updated(load16(ip + kIpv4Checksum), change));
+        base::store_be16(ip + kIpv4Checksum, updated(base::load_be16(ip + kIpv4Checksum), change));
     } else {
         replace(ip + kIpv6Addresses, key.src.data(), 16, change);
         replace(ip + kIpv6Addresses + 16, key.dst.data(), 16, change);
     }
     if (place.transport == net::kNoOffset) return;
     std::uint8_t* transport = frame + place.transport;
-    const std::uint8_t ports[4] = {
-        static_cast<std::uint8_t>(key.sport >> 8), static_cast<std::uint8_t>(key.sport),
-        static_cast<std::uint8_t>(key.dport >> 8), static_cast<std::uint8_t>(key.dport)};
+    std::uint8_t ports[kPorts];
+    base::store_be16(ports, key.sport);
+    base::store_be16(ports + 2, key.dport);
     replace(transport, ports, sizeof ports, change);
+    if (place.proto == net::ip_proto::kSctp) return;
     const bool udp = place.proto == net::ip_proto::kUdp;
     std::uint8_t* at = transport + (udp ? kUdpChecksum : kTcpChecksum);
-    const std::uint16_t old = load16(at);
+    const std::uint16_t old = base::load_be16(at);
     if (udp && old == 0) return;  // the sender made none
     const std::uint16_t checksum = updated(old, change);
-    store16(at, udp && checksum == 0 ? 0xffff : checksum);
+    base::store_be16(at, udp && checksum == 0 ? 0xffff : checksum);
 }
 
 net::FlowKey flow_in_lap(net::FlowKey key, std::uint64_t lap) {

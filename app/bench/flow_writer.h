@@ -18,12 +18,13 @@ struct FlowPlace {
     std::uint8_t proto;
 };
 
-/// None for a frame without flow, or one that is malformed. Ports of TCP and UDP can be written where the
-/// header was captured whole.
+/// None for a frame without flow. Ports of TCP and UDP can be written where the
+/// header was captured whole, those of SCTP always.
 std::optional<FlowPlace> place_of_flow(base::Bytes frame, const net::ParsedPacket& parsed);
 
 /// Writes the key's addresses and ports into the frame, and updates the checksums of the innermost IP and
-/// transport headers (RFC 1624): what was right stays right. Checksums of headers around them are left alone.
+/// transport headers (RFC 1624): what was right stays right. Checksums of headers around them are left alone,
+/// and so is SCTP's, which is of the whole packet.
 void write_flow(std::uint8_t* frame, const FlowPlace& place, const net::FlowKey& key);
 
 /// The flow that stands for `key` in the n-th lap: another one in each lap, and both directions of a flow

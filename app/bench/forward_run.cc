@@ -2,9 +2,10 @@
 #include "app/bench/forward_run.h"
 
 #include <fmt/format.h>
-#include <time.h>
 
 #include <algorithm>
+#include <chrono>
+#include <thread>
 
 #include "app/bench/literals.h"
 #include "app/bench/traffic.h"
@@ -20,8 +21,7 @@ constexpr std::size_t kFewestPackets = 1000;
 constexpr std::string_view kPcap = "pcap:";
 
 void pause() {
-    const timespec pause{.tv_sec = 0, .tv_nsec = 2'000'000};
-    nanosleep(&pause, nullptr);
+    std::this_thread::sleep_for(std::chrono::milliseconds(2));
 }
 
 std::string without_large(double share) {

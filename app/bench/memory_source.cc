@@ -75,7 +75,9 @@ std::uint16_t ManyFlowsSource::receive(std::span<rte_mbuf*> burst) {
 TapeSource::TapeSource(PacketStore& store, const RawFrames& raw) : store_(store), next_(raw.frames.size()) {
     for (const RawFrame& frame : raw.frames) {
         const net::ParsedPacket parsed = net::parse(frame.bytes, frame.wire_length, raw.link_type);
-        tape_.push_back({.place = place_of_flow(frame.bytes, parsed),
+        // What is malformed stays as it is.
+        const bool sound = parsed.malformed == net::Malformed::kNone;
+        tape_.push_back({.place = sound ? place_of_flow(frame.bytes, parsed) : std::nullopt,
                          .key = parsed.key,
                          .payload_bytes = parsed.has_flow() ? parsed.payload_size : 0});
     }

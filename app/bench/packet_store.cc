@@ -8,7 +8,7 @@
 #include <algorithm>
 #include <cstring>
 
-#include "port/packet.h"
+#include "app/bench/driver_part.h"
 
 namespace yagura::bench {
 namespace {
@@ -55,10 +55,7 @@ base::Result<std::unique_ptr<PacketStore>> PacketStore::create(const RawFrames& 
         std::memcpy(rte_pktmbuf_mtod(packet, void*), frame.bytes.data(), size);
         packet->data_len = size;
         packet->pkt_len = size;
-        port::PacketMeta& m = port::meta(packet);
-        m.order_file = 0;
-        m.port = base::PortId(0);
-        m.wire_length = std::max(frame.wire_length, std::uint32_t{size});
+        fill_driver_part(packet, std::max(frame.wire_length, std::uint32_t{size}), 0);
     }
     rte_mempool_put_bulk(pool, reinterpret_cast<void**>(store->packets_.data()), count);
     return store;

@@ -6,8 +6,8 @@
 
 #include <algorithm>
 
+#include "app/bench/driver_part.h"
 #include "net/packet_builder.h"
-#include "port/packet.h"
 
 namespace yagura::bench {
 namespace {
@@ -82,12 +82,8 @@ base::Result<std::unique_ptr<Tape>> Tape::create(const Conversations& conversati
     for (std::size_t i = 0; i < conversations.segments.size(); ++i) {
         const FrameSet::Frame& frame = tape->frames_->frames()[i];
         const std::uint32_t direction = conversations.segments[i].direction;
+        fill_driver_part(frame.packet, frame.wire_length, kNow);
         port::PacketMeta& m = port::meta(frame.packet);
-        m.timestamp_ns = m.order_time = kNow;
-        m.order_record = 0;
-        m.order_file = 0;
-        m.port = base::PortId(0);
-        m.wire_length = frame.wire_length;
         m.parsed = net::parse(frame.bytes, frame.wire_length, net::LinkType::kEthernet);
         port::set_flow_hash(m, kHashSeed);
         tape->packets_.push_back(

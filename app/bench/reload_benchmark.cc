@@ -4,15 +4,16 @@
 // each setting the same traffic, as long, with nobody touching the rules.
 #include <fmt/format.h>
 #include <rte_cycles.h>
-#include <time.h>
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <memory>
+#include <thread>
 
 #include "app/bench/benchmarks.h"
+#include "app/bench/end_traffic.h"
 #include "app/bench/literals.h"
 #include "app/bench/memory_source.h"
 #include "app/bench/traffic.h"
@@ -35,11 +36,6 @@ struct ReloadChoice {
 
 double milliseconds(Clock::duration time) {
     return std::chrono::duration<double, std::milli>(time).count();
-}
-
-void sleep_us(long microseconds) {
-    const timespec pause{.tv_sec = microseconds / 1'000'000, .tv_nsec = microseconds % 1'000'000 * 1'000};
-    nanosleep(&pause, nullptr);
 }
 
 /// Notes the longest time between two calls, which is between two bursts.
@@ -148,7 +144,7 @@ Seen ReloadRig::run(const ReloadChoice& choice,
                 gone = true;
                 seen.gone_ms.push_back(milliseconds(Clock::now() - start));
             }
-            sleep_us(200);
+            std::this_thread::sleep_for(std::chrono::microseconds(200));
         }
         seen.gaps_us.push_back(queue_->take_longest());
     }
@@ -158,12 +154,7 @@ Seen ReloadRig::run(const ReloadChoice& choice,
 }
 
 base::Result<void> ReloadRig::finish() {
-    pipeline_->stop_sources();
-    while (!pipeline_->drained()) sleep_us(1'000);
-    pipeline_->stop();
-    source_->close();
-    const dataplane::Stats stats = pipeline_->stats();
-    if (!stats.balanced() || stats.lost() != 0) return base::Error{"the ledger does not balance"};
+    if (auto ended = end_traffic(*pipeline_, *source_); !ended) return ended;
     pipeline_.reset();
     if (!store_->whole() || !environment_.pools_whole()) return base::Error{"some packets did not come back"};
     return {};

@@ -3,17 +3,20 @@
 // while the same lcore forwards as much as it can; and what so many cuts take from forwarding.
 #include <fmt/format.h>
 #include <rte_cycles.h>
-#include <time.h>
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <array>
 #include <atomic>
+#include <chrono>
 #include <cstring>
 #include <memory>
 #include <optional>
+#include <thread>
 
 #include "app/bench/benchmarks.h"
+#include "app/bench/driver_part.h"
+#include "app/bench/end_traffic.h"
 #include "app/bench/memory_source.h"
 #include "app/bench/traffic.h"
 #include "base/clock.h"
@@ -29,6 +32,7 @@ namespace {
 constexpr std::uint16_t kTriggerPort = 7777;
 constexpr std::uint32_t kConnections = 1u << 22;  ///< that differ, before they come again
 constexpr unsigned kKills = 60'000;
+constexpr std::chrono::milliseconds kMillisecond{1};
 
 struct ResetChoice {
     std::vector<unsigned> rates{100, 1'000, 10'000};
@@ -37,11 +41,6 @@ struct ResetChoice {
     unsigned repeats = 5;
     unsigned phase_ms = 500;
 };
-
-void sleep_us(long microseconds) {
-    const timespec pause{.tv_sec = microseconds / 1'000'000, .tv_nsec = microseconds % 1'000'000 * 1'000};
-    nanosleep(&pause, nullptr);
-}
 
 /// Connections that are cut as soon as a packet of theirs comes, and their ends, who know of no connection
 /// from the first RST on. All of it happens on the one data lcore; what others read is atomic.
@@ -137,11 +136,7 @@ class Victims {
         if (packet == nullptr) return nullptr;
         auto* const bytes = rte_pktmbuf_mtod(packet, std::uint8_t*);
         base::store_be32(bytes + 26, 11u << 24 | index);
-        port::PacketMeta& m = port::meta(packet);
-        m.port = {};
-        m.order_file = 0;
-        m.order_record = 0;
-        m.wire_length = static_cast<std::uint32_t>(frame.size());
+        fill_driver_part(packet, static_cast<std::uint32_t>(frame.size()), 0);
         return packet;
     }
 
@@ -299,7 +294,7 @@ double ResetRig::run(unsigned rate, unsigned phase_ms) {
     const std::uint64_t end = begin + rte_get_tsc_hz() / 1000 * phase_ms;
     while (rte_rdtsc() < end) {
         take_reports();
-        sleep_us(1'000);
+        std::this_thread::sleep_for(kMillisecond);
     }
     const std::uint64_t packets = received() - first;
     const double seconds = static_cast<double>(rte_rdtsc() - begin) / static_cast<double>(rte_get_tsc_hz());
@@ -311,17 +306,12 @@ void ResetRig::settle() {
     // What is verified lingers for a second, and holds its place.
     for (int i = 0; i < 1'500; ++i) {
         take_reports();
-        sleep_us(1'000);
+        std::this_thread::sleep_for(kMillisecond);
     }
 }
 
 base::Result<void> ResetRig::finish() {
-    pipeline_->stop_sources();
-    while (!pipeline_->drained()) sleep_us(1'000);
-    pipeline_->stop();
-    source_->close();
-    const dataplane::Stats stats = pipeline_->stats();
-    if (!stats.balanced() || stats.lost() != 0) return base::Error{"the ledger does not balance"};
+    if (auto ended = end_traffic(*pipeline_, *source_); !ended) return ended;
     pipeline_.reset();
     if (!store_->whole() || !environment_.pools_whole() || !victim_pool_->whole())
         return base::Error{"some packets did not come back"};
