@@ -52,27 +52,47 @@ dataplane::SelectStage::Options select_options(const Stages::Options& options,
             .hold_bytes = options.inspect.hold_bytes,
             .hash_seed = 1,
             .keep_details = options.keep_details,
-            .log = nullptr};
+            .log = nullptr,
+            .trace = nullptr,
+            .down_tools = options.down_tools,
+            .response = options.response,
+            .flow_has_domain = options.inspect.key_has_vlan || options.inspect.key_has_tunnel};
 }
 
-dataplane::ToolOutlet::Options outlet_options(
-    const Stages::Options& options, const std::vector<std::unique_ptr<dataplane::PacketRing>>& rings) {
+using Rings = std::vector<std::unique_ptr<dataplane::PacketRing>>;
+using Queues = std::vector<std::unique_ptr<dataplane::ToolQueue>>;
+
+Queues queues_of(const Stages::Options& options) {
+    Queues queues(options.sinks.size());
+    for (std::size_t i = 0; i < options.limits.size(); ++i) {
+        if (options.limits[i].limits())
+            queues[i] = std::make_unique<dataplane::ToolQueue>(options.limits[i], 1);
+    }
+    return queues;
+}
+
+dataplane::ToolOutlet::Options outlet_options(const Stages::Options& options, const Rings& rings,
+                                              const Queues& queues) {
     std::vector<dataplane::PacketRing*> tools;
     for (const auto& ring : rings) tools.push_back(ring.get());
+    std::vector<dataplane::ToolQueue*> limits;
+    for (const auto& queue : queues) limits.push_back(queue.get());
     return {.tools = std::move(tools),
+            .limits = std::move(limits),
+            .lane = 0,
             .pressure = dataplane::Pressure::kDrop,
             .burst = options.burst,
             .release_pool = options.release_pool};
 }
 
-std::vector<dataplane::TxStage::Tool> tools_of(
-    const std::vector<port::TxQueue*>& sinks,
-    const std::vector<std::unique_ptr<dataplane::PacketRing>>& rings) {
+std::vector<dataplane::TxStage::Tool> tools_of(const std::vector<port::TxQueue*>& sinks, const Rings& rings,
+                                               const Queues& queues) {
     std::vector<dataplane::TxStage::Tool> tools;
     for (std::size_t i = 0; i < sinks.size(); ++i) {
         tools.push_back({.id = base::ToolId(static_cast<std::uint8_t>(i)),
                          .queue = sinks[i],
-                         .inputs = {rings[i].get()}});
+                         .inputs = {rings[i].get()},
+                         .limit = queues[i].get()});
     }
     return tools;
 }
@@ -94,12 +114,13 @@ base::Result<std::unique_ptr<Stages>> Stages::create(Options options) {
 Stages::Stages(const Options& options, Ring to_select, std::vector<Ring> to_tools)
     : to_select_(std::move(to_select)),
       to_tools_(std::move(to_tools)),
+      queues_(queues_of(options)),
       store_(options.inspect.hold_budget),
       selector_(options.policy, selector_options(options.inspect), store_),
       rx_(rx_options(options, to_select_.get())),
-      select_(select_options(options, &rx_, to_select_.get()), outlet_options(options, to_tools_), store_,
-              &selector_),
-      tx_(tools_of(options.sinks, to_tools_), options.burst) {}
+      select_(select_options(options, &rx_, to_select_.get()), outlet_options(options, to_tools_, queues_),
+              store_, &selector_),
+      tx_(tools_of(options.sinks, to_tools_, queues_), options.burst) {}
 
 void Stages::run_burst(std::span<std::uint64_t> cycles) {
     const std::uint64_t start = rte_rdtsc();

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
+#include <atomic>
 #include <memory>
 #include <span>
 #include <vector>
@@ -25,8 +26,11 @@ class Stages {
         std::shared_ptr<const select::PolicySnapshot> policy;
         unsigned burst = 32;
         rules::Inspect inspect;
-        bool keep_details = false;            ///< of flows
-        rte_mempool* release_pool = nullptr;  ///< needed when the policy has payload rules
+        bool keep_details = false;                               ///< of flows
+        rte_mempool* release_pool = nullptr;                     ///< needed when the policy has payload rules
+        std::vector<dataplane::ToolLimit> limits = {};           ///< by ToolId; empty: none has one
+        const dataplane::ResponseSettings* response = nullptr;   ///< null: connections are never cut
+        const std::atomic<std::uint64_t>* down_tools = nullptr;  ///< bit per ToolId; null: none is
     };
     static base::Result<std::unique_ptr<Stages>> create(Options options);
 
@@ -56,6 +60,7 @@ class Stages {
 
     Ring to_select_;
     std::vector<Ring> to_tools_;
+    std::vector<std::unique_ptr<dataplane::ToolQueue>> queues_;  ///< by ToolId; null without a limit
     flow::BlockStore store_;
     select::Selector selector_;
     dataplane::RxStage rx_;
