@@ -14,18 +14,14 @@
 #include "app/bench/card/card_study.h"
 #include "app/bench/environment.h"
 #include "broker/eal.h"
+#include "broker/live.h"
 
 namespace yagura::bench {
 namespace {
 
 /// As `yagura run` reads it: every error, with its place.
 base::Result<broker::LoadedConfig> load(const std::string& path) {
-    auto loaded = broker::compile_config(broker::read_config(path), net::LinkType::kEthernet);
-    if (loaded.config.inspect.hold_bytes == rules::Inspect::kUnlimited) {
-        loaded.errors.push_back({"/inspect/hold_bytes",
-                                 "\"unlimited\" needs the disk, and is for yagura replay",
-                                 "write how much of a flow memory may hold: \"64KiB\""});
-    }
+    auto loaded = broker::compile_live_config(broker::read_config(path));
     if (loaded.ok()) return loaded;
     std::string report = broker::error_report(path, loaded.errors);
     if (report.ends_with('\n')) report.pop_back();
@@ -70,12 +66,27 @@ void add_card(CLI::App& app, Benchmark& chosen) {
     auto* length = command->add_option("--packets-per-flow", choice->packets_per_flow, "Packets of a flow")
                        ->check(CLI::Range(2u, 100'000u))
                        ->capture_default_str();
+    auto* share =
+        command
+            ->add_option_function<std::string>(
+                "--share",
+                [choice](const std::string& text) {
+                    const auto shares = parse_traffic_shares(text);
+                    if (!shares) throw CLI::ValidationError("--share", shares.error().message);
+                    choice->shares = *shares;
+                },
+                fmt::format(
+                    "Percent of packets that are in a tunnel, tagged or fragments ({}, fragments), as "
+                    "in vxlan=20,fragments=1; what is not named is none",
+                    fmt::join(kWrappingNames, ", ")))
+            ->type_name("KIND=PERCENT,...");
     command->add_option("--capture", choice->capture, "Frames of a capture file instead")
         ->check(CLI::ExistingFile)
         ->excludes(size)
         ->excludes(flows)
         ->excludes(hits)
-        ->excludes(length);
+        ->excludes(length)
+        ->excludes(share);
     command->add_flag("--records", choice->records, "Keep flow records, as yagura replay does");
     command->callback(
         [choice, &chosen] { chosen = [choice](const Common& common) { return run_card(*choice, common); }; });

@@ -4,6 +4,8 @@
 #include <cstdint>
 #include <string>
 
+#include "app/bench/card/traffic_shares.h"
+
 namespace yagura::bench {
 
 /// What the user says of the traffic to come.
@@ -14,6 +16,7 @@ struct CardChoice {
     std::uint32_t flows = 10'000;
     double hits = 10;  ///< percent of flows that some rule selects
     std::uint32_t packets_per_flow = 20;
+    TrafficShares shares;  ///< of packets in tunnels, and of fragments
     bool records = false;
 };
 

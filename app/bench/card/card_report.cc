@@ -8,6 +8,8 @@
 #include <array>
 #include <cmath>
 
+#include "app/bench/card/card_lines.h"
+
 namespace yagura::bench {
 namespace {
 
@@ -22,43 +24,12 @@ Spread over(std::size_t repeats, F value) {
     return spread_of(std::move(values));
 }
 
-std::string rules_text(const Features::Filters& filters) {
-    std::vector<std::string> kinds;
-    if (filters.plain != 0) kinds.push_back(fmt::format("{} plain", filters.plain));
-    if (filters.arbitrary != 0) kinds.push_back(fmt::format("{} arbitrary", filters.arbitrary));
-    if (filters.bare != 0) kinds.push_back(fmt::format("{} without filter", filters.bare));
-    return fmt::format("{} rule{}: {}", filters.rules, filters.rules == 1 ? "" : "s", fmt::join(kinds, ", "));
-}
-
-std::string payload_text(const Features& used) {
-    const Features::Filters& rules = used.payload_rules;
-    const std::size_t both = used.patterns - used.patterns_to_server - used.patterns_to_client;
-    std::string text =
-        fmt::format("{} rule{} on {}, {} pattern{}: {} both ways, {} to server, {} to client", rules.rules,
-                    rules.rules == 1 ? "" : "s", fmt::join(used.payload_protocols, " and "), used.patterns,
-                    used.patterns == 1 ? "" : "s", both, used.patterns_to_server, used.patterns_to_client);
-    if (used.packet_payload_rules != 0)
-        text += fmt::format("; {} ask each packet by itself", used.packet_payload_rules);
-    return text;
-}
-
-std::string tools_text(std::size_t tools) {
-    return fmt::format("rules lead to {} tool{}", tools, tools == 1 ? "" : "s");
-}
-
-/// What a line of the card says, and in what it is counted.
-struct Line {
-    Feature feature;
-    std::string name;
-    std::string each;
-    std::string here;  ///< in this configuration, when it is used
-};
-
 class Card {
   public:
     Card(const broker::LoadedConfig& loaded, const dataplane::LcorePlan& plan, const CardChoice& choice,
          const CardFigures& figures, std::uint64_t hz)
-        : config_(loaded.config),
+        : loaded_(loaded),
+          config_(loaded.config),
           plan_(plan),
           choice_(choice),
           figures_(figures),
@@ -84,43 +55,6 @@ class Card {
         return found == parts_[repeat].end() ? nullptr : &*found;
     }
 
-    std::vector<Line> lines() const {
-        const std::size_t network = config_.network_ports().size();
-        const rules::Inspect& inspect = config_.inspect;
-        std::vector<std::string> keys;
-        if (inspect.key_has_vlan) keys.emplace_back("vlan");
-        if (inspect.key_has_tunnel) keys.emplace_back("tunnel");
-        return {
-            {Feature::kBase, "receive, parse, ring, flow look-up, drop", "packet",
-             fmt::format("{} network port{}, frames of {:.0f} bytes on average, few flows", network,
-                         network == 1 ? "" : "s", figures_.bytes_per_packet)},
-            {Feature::kTable, "number of flows", "packet", flows_text()},
-            {Feature::kNewFlows, "new flows: a place in the table, an end", "new flow",
-             fmt::format("{:.1f} packets a flow", 1 / events().fresh)},
-            {Feature::kFlowRules, "header rules, asked once a flow", "new flow",
-             rules_text(used_.flow_rules)},
-            {Feature::kPacketRules, "header rules, asked of packets", "packet",
-             rules_text(used_.packet_rules)},
-            {Feature::kPayload, "payload rules", "byte scanned", payload_text(used_)},
-            {Feature::kHold, "holding undecided flows", "packet held",
-             fmt::format("{} bytes a flow", inspect.hold_bytes)},
-            {Feature::kCopy, "a selected packet's first tool, ring, send", "packet",
-             tools_text(used_.tools.size())},
-            {Feature::kFurtherCopies, "each further tool", "copy", tools_text(used_.tools.size())},
-            {Feature::kBalance, "balancing over a group", "new flow",
-             fmt::format("{} group{}", used_.balance_groups.size(),
-                         used_.balance_groups.size() == 1 ? "" : "s")},
-            {Feature::kRecords, "flow records", "packet", "as yagura replay keeps them"},
-            {Feature::kFlowKey, "flows told apart by more", "packet",
-             fmt::format("{}", fmt::join(keys, " and "))},
-        };
-    }
-    std::string flows_text() const {
-        if (!choice_.capture.empty()) return "those of the capture; in the line above";
-        return fmt::format("{} of {}", std::min<std::uint64_t>(choice_.flows, config_.inspect.flows),
-                           config_.inspect.flows);
-    }
-
     Table features() const {
         Table table{.title = "What each feature adds",
                     .labels = {"feature", "in this configuration", "counted by"},
@@ -130,9 +64,9 @@ class Card {
                                 {"share of the sum", "%", 0}},
                     .rows = {},
                     .notes = {}};
-        for (const Line& line : lines()) {
+        for (const CardLine& line : card_lines(loaded_, choice_, figures_)) {
             const bool used = part(0, line.feature) != nullptr;
-            Table::Row row{.labels = {line.name, used ? line.here : "not used", used ? line.each : ""},
+            Table::Row row{.labels = {line.name, used ? line.here : line.absent, used ? line.each : ""},
                            .figures = std::vector<std::optional<Spread>>(table.columns.size())};
             if (used) {
                 row.figures[0] =
@@ -144,7 +78,7 @@ class Card {
             }
             table.rows.push_back(std::move(row));
         }
-        add_apart(table);
+        add_beside_the_sum(table);
         for (const auto& [name, cycles] : {std::pair("all together, predicted", predicted()),
                                            std::pair("all together, measured", measured())}) {
             table.rows.push_back({.labels = {name, "", "packet"}, .figures = {{}, {}, cycles, {}}});
@@ -161,22 +95,29 @@ class Card {
              "traffic. What a new flow costs weighs less the longer flows are, what payload costs goes by "
              "the bytes "
              "that are scanned: no more than stream_depth of a direction, and none of a decided flow.",
+             "The lines on kinds of packets are those of packets in the named headers, and of fragments, "
+             "beside packets that are neither; what stands in front comes on top of --size. Their events are "
+             "those of --share.",
              "There is no driver in the figures: packets come from memory, just written, and are freed where "
              "they "
              "end. `yagura-bench forward` measures drivers."});
         return table;
     }
 
-    /// It is no part of the sum, which is of one lcore.
-    void add_apart(Table& table) const {
-        const bool apart = !figures_.whole_apart.empty();
-        Table::Row row{.labels = {"packets change CPUs, not in the sum",
-                                  apart ? plan_.to_string() : "not used", apart ? "packet" : ""},
-                       .figures = std::vector<std::optional<Spread>>(table.columns.size())};
-        if (apart)
-            row.figures[0] = over(
-                repeats_, [&](std::size_t i) { return apart_cost(figures_.parts[i], events()).total(); });
-        table.rows.push_back(std::move(row));
+    /// What is no part of the sum, which is of one lcore while all tools are up.
+    void add_beside_the_sum(Table& table) const {
+        const auto add = [&](const char* name, const std::string& here, bool used, auto cost) {
+            Table::Row row{.labels = {name, used ? here : "not used", used ? "packet" : ""},
+                           .figures = std::vector<std::optional<Spread>>(table.columns.size())};
+            if (used)
+                row.figures[0] =
+                    over(repeats_, [&](std::size_t i) { return cost(figures_.parts[i]).total(); });
+            table.rows.push_back(std::move(row));
+        };
+        add("a packet whose tool is down, not in the sum", "another tool of the group stands in",
+            figures_.parts.front().down.has_value(), down_cost);
+        add("packets change CPUs, not in the sum", plan_.to_string(), !figures_.whole_apart.empty(),
+            [this](const Observations& observations) { return apart_cost(observations, events()); });
     }
 
     std::vector<std::string> traffic_notes() const {
@@ -310,6 +251,7 @@ class Card {
         return table;
     }
 
+    const broker::LoadedConfig& loaded_;
     const rules::Config& config_;
     const dataplane::LcorePlan& plan_;
     const CardChoice& choice_;

@@ -31,7 +31,10 @@ base::Result<std::unique_ptr<CardRig>> CardRig::create(Options options) {
                                   .burst = kBurst,
                                   .inspect = rig->options_.inspect,
                                   .keep_details = rig->options_.keep_details,
-                                  .release_pool = rig->options_.release_pool});
+                                  .release_pool = rig->options_.release_pool,
+                                  .limits = rig->options_.limits,
+                                  .response = rig->options_.response,
+                                  .down_tools = &rig->down_tools_});
     if (!stages) return stages.error();
     rig->stages_ = std::move(*stages);
     return rig;
@@ -111,12 +114,17 @@ Subject CardRig::subject() {
 CardRig::Counts CardRig::counts() const {
     const dataplane::SelectPortCounters& port = stages_->select().counters(base::PortId(0));
     Counts counts{.taken = port.taken.get().packets,
+                  .bytes = port.taken.get().bytes,
                   .forwarded = port.forwarded.get().packets,
                   .parked = port.parked.get().packets,
-                  .scanned = stages_->selector().inspector().counters().scanned_bytes.get()};
-    for (std::size_t i = 0; i < sinks_.size(); ++i)
-        counts.offered +=
-            stages_->select().counters(base::ToolId(static_cast<std::uint8_t>(i))).offered.get().packets;
+                  .scanned = stages_->selector().inspector().counters().scanned_bytes.get(),
+                  .written = options_.writer->written()};
+    for (std::size_t i = 0; i < sinks_.size(); ++i) {
+        const base::ToolId tool(static_cast<std::uint8_t>(i));
+        const std::uint64_t offered = stages_->select().counters(tool).offered.get().packets;
+        counts.offered += offered;
+        if (i < options_.limits.size() && options_.limits[i].limits()) counts.limited += offered;
+    }
     return counts;
 }
 
@@ -126,15 +134,29 @@ void CardRig::mark() {
 
 Events CardRig::events() const {
     const Counts now = counts();
-    const auto packets = static_cast<double>(std::max<std::uint64_t>(now.taken - mark_.taken, 1));
-    const auto per_packet = [packets](std::uint64_t to, std::uint64_t from) {
-        return static_cast<double>(to - from) / packets;
+    const auto share = [](std::uint64_t to, std::uint64_t from, std::uint64_t of) {
+        return static_cast<double>(to - from) / static_cast<double>(std::max<std::uint64_t>(of, 1));
     };
-    return {.fresh = options_.writer->fresh(),
-            .selected = per_packet(now.forwarded, mark_.forwarded),
-            .copies = per_packet(now.offered, mark_.offered),
-            .scanned = per_packet(now.scanned, mark_.scanned),
-            .held = per_packet(now.parked, mark_.parked)};
+    const auto per_packet = [&](std::uint64_t Counts::*which) {
+        return share(now.*which, mark_.*which, now.taken - mark_.taken);
+    };
+    Events events{.fresh = options_.writer->fresh(),
+                  .selected = per_packet(&Counts::forwarded),
+                  .copies = per_packet(&Counts::offered),
+                  .limited = per_packet(&Counts::limited),
+                  .scanned = per_packet(&Counts::scanned),
+                  .held = per_packet(&Counts::parked)};
+    const std::uint64_t written = now.written.all - mark_.written.all;
+    events.fragments = share(now.written.fragments, mark_.written.fragments, written);
+    for (std::size_t i = 0; i < kWrappings; ++i)
+        events.wrapped[i] = share(now.written.wrapped[i], mark_.written.wrapped[i], written);
+    return events;
+}
+
+double CardRig::bytes_per_packet() const {
+    const Counts now = counts();
+    const std::uint64_t packets = std::max<std::uint64_t>(now.taken - mark_.taken, 1);
+    return static_cast<double>(now.bytes - mark_.bytes) / static_cast<double>(packets);
 }
 
 std::vector<select::DecisionTable::RuleCount> CardRig::rule_counts() const {
@@ -149,6 +171,7 @@ base::Result<void> CardRig::check() const {
     std::uint64_t out = selected.forwarded.get().packets;
     for (const base::PacketCounter& dropped : selected.dropped) out += dropped.get().packets;
     out += selected.parked.get().packets - selected.unparked.get().packets;
+    out += stages_->rx().fragments().waiting(base::PortId(0)).packets;
     if (port.received.get().packets != out || port.dropped.get().packets != 0) {
         return base::Error{fmt::format("of {} packets {} came to an end", port.received.get().packets, out)};
     }
@@ -173,6 +196,11 @@ std::vector<std::string> CardRig::shortages() const {
     add(flows.evicted.get(), "flows gave way to others (inspect.flows)");
     add(flows.hold_refused.get(), "flows found no room to be held (inspect.hold_budget)");
     add(stages_->selector().let_go(), "undecided flows were let go (inspect.hold_budget, stream_budget)");
+    add(stages_->rx().fragments().unmatched(), "fragments went on without the first of their datagram");
+    for (std::size_t i = 0; i < sinks_.size(); ++i) {
+        const auto& tool = stages_->select().shedder().counters(base::ToolId(static_cast<std::uint8_t>(i)));
+        add(tool.shed.get().packets, "packets of flows that a tool had no room for");
+    }
     add(stages_->selector().uninspected(), "flows were not inspected (inspect.stream_budget)");
     return words;
 }

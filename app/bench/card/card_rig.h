@@ -2,6 +2,7 @@
 #pragma once
 
 #include <array>
+#include <atomic>
 #include <memory>
 #include <vector>
 
@@ -36,6 +37,9 @@ class CardRig {
         std::size_t tools = 1;
         bool keep_details = false;
         rte_mempool* release_pool = nullptr;
+        std::vector<dataplane::ToolLimit> limits = {};          ///< by ToolId; empty: none has one
+        const dataplane::ResponseSettings* response = nullptr;  ///< null: connections are never cut
+        std::uint64_t down_tools = 0;                           ///< bit per ToolId
         /// Where select runs; null: with the others. Then the stages have a chunk each in turn, so that what
         /// is measured is the cost of work that comes from another CPU, and no waiting.
         OtherCpu* select_on = nullptr;
@@ -54,6 +58,8 @@ class CardRig {
     void mark();
     /// Per packet since mark().
     Events events() const;
+    /// Of frames, since mark().
+    double bytes_per_packet() const;
     /// By rule, packets since the beginning.
     std::vector<select::DecisionTable::RuleCount> rule_counts() const;
     /// What went in has come out or is held, and nothing was lost but by the rules.
@@ -62,7 +68,8 @@ class CardRig {
     std::vector<std::string> shortages() const;
 
   private:
-    explicit CardRig(Options options) : options_(std::move(options)), sinks_(options_.tools) {}
+    explicit CardRig(Options options)
+        : options_(std::move(options)), down_tools_(options_.down_tools), sinks_(options_.tools) {}
     void play(std::size_t packets, std::span<std::uint64_t> cycles);
     void play_together(std::size_t bursts, std::span<std::uint64_t> cycles);
     void play_apart(std::size_t bursts, std::span<std::uint64_t> cycles);
@@ -70,14 +77,18 @@ class CardRig {
 
     struct Counts {
         std::uint64_t taken = 0;
+        std::uint64_t bytes = 0;
         std::uint64_t forwarded = 0;
         std::uint64_t parked = 0;
         std::uint64_t offered = 0;
+        std::uint64_t limited = 0;  ///< offered to tools with a limit
         std::uint64_t scanned = 0;
+        WrittenPackets written;
     };
     Counts counts() const;
 
     Options options_;
+    std::atomic<std::uint64_t> down_tools_;
     LoadedQueue queue_;
     std::vector<loop::LoopSink> sinks_;
     std::unique_ptr<Stages> stages_;

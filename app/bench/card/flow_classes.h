@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "app/bench/card/traffic_shares.h"
 #include "flow/block_store.h"
 #include "net/flow_key.h"
 #include "rules/config.h"
@@ -21,6 +22,7 @@ struct FlowClass {
     std::uint16_t sport_range = 1;  ///< so many ports from key.sport on
     std::uint16_t dport_range = 1;
     std::vector<std::uint16_t> vlans;
+    Wrapping wrapping = Wrapping::kNone;  ///< behind these
     std::string to_server;  ///< what the client's bytes begin with; then come words that mean nothing
     std::string to_client;
 

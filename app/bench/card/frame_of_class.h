@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
+#include <compare>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -10,11 +12,20 @@
 
 namespace yagura::bench {
 
+/// What a fragment is of its datagram, transport header and all.
+struct FragmentPlace {
+    std::uint16_t offset = 0;    ///< bytes, a multiple of 8; 0: the first, which has the transport header
+    bool more = false;           ///< others follow
+    std::uint16_t datagram = 0;  ///< bytes
+    auto operator<=>(const FragmentPlace&) const = default;
+};
+
 struct FrameKind {
     bool to_server = true;
     std::uint8_t flags = net::tcp_flag::kAck;  ///< of TCP
     std::uint32_t seq = 0;
     std::uint32_t ack = 0;
+    std::optional<FragmentPlace> fragment{};  ///< of the innermost IP packet
 };
 /// A frame of the class's first flow.
 std::vector<std::uint8_t> class_frame(const FlowClass& flow_class, const FrameKind& kind,

@@ -9,32 +9,26 @@
 #include <cstring>
 #include <unordered_map>
 
-#include "base/hash.h"
-#include "port/packet.h"
+#include "app/bench/driver_part.h"
 
 namespace yagura::bench {
 namespace {
 
 constexpr std::uint64_t kNow = 1'700'000'000'000'000'000;
 
-/// The driver's part.
+/// What a driver does.
 void describe(rte_mbuf* packet, std::uint32_t size, std::uint32_t wire_length, std::uint64_t now) {
     assert(rte_mbuf_refcnt_read(packet) == 1 && packet->nb_segs == 1);
     packet->data_len = static_cast<std::uint16_t>(size);
     packet->pkt_len = size;
-    port::PacketMeta& m = port::meta(packet);
-    m.timestamp_ns = m.order_time = now;
-    m.order_record = 0;
-    m.order_file = 0;
-    m.port = base::PortId(0);
-    m.wire_length = wire_length;
+    fill_driver_part(packet, wire_length, now);
 }
 
 class MadePackets final : public PacketWriter {
   public:
     MadePackets(std::shared_ptr<const TrafficPlan> plan, std::uint32_t flows, bool ends)
         : plan_(std::move(plan)), ends_(ends), slots_(flows) {
-        for (std::uint32_t s = 0; s < flows; ++s) slots_[s].target = ends ? s % plan_->packets_per_flow : 1;
+        for (std::uint32_t s = 0; s < flows; ++s) slots_[s].target = ends ? s % plan_->packets_per_flow() : 1;
     }
 
     void fill(std::span<rte_mbuf* const> packets) override {
@@ -42,6 +36,7 @@ class MadePackets final : public PacketWriter {
             const std::uint32_t size = opened_ < slots_.size() ? open(packet) : speak(packet);
             describe(packet, size, size, now_);
         }
+        written_.all += packets.size();
     }
     /// Flow by flow, each to where it stands when all speak in turn. The clock stands still.
     std::uint64_t opening() const override {
@@ -49,7 +44,7 @@ class MadePackets final : public PacketWriter {
         for (const Slot& slot : slots_) sum += slot.target;
         return sum;
     }
-    double fresh() const override { return ends_ ? 1.0 / plan_->packets_per_flow : 0; }
+    double fresh() const override { return ends_ ? 1.0 / plan_->packets_per_flow() : 0; }
 
   private:
     struct Slot {
@@ -63,7 +58,11 @@ class MadePackets final : public PacketWriter {
         const FlowScript& script = plan_->script_of(flow);
         auto* const to = rte_pktmbuf_mtod(packet, std::uint8_t*);
         const std::uint32_t k = slot.next++;
+        if (script.wrapping() != Wrapping::kNone)
+            ++written_.wrapped[static_cast<std::size_t>(script.wrapping())];
+        followed_ = ends_ && script.is_followed(k);
         if (!ends_) return script.write_middle(to, flow, k);
+        written_.fragments += script.is_fragment(k) ? 1 : 0;
         if (slot.next == script.packets()) {
             slot.next = 0;
             ++slot.generation;
@@ -75,10 +74,11 @@ class MadePackets final : public PacketWriter {
         return opened_ < slots_.size() ? say(packet, opened_) : speak(packet);
     }
     std::uint32_t speak(rte_mbuf* packet) {
-        const std::size_t at = at_;
-        if (++at_ == slots_.size()) at_ = 0;
-        now_ += plan_->lap_ns / slots_.size();
-        return say(packet, at);
+        const std::uint32_t size = say(packet, at_);
+        // The fragments of a datagram come one after the other.
+        if (!followed_ && ++at_ == slots_.size()) at_ = 0;
+        now_ += plan_->lap_ns() / slots_.size();
+        return size;
     }
 
     std::shared_ptr<const TrafficPlan> plan_;
@@ -86,6 +86,7 @@ class MadePackets final : public PacketWriter {
     std::vector<Slot> slots_;
     std::size_t opened_ = 0;
     std::size_t at_ = 0;
+    bool followed_ = false;  ///< what was said last is half a datagram
     std::uint64_t now_ = kNow;
 };
 
@@ -99,13 +100,14 @@ class CapturedPackets final : public PacketWriter {
             const FlowFrame& frame = plan_->frames[at_];
             auto* const to = rte_pktmbuf_mtod(packet, std::uint8_t*);
             std::memcpy(to, frame.bytes.data(), frame.bytes.size());
-            if (ends_ && lap_ != 0) frame.write_key(to, key_of(plan_->keys[at_]));
+            if (ends_ && lap_ != 0 && frame.place) write_flow(to, *frame.place, key_of(plan_->keys[at_]));
             describe(packet, static_cast<std::uint32_t>(frame.bytes.size()), plan_->wire_lengths[at_],
                      kNow + (ends_ ? lap_ * plan_->lap_ns : 0) + at_);
             if (++at_ < plan_->frames.size()) continue;
             at_ = 0;
             ++lap_;
         }
+        written_.all += packets.size();
     }
     std::uint64_t opening() const override { return plan_->frames.size(); }
     double fresh() const override {
@@ -115,7 +117,6 @@ class CapturedPackets final : public PacketWriter {
   private:
     /// Who has the higher port, or address, is the client.
     net::FlowKey key_of(net::FlowKey key) const {
-        if (key.ip_version == 0) return key;
         const bool src = std::tie(key.sport, key.src) > std::tie(key.dport, key.dst);
         net::IpAddress& client = src ? key.src : key.dst;
         const std::size_t last = key.ip_version == 4 ? 3 : 15;
@@ -135,27 +136,6 @@ struct KeyHash {
 };
 
 }  // namespace
-
-const FlowScript& TrafficPlan::script_of(std::uint64_t flow) const {
-    // The golden ratio spreads them evenly: of any run of flows the same share is selected.
-    constexpr std::uint64_t kGolden = 0x9e3779b97f4a7c15;
-    const double place = static_cast<double>(flow * kGolden >> 11) * 0x1p-53;
-    const bool hit = !selected.empty() && place < hits;
-    const std::vector<FlowScript>& scripts = hit ? selected : others;
-    return scripts[base::mix(flow, kGolden) % scripts.size()];
-}
-
-double TrafficPlan::bytes_per_packet() const {
-    const auto mean = [](const std::vector<FlowScript>& scripts) {
-        double sum = 0;
-        for (const FlowScript& script : scripts)
-            sum +=
-                static_cast<double>(script.bytes()) / script.packets() / static_cast<double>(scripts.size());
-        return sum;
-    };
-    const double hit = selected.empty() ? 0 : hits;
-    return hit * mean(selected) + (1 - hit) * mean(others);
-}
 
 std::unique_ptr<PacketWriter> make_writer(std::shared_ptr<const TrafficPlan> plan, std::uint32_t flows,
                                           bool ends) {
@@ -188,12 +168,6 @@ base::Result<std::shared_ptr<const CapturePlan>> CapturePlan::create(const RawFr
         std::max({timeouts.tcp_opening, timeouts.tcp, timeouts.tcp_closed, timeouts.udp, timeouts.other});
     plan->lap_ns = 2 * static_cast<std::uint64_t>(longest.count()) + 60'000'000'000;
     return std::shared_ptr<const CapturePlan>(std::move(plan));
-}
-
-double CapturePlan::bytes_per_packet() const {
-    double sum = 0;
-    for (const FlowFrame& frame : frames) sum += static_cast<double>(frame.bytes.size());
-    return sum / static_cast<double>(frames.size());
 }
 
 std::unique_ptr<PacketWriter> make_writer(std::shared_ptr<const CapturePlan> plan, bool ends) {

@@ -1,19 +1,27 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <memory>
 #include <span>
 #include <string>
 #include <vector>
 
-#include "app/bench/card/flow_script.h"
+#include "app/bench/card/traffic_plan.h"
 #include "app/bench/frame_set.h"
 #include "rules/config.h"
 
 struct rte_mbuf;
 
 namespace yagura::bench {
+
+/// Packets that were written.
+struct WrittenPackets {
+    std::uint64_t all = 0;
+    std::array<std::uint64_t, kWrappings> wrapped{};  ///< by Wrapping; of a capture it is not known
+    std::uint64_t fragments = 0;
+};
 
 /// Packets without end, written into mbufs: one after the other, as a driver would leave them. Each has its
 /// own place; what they make of the same plan is the same.
@@ -27,18 +35,10 @@ class PacketWriter {
     virtual std::uint64_t opening() const = 0;
     /// Flows that begin, per packet.
     virtual double fresh() const = 0;
-};
+    const WrittenPackets& written() const { return written_; }
 
-/// What all made traffic of a run has in common.
-struct TrafficPlan {
-    std::vector<FlowScript> selected;
-    std::vector<FlowScript> others;
-    double hits = 0;  ///< share of flows that are `selected`
-    std::uint32_t packets_per_flow = 0;
-    std::uint64_t lap_ns = 0;  ///< from one packet of a flow to its next
-
-    double bytes_per_packet() const;
-    const FlowScript& script_of(std::uint64_t flow) const;
+  protected:
+    WrittenPackets written_;
 };
 
 /// `flows` at the same time, which speak in turn. With `ends` each has so many packets, then another takes
@@ -58,7 +58,6 @@ struct CapturePlan {
 
     static base::Result<std::shared_ptr<const CapturePlan>> create(const RawFrames& raw,
                                                                    const rules::FlowTimeouts& timeouts);
-    double bytes_per_packet() const;
 };
 
 /// Round and round. With `ends` each lap's flows are new: the client's address has other low 16 bits.

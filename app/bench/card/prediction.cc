@@ -44,6 +44,28 @@ double held_in_whole(const Observations& o, const Events& whole) {
     return std::max(whole.held, alike);
 }
 
+/// What a packet costs for what it is wrapped in, and for being a fragment. `beyond`: the cycles of one
+/// observation without those of another, and without what sending costs.
+template <class Beyond>
+void add_kinds_of_packets(const Observations& o, const Events& whole, Beyond beyond,
+                          std::vector<Part>& parts) {
+    if (o.fragments) {
+        const Observation& from = o.payload ? *o.payload : o.fresh;
+        StageCycles cost = beyond(*o.fragments, from);
+        if (o.payload) {
+            const StageCycles byte = per(beyond(*o.payload, o.fresh), o.payload->events.scanned);
+            cost = cost - byte * (o.fragments->events.scanned - o.payload->events.scanned);
+        }
+        parts.push_back({Feature::kFragment, per(cost, o.fragments->events.fragments), whole.fragments});
+    }
+    for (std::size_t i = 0; i < kWrappings; ++i) {
+        const std::optional<Observation>& wrapped = o.wrapped[i];
+        if (!wrapped) continue;
+        parts.push_back({feature_of(static_cast<Wrapping>(i)),
+                         per(wrapped->cycles - o.base.cycles, wrapped->events.wrapped[i]), whole.wrapped[i]});
+    }
+}
+
 }  // namespace
 
 std::vector<Part> parts_of(const Observations& o, const Events& whole) {
@@ -74,6 +96,17 @@ std::vector<Part> parts_of(const Observations& o, const Events& whole) {
     }
     if (o.records) parts.push_back({Feature::kRecords, o.records->cycles - o.fresh.cycles, 1});
     if (o.flow_key) parts.push_back({Feature::kFlowKey, o.flow_key->cycles - o.fresh.cycles, 1});
+    if (o.copy && o.limited) {
+        parts.push_back({Feature::kLimit, per(o.limited->cycles - o.copy->cycles, o.limited->events.limited),
+                         whole.limited});
+    }
+    if (o.response_lasting && o.response) {
+        const StageCycles packet = o.response_lasting->cycles - o.table.cycles;
+        parts.push_back({Feature::kResponse, packet, 1});
+        parts.push_back({Feature::kResponseNewFlows, per(o.response->cycles - o.fresh.cycles - packet, fresh),
+                         whole.fresh});
+    }
+    add_kinds_of_packets(o, whole, beyond, parts);
     return parts;
 }
 
@@ -91,14 +124,19 @@ StageCycles apart_cost(const Observations& o, const Events& whole) {
     return cost;
 }
 
+StageCycles down_cost(const Observations& o) {
+    if (!o.copy || !o.down) return {};
+    return per(o.down->cycles - o.copy->cycles, o.down->events.selected);
+}
+
 std::vector<Part> with_packets_per_flow(std::vector<Part> parts, double packets) {
     const auto now = std::ranges::find(parts, Feature::kNewFlows, &Part::feature);
     if (now == parts.end() || now->events <= 0) return parts;
     const double by = 1 / packets / now->events;
     for (Part& part : parts) {
-        const bool per_flow = part.feature == Feature::kNewFlows || part.feature == Feature::kFlowRules ||
-                              part.feature == Feature::kBalance;
-        if (per_flow) part.events *= by;
+        constexpr Feature kByFlow[]{Feature::kNewFlows, Feature::kFlowRules, Feature::kBalance,
+                                    Feature::kResponseNewFlows};
+        if (std::ranges::find(kByFlow, part.feature) != std::end(kByFlow)) part.events *= by;
     }
     return parts;
 }

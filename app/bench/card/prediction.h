@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <optional>
 #include <string>
 #include <vector>
 
+#include "app/bench/card/traffic_shares.h"
 #include "dataplane/lcore_plan.h"
 
 namespace yagura::bench {
@@ -24,11 +26,14 @@ struct StageCycles {
 
 /// What happened, per packet: counted, not timed.
 struct Events {
-    double fresh = 0;     ///< flows that began
-    double selected = 0;  ///< packets that some tool got
-    double copies = 0;    ///< packets that tools got
-    double scanned = 0;   ///< bytes that were looked into
-    double held = 0;      ///< packets that were held, and that no tool got at once
+    double fresh = 0;                          ///< flows that began
+    double selected = 0;                       ///< packets that some tool got
+    double copies = 0;                         ///< packets that tools got
+    double limited = 0;                        ///< of these, packets that tools with a limit got
+    double scanned = 0;                        ///< bytes that were looked into
+    double held = 0;                           ///< packets that were held, and that no tool got at once
+    std::array<double, kWrappings> wrapped{};  ///< packets, by Wrapping
+    double fragments = 0;
 };
 
 /// The same traffic with some of the configuration's features.
@@ -51,6 +56,14 @@ struct Observations {
     std::optional<Observation> balance;  ///< everything goes to one of several
     std::optional<Observation> records;  ///< flow records are kept
     std::optional<Observation> flow_key;
+    std::optional<Observation> limited;           ///< as `copy`, to a tool with a limit
+    std::optional<Observation> response_lasting;  ///< as `table`; connections may be cut
+    std::optional<Observation> response;          ///< connections may be cut
+    /// As `base`, and all packets are wrapped in something. By Wrapping.
+    std::array<std::optional<Observation>, kWrappings> wrapped;
+    /// As `payload`, else as `fresh`, and some packets are fragments.
+    std::optional<Observation> fragments;
+    std::optional<Observation> down;  ///< as `copy`, and the tool is down: another gets it
     /// With select on another CPU, as `payload`, whose bytes change CPUs with the packet; else as `copy`, or
     /// `fresh`.
     std::optional<Observation> apart;
@@ -69,9 +82,16 @@ enum class Feature : std::size_t {
     kBalance,
     kRecords,
     kFlowKey,
-    kCount,
+    kLimit,
+    kResponse,
+    kResponseNewFlows,
+    kFragment,
+    kWrapped,  ///< and so many more: of Wrapping w it is feature_of(w)
 };
-inline constexpr std::size_t kFeatures = static_cast<std::size_t>(Feature::kCount);
+inline Feature feature_of(Wrapping wrapping) {
+    return static_cast<Feature>(static_cast<std::size_t>(Feature::kWrapped) +
+                                static_cast<std::size_t>(wrapping));
+}
 
 /// What one feature adds.
 struct Part {
@@ -82,8 +102,9 @@ struct Part {
 };
 
 /// What each feature costs by itself, with what the whole configuration does of it. Payload by the byte that
-/// is scanned, holding by the packet that is held, copies by the copy, new flows and their rules by the new
-/// flow, the rest by the packet.
+/// is scanned, holding by the packet that is held, copies and limits of tools by the copy, new flows and what
+/// is done for these by the new flow, what packets are wrapped in by such a packet, fragments by the
+/// fragment, the rest by the packet.
 std::vector<Part> parts_of(const Observations& observations, const Events& whole);
 
 StageCycles sum_of(const std::vector<Part>& parts);
@@ -91,6 +112,10 @@ StageCycles sum_of(const std::vector<Part>& parts);
 /// What it adds to a packet of the whole that select runs on another CPU than rx and tx. Nothing when it was
 /// not measured.
 StageCycles apart_cost(const Observations& observations, const Events& whole);
+
+/// What it adds to a packet for a tool that is down, that it goes to another. Nothing when it was not
+/// measured.
+StageCycles down_cost(const Observations& observations);
 
 /// The parts when flows have so many packets: what is counted by the new flow happens more or less often.
 std::vector<Part> with_packets_per_flow(std::vector<Part> parts, double packets);

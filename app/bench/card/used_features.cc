@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "app/bench/card/used_features.h"
 
+#include "broker/live.h"
 #include "match/filter_text.h"
 #include "match/plain_filter.h"
 #include "net/flow_key.h"
@@ -10,6 +11,7 @@ namespace {
 
 void count(const rules::Rule& rule, Features::Filters& filters) {
     ++filters.rules;
+    if (rule.sample != 1) ++filters.samples;
     if (rule.filter.empty()) {
         ++filters.bare;
     } else if (match::parse_plain_filter(match::tokenize(rule.filter))) {
@@ -41,13 +43,21 @@ RuleKind kind_of(const rules::Rule& rule, const match::RuleSummary& summary) {
 Features Features::of(const broker::LoadedConfig& loaded) {
     Features features;
     const rules::Config& config = loaded.config;
+    features.response = config.response.enabled;
     features.flow_key = config.inspect.key_has_vlan || config.inspect.key_has_tunnel;
     for (std::size_t i = 0; i < config.rules.size(); ++i) {
         const rules::Rule& rule = config.rules[i];
         for (const std::size_t group : rule.forward) {
             const rules::ToolGroup& tools = config.tool_groups[group];
-            for (const rules::GroupMember& member : tools.members) features.tools.insert(member.tool.index());
-            if (tools.mode == rules::GroupMode::kBalance) features.balance_groups.insert(group);
+            for (const rules::GroupMember& member : tools.members) {
+                features.tools.insert(member.tool.index());
+                if (broker::limit_of(*config.tool(member.tool)).limits())
+                    features.limited_tools.insert(member.tool.index());
+            }
+            const bool balance = tools.mode == rules::GroupMode::kBalance;
+            if (balance) features.balance_groups.insert(group);
+            if (!tools.standby.empty() || (balance && tools.members.size() > 1))
+                features.stand_in = tools.mode;
         }
         switch (kind_of(rule, loaded.summaries[i])) {
             case RuleKind::kFlow:
@@ -86,12 +96,16 @@ rules::Config with_rules_of(const broker::LoadedConfig& loaded, RuleKind kind) {
 }
 
 rules::Config with_everything_to(const rules::Config& config, const std::set<std::size_t>& tools,
-                                 rules::GroupMode mode) {
+                                 rules::GroupMode mode, const std::set<std::size_t>& standby) {
+    const auto members = [](const std::set<std::size_t>& of) {
+        std::vector<rules::GroupMember> made;
+        for (const std::size_t tool : of)
+            made.push_back({.tool = base::ToolId(static_cast<std::uint8_t>(tool)), .as = {}});
+        return made;
+    };
     rules::Config one = config;
-    rules::ToolGroup group{.name = "these", .mode = mode, .members = {}, .standby = {}};
-    for (const std::size_t tool : tools)
-        group.members.push_back({.tool = base::ToolId(static_cast<std::uint8_t>(tool)), .as = {}});
-    one.tool_groups.push_back(std::move(group));
+    one.tool_groups.push_back(
+        {.name = "these", .mode = mode, .members = members(tools), .standby = members(standby)});
     one.rules = {{.id = 1, .forward = {one.tool_groups.size() - 1}}};
     return one;
 }

@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <set>
 #include <string>
 #include <vector>
@@ -26,6 +27,7 @@ struct Features {
         std::size_t plain = 0;      ///< addresses, prefixes, protocols and ports: found by hash
         std::size_t arbitrary = 0;  ///< a program each
         std::size_t bare = 0;       ///< without a filter
+        std::size_t samples = 0;    ///< that hold of a part of the flows
     };
     Filters flow_rules;
     Filters packet_rules;
@@ -39,14 +41,19 @@ struct Features {
     std::set<std::size_t> tools;              ///< ToolIds that a rule leads to
     std::set<std::size_t> balance_groups;     ///< used by a rule: indices into Config::tool_groups
     bool flow_key = false;                    ///< flows are told apart by tags or tunnels too
+    std::set<std::size_t> limited_tools;      ///< of `tools`, those with a rate or a queue
+    bool response = false;                    ///< connections can be cut
+    /// How a group deals in which somebody stands in for a member that is down; none: there is no such group.
+    std::optional<rules::GroupMode> stand_in;
 
     static Features of(const broker::LoadedConfig& loaded);
 };
 
 /// The configuration with those of its rules alone that are of this kind.
 rules::Config with_rules_of(const broker::LoadedConfig& loaded, RuleKind kind);
-/// The configuration with one rule, which gives everything to these tools (ToolIds).
+/// The configuration with one rule, which gives everything to these tools (ToolIds), or while they are down
+/// to those of the standby.
 rules::Config with_everything_to(const rules::Config& config, const std::set<std::size_t>& tools,
-                                 rules::GroupMode mode);
+                                 rules::GroupMode mode, const std::set<std::size_t>& standby = {});
 
 }  // namespace yagura::bench

@@ -72,6 +72,60 @@ TEST_CASE("payload is counted by the byte that is scanned, holding by the packet
           Approx(0.2));
 }
 
+TEST_CASE("what a packet is wrapped in is counted by the share of such packets") {
+    Observations o = simple();
+    Events all;
+    all.wrapped[2] = 1;
+    o.wrapped[2] = observed(60 + 14, 40 + 1, 0, all);
+    Events whole{.fresh = 0.1};
+    CHECK(sum_of(parts_of(o, whole)).total() == Approx(130));
+    CHECK(find(parts_of(o, whole), feature_of(Wrapping::kMpls))->alone.total() == Approx(15));
+    CHECK(find(parts_of(o, whole), feature_of(Wrapping::kVxlan)) == nullptr);
+    whole.wrapped[2] = 0.2;
+    CHECK(sum_of(parts_of(o, whole)).total() == Approx(130 + 3));
+    CHECK(sum_of(parts_of(o, whole)).rx == Approx(60 + 2.8));
+}
+
+TEST_CASE("fragments are counted by the fragment, without what is scanned of them") {
+    Observations o = simple();
+    o.fragments = observed(60 + 20, 70, 0, {.fresh = 0.1, .fragments = 0.1});
+    const auto parts = parts_of(o, {.fresh = 0.1, .fragments = 0.05});
+    CHECK(find(parts, Feature::kFragment)->alone.total() == Approx(200));
+    CHECK(find(parts, Feature::kFragment)->cycles().total() == Approx(10));
+    // With payload rules they are put together, and 50 more bytes scanned for 0.5 each.
+    o.payload = observed(60, 70 + 300, 0, {.fresh = 0.1, .scanned = 600});
+    o.fragments = observed(60 + 20, 70 + 325 + 40, 0, {.fresh = 0.1, .scanned = 650, .fragments = 0.1});
+    CHECK(find(parts_of(o, {.fresh = 0.1, .fragments = 0.05}), Feature::kFragment)->alone.total() ==
+          Approx(600));
+}
+
+TEST_CASE("a tool's limit is counted by the copies to such tools") {
+    Observations o = simple();
+    o.limited = observed(60, 100 + 12, 5 + 3, {.fresh = 0.1, .selected = 1, .copies = 1, .limited = 1});
+    const auto parts = parts_of(o, {.fresh = 0.1, .selected = 0.5, .copies = 1.25, .limited = 0.5});
+    CHECK(find(parts, Feature::kLimit)->alone.total() == Approx(15));
+    CHECK(find(parts, Feature::kLimit)->cycles().total() == Approx(7.5));
+    CHECK(find(parts_of(simple(), {}), Feature::kLimit) == nullptr);
+}
+
+TEST_CASE("a response costs something for each packet, and for each new flow") {
+    Observations o = simple();
+    o.response_lasting = observed(60, 50 + 6, 0, {});
+    o.response = observed(60, 70 + 6 + 30, 0);
+    const auto parts = parts_of(o, {.fresh = 0.1});
+    CHECK(find(parts, Feature::kResponse)->cycles().total() == Approx(6));
+    CHECK(find(parts, Feature::kResponseNewFlows)->alone.total() == Approx(300));
+    CHECK(sum_of(with_packets_per_flow(parts, 100)).total() == Approx(110 + 2 + 6 + 3));
+}
+
+TEST_CASE("a tool that is down costs beside the sum") {
+    Observations o = simple();
+    CHECK(down_cost(o).total() == 0);
+    o.down = observed(60, 100 + 25, 5, {.fresh = 0.1, .selected = 1, .copies = 1});
+    CHECK(down_cost(o).total() == Approx(25));
+    CHECK(sum_of(parts_of(o, {.fresh = 0.1})).total() == Approx(130));
+}
+
 TEST_CASE("nothing that never happened is divided by") {
     Observations o = simple();
     o.base = o.table = o.fresh = observed(60, 70, 0, {});

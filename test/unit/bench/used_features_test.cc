@@ -87,6 +87,34 @@ TEST_CASE("what a configuration does not use is not found") {
     CHECK_FALSE(Features::of(loaded(session, R"(, "inspect": {"hold_bytes": 0})")).holds);
 }
 
+TEST_CASE("limits of tools, samples, a response and who stands in are found") {
+    const auto with = [](const std::string& more) {
+        auto outcome = rules::parse_config(R"({"ports": {"lan": {"role": "network", "device": "loop:"},
+            "a": {"role": "tool", "device": "loop:", "rate": "1Gbps"},
+            "b": {"role": "tool", "device": "loop:", "queue": {"packets": 64}},
+            "c": {"role": "tool", "device": "loop:"}}, )" +
+                                           more + "}");
+        auto all = broker::compile_config(std::move(outcome), net::LinkType::kEthernet);
+        REQUIRE(all.ok());
+        return Features::of(all);
+    };
+    const auto limited = with(R"("rules": [{"id": 1, "filter": "tcp", "sample": 10, "forward": ["a"]},
+                                           {"id": 2, "filter": "udp", "forward": ["b", "c"]}])");
+    CHECK(limited.limited_tools == std::set<std::size_t>{0, 1});
+    CHECK(limited.flow_rules.samples == 1);
+    CHECK_FALSE(limited.response);
+    CHECK_FALSE(limited.stand_in);
+    CHECK(with(R"("rules": [{"id": 1, "forward": ["c"]}])").limited_tools.empty());
+    CHECK(with(R"("response": {"enabled": true}, "rules": [])").response);
+    const char* const group = R"("rules": [{"id": 1, "forward": ["g"]}], "tool_groups": {"g": )";
+    CHECK(with(group + std::string(R"({"members": ["a"], "standby": ["c"]}})")).stand_in ==
+          rules::GroupMode::kCopy);
+    CHECK(with(group + std::string(R"({"members": ["a", "c"], "mode": "balance"}})")).stand_in ==
+          rules::GroupMode::kBalance);
+    CHECK_FALSE(with(group + std::string(R"({"members": ["a"], "mode": "balance"}})")).stand_in);
+    CHECK_FALSE(with(group + std::string(R"({"members": ["a", "c"]}})")).stand_in);
+}
+
 TEST_CASE("everything to some tools is one rule without a condition") {
     const auto one = with_everything_to(loaded("[]").config, {1, 3}, rules::GroupMode::kBalance);
     REQUIRE(one.rules.size() == 1);
