@@ -28,7 +28,7 @@ class MadePackets final : public PacketWriter {
   public:
     MadePackets(std::shared_ptr<const TrafficPlan> plan, std::uint32_t flows, bool ends)
         : plan_(std::move(plan)), ends_(ends), slots_(flows) {
-        for (std::uint32_t s = 0; s < flows; ++s) slots_[s].target = ends ? s % plan_->packets_per_flow() : 1;
+        for (std::uint32_t s = 0; s < flows; ++s) slots_[s].target = ends ? target_of(s) : 1;
     }
 
     void fill(std::span<rte_mbuf* const> packets) override {
@@ -52,6 +52,11 @@ class MadePackets final : public PacketWriter {
         std::uint32_t next = 0;        ///< packet of the flow
         std::uint32_t generation = 0;  ///< flows before it
     };
+    /// Packets of the opening; no datagram is left in the middle.
+    std::uint32_t target_of(std::uint32_t slot) const {
+        const std::uint32_t target = slot % plan_->packets_per_flow();
+        return target != 0 && plan_->script_of(slot).is_followed(target - 1) ? target - 1 : target;
+    }
     std::uint32_t say(rte_mbuf* packet, std::size_t at) {
         Slot& slot = slots_[at];
         const std::uint64_t flow = std::uint64_t{slot.generation} * slots_.size() + at;
