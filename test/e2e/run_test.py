@@ -5,7 +5,6 @@ import signal
 import subprocess
 import time
 import unittest
-from pathlib import Path
 
 import capture_files
 import yagura_e2e
@@ -150,15 +149,6 @@ class RunTest(yagura_e2e.TestCase):
                 self.assertTrue(summary.balanced, stdout + stderr)
                 self.assertGreater(summary.rows["in"][0], 0)
                 self.assertEqual(process.returncode, LOSS if summary.lost else OK, stdout + stderr)
-
-    def test_the_systemd_unit_is_one(self):
-        yagura_e2e.require_tool("systemd-analyze")
-        unit = (Path(__file__).resolve().parent.parent.parent / "conf" / "yagura.service").read_text()
-        path = self.folder / "yagura.service"
-        self.assertIn("/usr/local/bin/yagura run", unit)
-        path.write_text(unit.replace("/usr/local/bin/yagura", str(Path(yagura_e2e.yagura_path()).resolve())))
-        process = subprocess.run(["systemd-analyze", "verify", path], capture_output=True, text=True, timeout=60)
-        self.assertEqual((process.returncode, process.stdout, process.stderr), (0, "", ""))
 
     def test_two_tools_cannot_share_a_file(self):
         file = self.folder / "out.pcap"
