@@ -38,10 +38,9 @@ reset::KillSettings share_of(const ResponseSettings& settings, std::size_t stage
     };
     reset::KillSettings own = settings.kills;
     own.capacity = share(own.capacity, 1);
-    own.frames_per_second = share(own.frames_per_second, 1);
-    // A connection's first shots must not be cut off in the middle.
-    own.frame_burst =
-        std::max(share(own.frame_burst, 1), static_cast<std::uint32_t>(reset::KillMachine::kShotsOfTry));
+    own.machines = static_cast<std::uint32_t>(stages);
+    // A connection's first shots must not be cut off in the middle, by both ports.
+    own.frame_burst = share(own.frame_burst, 2 * reset::KillMachine::kShotsOfTry);
     return own;
 }
 
@@ -69,8 +68,7 @@ Responder::Responder(const Options& options, flow::FlowTable& flows)
       builder_(options.settings->secret),
       machine_(share_of(*options.settings, options.stages), options.seed ^ options.settings->secret[0],
                now()),
-      errors_(std::max(share_of(*options.settings, options.stages).frames_per_second / kErrorShare, 1u),
-              kErrorBurst, now()),
+      errors_(options.settings->kills.frames_per_second, kErrorBurst, now(), options.stages * kErrorShare),
       states_(flows.capacity()),
       fronts_(kFronts, options.seed ^ options.settings->secret[1]),
       cases_(share_of(*options.settings, options.stages).capacity),
@@ -163,7 +161,8 @@ bool Responder::saw(std::uint32_t index, unsigned from, bool begins, const rte_m
     if (way.front == reset::EncapsulationTable::kNone || (way.port != port && way.second != port)) {
         learn(state, from, packet, m);
         for (unsigned end = 0; state.kill != 0 && end < 2; ++end) {
-            if (reaches(state.ways, end)) machine_.reach(kill_of(state), end);
+            if (const std::uint8_t frames = frames_toward(state.ways, end))
+                machine_.reach(kill_of(state), end, frames);
         }
     }
     if (!tcp && state.errors_left != 0) send_error(index, from, packet, m);
@@ -306,7 +305,7 @@ void Responder::cut(std::uint32_t index, const Verdict& verdict) {
                        {.cookie = number,
                         .verdict = std::min(verdict.at, time),
                         .numbers = state.numbers,
-                        .reachable = {reaches(state.ways, 0), reaches(state.ways, 1)}},
+                        .frames = {frames_toward(state.ways, 0), frames_toward(state.ways, 1)}},
                        shots);
     if (!started.id) {
         if (started.outcome == Outcome::kTooLate) state.bits |= kOver;
@@ -540,12 +539,13 @@ bool Responder::front_toward(const std::array<Way, 2>& ways, unsigned toward, re
     return false;
 }
 
-bool Responder::reaches(const std::array<Way, 2>& ways, unsigned toward) const {
-    if (for_each_port(ways, toward, [](base::PortId) {}) == 0) return false;
-    if (ways[1 - toward].front != reset::EncapsulationTable::kNone) return true;
-    if (ways[toward].front == reset::EncapsulationTable::kNone) return false;
+/// How many frames a segment to an end takes; 0: it is not reached.
+std::uint8_t Responder::frames_toward(const std::array<Way, 2>& ways, unsigned toward) const {
+    const auto frames = static_cast<std::uint8_t>(for_each_port(ways, toward, [](base::PortId) {}));
+    if (frames == 0 || ways[1 - toward].front != reset::EncapsulationTable::kNone) return frames;
+    if (ways[toward].front == reset::EncapsulationTable::kNone) return 0;
     reset::Encapsulation front = fronts_[ways[toward].front];
-    return front.reverse() == reset::Refusal::kNone;
+    return front.reverse() == reset::Refusal::kNone ? frames : 0;
 }
 
 void Responder::fire(reset::Shots& shots) {
@@ -599,10 +599,12 @@ void Responder::send_error(std::uint32_t index, unsigned from, const rte_mbuf* p
     State& state = states_[index];
     const std::uint64_t time = now();
     const auto second = static_cast<std::uint32_t>(time / kSecond);
-    if (second < state.error_due || mode() != ResponseMode::kOn || !errors_.take(time)) return;
+    if (second < state.error_due || mode() != ResponseMode::kOn) return;
+    const std::uint8_t frames = frames_toward(state.ways, from);
+    if (frames == 0 || !errors_.take(time, frames)) return;
     if (state.errors_left == kForever && !still_blocked(index)) return;
     reset::Encapsulation front;
-    if (!front_toward(state.ways, from, front)) return;
+    if (!front_toward(state.ways, from, front) || !machine_.take_frames(time, frames)) return;
     state.error_due = second + 1;
     if (state.errors_left != kForever) --state.errors_left;
     for_each_port(state.ways, from, [&](base::PortId port) {

@@ -197,7 +197,7 @@ class Responder {
     void push(const ResponseReport& report);
     void take_reports();
     void unwatch(std::uint32_t index);
-    bool reaches(const std::array<Way, 2>& ways, unsigned toward) const;
+    std::uint8_t frames_toward(const std::array<Way, 2>& ways, unsigned toward) const;
     template <class Send>
     unsigned for_each_port(const std::array<Way, 2>& ways, unsigned toward, Send&& send) const;
     bool front_toward(const std::array<Way, 2>& ways, unsigned toward, reset::Encapsulation& front);

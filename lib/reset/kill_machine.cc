@@ -29,7 +29,7 @@ constexpr std::array<std::uint64_t, 12> kTries{0,
 KillMachine::KillMachine(const KillSettings& settings, std::uint64_t seed, std::uint64_t now)
     : settings_(settings),
       seed_(seed),
-      budget_(settings.frames_per_second, settings.frame_burst, now),
+      budget_(settings.frames_per_second, settings.frame_burst, now, settings.machines),
       due_(settings.capacity),
       kills_(std::make_unique<Kill[]>(settings.capacity)) {
     free_.reserve(settings.capacity);
@@ -42,7 +42,7 @@ KillMachine::~KillMachine() = default;
 
 KillMachine::Started KillMachine::start(std::uint64_t now, const KillRequest& request, Shots& out) {
     if (request.numbers.is_over()) return {.id = {}, .outcome = Outcome::kTooLate};
-    if (!request.reachable[0] && !request.reachable[1]) return {.id = {}, .outcome = Outcome::kNoPath};
+    if (request.frames[0] == 0 && request.frames[1] == 0) return {.id = {}, .outcome = Outcome::kNoPath};
     if (free_.empty()) return {.id = {}, .outcome = Outcome::kRateLimited};
 
     const std::uint32_t index = free_.back();
@@ -58,7 +58,7 @@ KillMachine::Started KillMachine::start(std::uint64_t now, const KillRequest& re
     kill.numbers = request.numbers;
     kill.reactions = FrameBudget(settings_.reactions_per_second, settings_.reaction_burst, now);
     for (unsigned end = 0; end < 2; ++end) {
-        kill.ends[end].is_reachable = request.reachable[end];
+        kill.ends[end].frames = request.frames[end];
         if (kill.has(end, EndNumbers::kHasAck)) {
             kill.ends[end].latest_ack = kill.numbers.ends[end].ack;
             kill.ends[end].has_latest_ack = true;
@@ -72,8 +72,8 @@ KillMachine::Started KillMachine::start(std::uint64_t now, const KillRequest& re
     return {.id = {.index = index, .generation = generation}, .outcome = Outcome::kRunning};
 }
 
-void KillMachine::reach(KillId id, unsigned end) {
-    if (Kill* const kill = find(id)) kill->ends[end].is_reachable = true;
+void KillMachine::reach(KillId id, unsigned end, std::uint8_t frames) {
+    if (Kill* const kill = find(id)) kill->ends[end].frames = frames;
 }
 
 void KillMachine::flush(std::uint64_t now, Shots& out) {
@@ -133,16 +133,16 @@ void KillMachine::turn_of(std::uint64_t now, Kill& kill, Shots& out) {
 /// False: another time, for want of room or budget.
 bool KillMachine::try_once(std::uint64_t now, Kill& kill, Shots& out) {
     if (out.left() < kShotsOfTry) return false;
-    if (kill.frames >= settings_.kill_frames) return true;
-    const std::uint32_t before = kill.frames;
+    if (kill.segments >= settings_.kill_segments) return true;
+    const std::uint32_t before = kill.segments;
     const unsigned first = settled(kill, 0) || !settled(kill, 1) ? 0 : 1;
     bool wanted = false;
     for (const unsigned end : {first, 1 - first}) {
-        if (kill.ends[end].is_gone || !kill.ends[end].is_reachable) continue;
+        if (kill.ends[end].is_gone || kill.ends[end].frames == 0) continue;
         wanted = true;
         aim_at(now, kill, end, out);
     }
-    return !wanted || kill.frames != before;
+    return !wanted || kill.segments != before;
 }
 
 void KillMachine::judge(std::uint64_t now, Kill& kill) {

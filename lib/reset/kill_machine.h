@@ -20,9 +20,10 @@ struct KillSettings {
     std::uint64_t give_up = 10'000'000'000;  ///< ns after the verdict
     std::uint64_t settle = 1'000'000'000;    ///< ns of silence of one end after the other has answered
     std::uint64_t linger = 1'000'000'000;    ///< ns after the outcome for which late probes are known as ours
-    std::uint32_t frames_per_second = 20'000;  ///< all together
-    std::uint32_t frame_burst = 2'000;
-    std::uint32_t kill_frames = 600;           ///< for one connection, in all
+    std::uint32_t frames_per_second = 20'000;  ///< of all machines together
+    std::uint32_t machines = 1;                ///< that share frames_per_second equally
+    std::uint32_t frame_burst = 2'000;         ///< of this one
+    std::uint32_t kill_segments = 600;         ///< for one connection, in all
     std::uint32_t reactions_per_second = 500;  ///< of one connection, to what is seen of it
     std::uint32_t reaction_burst = 24;
     /// Ask each end by a keep-alive probe whether it still knows the connection. Without it only what the
@@ -44,7 +45,9 @@ struct KillRequest {
     std::uint64_t cookie = 0;   ///< the caller's own: comes back in shots and in the report
     std::uint64_t verdict = 0;  ///< ns, when it was said; not later than `now`
     FlowNumbers numbers{};
-    std::array<bool, 2> reachable{true, true};  ///< frames can be sent to this end
+    /// To each end: how many frames a segment takes, one for each port by which it leaves. 0: it cannot be
+    /// sent.
+    std::array<std::uint8_t, 2> frames{1, 1};
 };
 
 /// A segment to be made and sent by the caller, in the other end's name.
@@ -100,8 +103,12 @@ class KillMachine {
     [[nodiscard]] bool saw(std::uint64_t now, KillId kill, unsigned from, const SeenSegment& segment,
                            Origin origin);
     void flush(std::uint64_t now, Shots& out);
-    /// From now on frames can be sent to this end.
-    void reach(KillId kill, unsigned end);
+    /// From now on a segment to this end takes so many frames (KillRequest::frames).
+    void reach(KillId kill, unsigned end, std::uint8_t frames);
+    /// Frames that the caller sends beside those of its kills, which count like them. False: not now.
+    [[nodiscard]] bool take_frames(std::uint64_t now, std::uint32_t frames) {
+        return budget_.take(now, frames);
+    }
 
     /// What is due; cheap when nothing is. Call it every turn.
     void tick(std::uint64_t now, Shots& out) {

@@ -124,7 +124,7 @@ void KillMachine::saw_numbers(std::uint64_t now, Kill& kill, unsigned from, cons
 }
 
 void KillMachine::mark_dirty(Kill& kill, unsigned end) {
-    if (kill.ends[end].is_gone || !kill.ends[end].is_reachable) return;
+    if (kill.ends[end].is_gone || kill.ends[end].frames == 0) return;
     kill.ends[end].is_dirty = true;
     if (kill.is_listed) return;
     kill.is_listed = true;

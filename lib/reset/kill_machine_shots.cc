@@ -120,8 +120,11 @@ void KillMachine::probe(std::uint64_t now, Kill& kill, unsigned toward, Shots& o
 }
 
 bool KillMachine::send(std::uint64_t now, Kill& kill, unsigned toward, const Segment& segment, Shots& out) {
-    if (kill.frames >= settings_.kill_frames || out.left() == 0 || !budget_.take(now)) return false;
-    ++kill.frames;
+    const std::uint8_t frames = kill.ends[toward].frames;
+    if (kill.segments >= settings_.kill_segments || out.left() == 0 || !budget_.take(now, frames))
+        return false;
+    ++kill.segments;
+    kill.frames += frames;
     out.add({.kill = {.index = kill.index, .generation = kill.generation},
              .cookie = kill.cookie,
              .toward = static_cast<std::uint8_t>(toward),

@@ -46,7 +46,7 @@ struct KillMachine::End {
     bool probe_was_blind = false;  ///< with an acknowledgement at random
     bool is_gone = false;          ///< its own RST was seen
     bool is_dirty = false;         ///< what it waits for has changed
-    bool is_reachable = false;
+    std::uint8_t frames = 0;       ///< that a segment to it takes; 0: it is not reached
 };
 
 /// A connection that is being cut, or was until lately.
@@ -61,7 +61,8 @@ struct KillMachine::Kill {
     std::uint64_t ended = 0;
     std::uint32_t index = 0;
     std::uint32_t generation = 0;
-    std::uint32_t frames = 0;
+    std::uint32_t segments = 0;
+    std::uint32_t frames = 0;  ///< more where segments leave by several ports
     std::uint32_t misses = 0;  ///< reactions to an end that moves
     std::uint8_t tries = 0;
     Outcome outcome = Outcome::kRunning;

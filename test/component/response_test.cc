@@ -310,6 +310,60 @@ TEST_CASE("a list that blocks everybody cuts within its bounds, and all traffic 
     CHECK(outcomes <= kHosts + 1);
 }
 
+TEST_CASE("the limit of frames holds by however many ports they leave, ICMP errors among them") {
+    ResponseRun run(kAll);
+    run.several = true;
+    run.settings.kills.frames_per_second = 10;
+    run.settings.kills.frame_burst = 50;
+    // As both ports of a bridge show it.
+    run.heard_by = {{{0, 1}, {1, 0}}};
+    const std::uint64_t now = base::realtime_ns();
+    REQUIRE(run.blocks.add({.target = *reset::parse_block_target("203.0.113.9"), .created = now}, now) ==
+            reset::BlockList::Added::kNew);
+    run.start();
+    const auto begin = std::chrono::steady_clock::now();
+    std::vector<Connection> connections(32);
+    for (std::size_t i = 0; i < connections.size(); ++i) {
+        connections[i].port = static_cast<std::uint16_t>(40000 + i);
+        run.open(connections[i]);
+        run.ask(connections[i].key());
+    }
+    run.take();
+    for (std::uint16_t port = 1; port <= 100; ++port) {
+        net::PacketBuilder datagram;
+        datagram.ethernet().ipv4("10.0.0.1", "203.0.113.9").udp(port, 53).payload("?");
+        for (int twice = 0; twice < 2; ++twice) run.give(datagram.build(), 0);
+    }
+    test::sleep_ms(300);
+    const dataplane::Stats stats = run.end();
+    const auto seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+    CHECK(frames_made(stats) >= 50);
+    // A segment by two ports may owe one.
+    CHECK(static_cast<double>(frames_made(stats)) <= 51 + 10 * seconds);
+    CHECK(stats.injected[0].made.packets >= 20);
+    CHECK(stats.injected[1].made.packets >= 20);
+}
+
+TEST_CASE("what is reported is how many frames have left, by both ports") {
+    ResponseRun run(kAll);
+    run.heard_by = {{{0, 1}, {1, 0}}};
+    run.settings.kills.give_up = 300'000'000;
+    run.start();
+    Connection c;
+    run.open(c);
+    run.ask(c.key());
+    std::vector<ResponseReport> reports;
+    for (int i = 0; i < 15'000 && reports.empty(); ++i) {
+        reports = run.take();
+        test::sleep_ms(1);
+    }
+    REQUIRE(reports.size() == 1);
+    CHECK(reports[0].kill.outcome == Outcome::kUnverified);
+    const dataplane::Stats stats = run.end();
+    CHECK(reports[0].kill.frames == frames_made(stats));
+    CHECK(stats.injected[0].made.packets == stats.injected[1].made.packets);
+}
+
 TEST_CASE("a flood of verdicts is answered, each once, while traffic goes on") {
     constexpr unsigned kRounds = 400;
     ResponseRun run(kAll);
@@ -353,7 +407,7 @@ TEST_CASE("a flood of verdicts is answered, each once, while traffic goes on") {
         return stats.response->outcomes[static_cast<std::size_t>(outcome)];
     };
     CHECK(of(Outcome::kUnverified) != 0);
-    CHECK(frames_made(stats) <= (of(Outcome::kUnverified) + 64) * run.settings.kills.kill_frames);
+    CHECK(frames_made(stats) <= (of(Outcome::kUnverified) + 64) * run.settings.kills.kill_segments);
 }
 
 TEST_CASE("a tool that answers with a RST over and over cuts once, and holds up nobody") {

@@ -38,7 +38,7 @@ reset::KillSettings small() {
     settings.capacity = 5;
     settings.frames_per_second = 1000;
     settings.frame_burst = 40;
-    settings.kill_frames = 30;
+    settings.kill_segments = 30;
     settings.reaction_burst = 4;
     return settings;
 }
@@ -54,6 +54,8 @@ std::string check_kill_machine(base::Bytes choices) {
     std::array<std::uint32_t, 2> numbers{0xfffffff0, 100};
     struct Known {
         reset::KillId id;
+        std::array<std::uint8_t, 2> frames_toward{};
+        std::uint32_t segments = 0;
         std::uint32_t frames = 0;
         bool reported = false;
     };
@@ -65,14 +67,20 @@ std::string check_kill_machine(base::Bytes choices) {
 
     const auto take = [&](const reset::Shots& shots) {
         for (const reset::Shot& shot : shots.all()) {
-            ++frames;
             Known& kill = known[shot.cookie];
             if (kill.reported) wrong = "a shot after the report";
-            if (++kill.frames > settings.kill_frames) wrong = "more frames than one connection may have";
-            if (shot.toward > 1) wrong = "a shot toward no end";
+            if (++kill.segments > settings.kill_segments)
+                wrong = "more segments than one connection may have";
+            if (shot.toward > 1 || kill.frames_toward[shot.toward] == 0) {
+                wrong = "a shot toward no end";
+                continue;
+            }
+            kill.frames += kill.frames_toward[shot.toward];
+            frames += kill.frames_toward[shot.toward];
         }
+        // The last segment may owe a frame.
         const std::uint64_t allowed =
-            settings.frame_burst + (now - kStart) / (1000 * kMs / settings.frames_per_second);
+            settings.frame_burst + 1 + (now - kStart) / (1000 * kMs / settings.frames_per_second);
         if (frames > allowed) wrong = "more frames than the budget";
     };
     const auto take_reports = [&] {
@@ -98,9 +106,11 @@ std::string check_kill_machine(base::Bytes choices) {
                                              .window = 1000,
                                              .ttl = 64,
                                              .bits = static_cast<std::uint8_t>(bytes.byte() & 31)};
-                request.reachable[end] = bytes.byte() < 250;
+                // Mostly by one port.
+                const std::uint8_t how = bytes.byte();
+                request.frames[end] = how < 200 ? 1 : how < 250 ? 2 : 0;
             }
-            known[cookie] = {};
+            known[cookie] = {.frames_toward = request.frames};
             const auto started = machine.start(now, request, shots);
             if (started.outcome == reset::Outcome::kRunning) {
                 known[cookie].id = started.id;

@@ -143,7 +143,7 @@ class Run {
         started_ = true;
         reset::Shots shots(room_);
         const auto [id, outcome] = machine_.start(
-            verdict, {.cookie = 7, .verdict = verdict, .numbers = numbers_, .reachable = network_.reachable},
+            verdict, {.cookie = 7, .verdict = verdict, .numbers = numbers_, .frames = network_.frames},
             shots);
         kill_ = id;
         outcome_.started = outcome;

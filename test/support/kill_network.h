@@ -24,9 +24,9 @@ struct KillNetwork {
     std::uint64_t spacing = 0;                       ///< of segments on a leg: its speed; without jitter
     double loss = 0;                                 ///< on each leg
     double tap_loss = 0;
-    std::array<bool, 2> seen{true, true};  ///< the tap shows what this end sends
-    std::uint64_t watch_from = 0;          ///< nothing is known of what was before
-    std::array<bool, 2> reachable{true, true};
+    std::array<bool, 2> seen{true, true};      ///< the tap shows what this end sends
+    std::uint64_t watch_from = 0;              ///< nothing is known of what was before
+    std::array<std::uint8_t, 2> frames{1, 1};  ///< that a segment to each end takes; 0: none can be sent
     std::uint64_t verdict_at = 100'000'000;
     std::uint32_t spoofed = 0;  ///< segments of an outsider around the verdict
     bool near_wrap = false;     ///< numbers that wrap around soon

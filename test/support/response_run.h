@@ -136,12 +136,17 @@ struct ResponseRun : PipelineRun {
     }
 
     void open(Connection& c) {
-        give(c.frame(0, net::tcp_flag::kSyn), 0);
-        give(c.frame(1, net::tcp_flag::kSyn | net::tcp_flag::kAck), 1);
-        give(c.frame(0, net::tcp_flag::kAck), 0);
-        give(c.frame(0, net::tcp_flag::kAck | net::tcp_flag::kPsh, "GET / HTTP/1.1"), 0);
-        give(c.frame(1, net::tcp_flag::kAck | net::tcp_flag::kPsh, "HTTP/1.1 200 OK"), 1);
-        give(c.frame(0, net::tcp_flag::kAck), 0);
+        using namespace net::tcp_flag;
+        const auto seen = [&](unsigned from, std::uint8_t flags, const std::string& text = "") {
+            const auto frame = c.frame(from, flags, text);
+            for (const unsigned port : heard_by[from]) give(frame, port);
+        };
+        seen(0, kSyn);
+        seen(1, kSyn | kAck);
+        seen(0, kAck);
+        seen(0, kAck | kPsh, "GET / HTTP/1.1");
+        seen(1, kAck | kPsh, "HTTP/1.1 200 OK");
+        seen(0, kAck);
     }
     /// A frame by a port; returns when it has been dealt with.
     void give(std::vector<std::uint8_t> frame, unsigned port) {
@@ -237,7 +242,8 @@ struct ResponseRun : PipelineRun {
     dataplane::ResponseExchange exchange;
     std::uint64_t cookie = 0;
     std::uint64_t given = 0;
-    bool several = false;  ///< connections are cut
+    bool several = false;                                       ///< connections are cut
+    std::array<std::vector<unsigned>, 2> heard_by{{{0}, {1}}};  ///< the ports by which each end's frames come
     std::vector<std::pair<unsigned, Said>> sent;
     std::set<unsigned> ttls;  ///< of frames to the client, plus 1000, and to the server
 };

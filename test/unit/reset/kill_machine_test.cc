@@ -194,7 +194,7 @@ TEST_CASE("what is over is not begun") {
     closed.numbers.ends[1].bits |= EndNumbers::kFinSent;
     CHECK(rig.machine.start(rig.now, closed, rig.shots).outcome == Outcome::kTooLate);
     KillRequest unreachable = quiet();
-    unreachable.reachable = {false, false};
+    unreachable.frames = {0, 0};
     CHECK(rig.machine.start(rig.now, unreachable, rig.shots).outcome == Outcome::kNoPath);
     CHECK(rig.sent() == 0);
     CHECK(rig.machine.size() == 0);
@@ -252,9 +252,61 @@ TEST_CASE("a flood of verdicts sends no more than the budget, and each is begun 
     CHECK(begun.size() > 990);
 }
 
+TEST_CASE("the budget is one of frames: a segment that leaves by two ports takes two") {
+    KillSettings settings;
+    settings.capacity = 1000;
+    settings.frames_per_second = 1000;
+    settings.frame_burst = 100;
+    const std::uint32_t machines = GENERATE(1, 4, 2000);
+    settings.machines = machines;
+    Rig rig(settings);
+    std::size_t frames = 0;
+    const auto count = [&] {
+        for (const Shot& shot : rig.shots.all()) frames += shot.toward == 0 ? 2 : 1;
+        rig.shots.clear();
+    };
+    for (std::uint64_t n = 0; n < 1000; ++n) {
+        KillRequest request = quiet(n);
+        request.frames = {2, 1};
+        rig.start(request);
+        count();
+    }
+    // One may be owed.
+    CHECK(frames >= 100);
+    CHECK(frames <= 101);
+    for (unsigned ms = 0; ms < 9000; ++ms) {
+        rig.now += kMs;
+        rig.machine.tick(rig.now, rig.shots);
+        count();
+        REQUIRE(frames <= 101u + (ms + 1) / machines);
+    }
+    // Towards the end not all of them want one.
+    CHECK(frames >= 100u + 8000 / machines);
+}
+
+TEST_CASE("a report says how many frames were sent, by all ports") {
+    Rig rig;
+    KillRequest request = quiet();
+    request.frames = {2, 1};
+    const KillId id = rig.start(request);
+    std::size_t toward_client = 0;
+    for (const Shot& shot : rig.shots.all()) toward_client += shot.toward == 0;
+    std::size_t frames = rig.sent() + toward_client;
+    // From now on by one.
+    rig.machine.reach(id, 0, 1);
+    rig.now += 3 * kMs;
+    rig.machine.tick(rig.now, rig.shots);
+    frames += rig.sent();
+    rig.after(id, 0, {.seq = 1000, .flags = kRst});
+    rig.after(id, 1, {.seq = 5000, .flags = kRst});
+    KillReport report;
+    REQUIRE(rig.machine.next_report(report));
+    CHECK(report.frames == frames);
+}
+
 TEST_CASE("a storm of believable segments costs one connection no more than its frames") {
     KillSettings settings;
-    settings.kill_frames = 50;
+    settings.kill_segments = 50;
     Rig rig(settings);
     const KillId id = rig.start(quiet());
     std::size_t sent = rig.sent();

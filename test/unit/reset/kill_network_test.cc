@@ -71,7 +71,7 @@ std::vector<KillNetwork> networks() {
          .verdict_at = 200 * kMs},
         {.name = "only the client can be reached",
          .applications = {{{.request_every = 5 * kMs}, kAnswering}},
-         .reachable = {true, false}},
+         .frames = {1, 0}},
         {.name = "nothing is known, and nothing comes", .watch_from = 1050 * kMs},
     };
 }
@@ -158,7 +158,7 @@ TEST_CASE("ends that say nothing prove nothing, though they are dead") {
 
 TEST_CASE("what cannot be reached lives, and it is said so") {
     KillNetwork network{.applications = {{{.request_every = 5 * kMs}, kAnswering}}};
-    network.reachable = {false, false};
+    network.frames = {0, 0};
     const test::KillOutcome outcome = test::run_kill(network, {}, 1);
     CHECK(outcome.started == Outcome::kNoPath);
     CHECK(outcome.shots == 0);
