@@ -95,8 +95,10 @@ void add_ports(CLI::App& app, const Options& options) {
     add->add_option("--queues", port->queues, "Of a network port: receive queues")->type_name("N");
     add->add_option("--link", port->link, "Of a network port: the link of which it is a direction")
         ->type_name("NAME");
-    add->add_option("--inject", port->inject,
-                    "Of a network port: the one by which an end is reached whose own port is not known")
+    add->add_option(
+           "--inject", port->inject,
+           "Of a network port: the one by which an end is reached whose own port is not known; a routed one: "
+           "by which both are")
         ->type_name("NAME");
     add->add_option("--route-own-mac", port->own_mac, "Of a routed network port: its own address")
         ->type_name("MAC");

@@ -64,7 +64,7 @@ void add_ports_commands(control::CommandTable& table, ControlPlane& plane) {
                                    rules::kMaxNameBytes),
                     text_parameter("inject",
                                    "of a network port: the one by which an end is reached whose own port "
-                                   "is not known",
+                                   "is not known; a routed one: by which both are",
                                    false, rules::kMaxNameBytes),
                     text_parameter("route_own_mac", "of a routed network port: its own address", false, 32),
                     text_parameter("route_next_hop", "of a routed network port: the router's", false, 32)},

@@ -31,6 +31,8 @@ constexpr std::uint32_t kErrorShare = 20;
 constexpr std::uint32_t kErrorBurst = 64;
 /// ICMP errors that a verdict on a flow that is no connection brings about at most.
 constexpr std::uint8_t kErrorsOfVerdict = 10;
+/// Of frames, where none is known that arrives.
+constexpr std::uint8_t kTtl = 64;
 
 reset::KillSettings share_of(const ResponseSettings& settings, std::size_t stages) {
     const auto share = [stages](std::uint32_t all, std::uint32_t least) {
@@ -506,22 +508,50 @@ unsigned Responder::look_at_flows() {
 
 // ---- frames
 
-/// Calls back with each port by which an end is reached.
+/// The port into a routed network by which all frames for flows of this one leave. Both ends are reached by
+/// it.
+std::optional<base::PortId> Responder::routed(base::PortId heard) const {
+    const auto other = outlets_[heard.index()].inject.other;
+    return other && outlets_[other->index()].inject.link ? other : std::nullopt;
+}
+
+/// Calls back with each port by which an end is reached, and whether that is by another network than the one
+/// in which the flow is seen.
 template <class Send>
 unsigned Responder::for_each_port(const std::array<Way, 2>& ways, unsigned toward, Send&& send) const {
     unsigned count = 0;
-    const auto use = [&](base::PortId port) {
-        if (port.index() >= outlets_.size() || outlets_[port.index()].ring == nullptr) return;
-        send(port);
+    base::PortId last{};
+    const auto use = [&](base::PortId port, bool moved) {
+        if (outlets_[port.index()].ring == nullptr || (count != 0 && port == last)) return;
+        send(port, moved);
+        last = port;
         ++count;
     };
-    const Way& own = ways[toward];
-    if (own.port != 0) use(base::PortId{static_cast<std::uint16_t>(own.port - 1)});
-    if (own.second != 0) use(base::PortId{static_cast<std::uint16_t>(own.second - 1)});
+    const auto use_port_of = [&](std::uint16_t heard_plus_one) {
+        if (heard_plus_one == 0) return;
+        const base::PortId heard{static_cast<std::uint16_t>(heard_plus_one - 1)};
+        const auto other = routed(heard);
+        use(other.value_or(heard), other.has_value());
+    };
+    use_port_of(ways[toward].port);
+    use_port_of(ways[toward].second);
     const Way& peer = ways[1 - toward];
     if (count != 0 || peer.port == 0) return count;
-    if (const auto other = outlets_[peer.port - 1u].inject.other) use(*other);
+    const base::PortId heard{static_cast<std::uint16_t>(peer.port - 1)};
+    if (const auto other = outlets_[heard.index()].inject.other) use(*other, routed(heard).has_value());
     return count;
+}
+
+/// As a frame to an end begins that leaves by this port.
+void Responder::address(reset::Encapsulation& front, base::PortId port, bool moved,
+                        const net::FlowKey& key) const {
+    const auto& link = outlets_[port.index()].inject.link;
+    if (!link) return;
+    if (moved) {
+        front.move_to(*link, key.ip_version);
+    } else {
+        front.address(*link);
+    }
 }
 
 /// What has to stand in front of a frame to an end: as in those that its peer sends, or else the other way
@@ -541,7 +571,7 @@ bool Responder::front_toward(const std::array<Way, 2>& ways, unsigned toward, re
 
 /// How many frames a segment to an end takes; 0: it is not reached.
 std::uint8_t Responder::frames_toward(const std::array<Way, 2>& ways, unsigned toward) const {
-    const auto frames = static_cast<std::uint8_t>(for_each_port(ways, toward, [](base::PortId) {}));
+    const auto frames = static_cast<std::uint8_t>(for_each_port(ways, toward, [](base::PortId, bool) {}));
     if (frames == 0 || ways[1 - toward].front != reset::EncapsulationTable::kNone) return frames;
     if (ways[toward].front == reset::EncapsulationTable::kNone) return 0;
     reset::Encapsulation front = fronts_[ways[toward].front];
@@ -563,10 +593,11 @@ void Responder::fire(reset::Shots& shots) {
         const net::FlowKey key = shot.toward == 1 ? target.key : target.key.reversed();
         const std::uint8_t seen_ttl =
             state == nullptr ? target.ttl[1u - shot.toward] : state->numbers.ends[1u - shot.toward].ttl;
-        const reset::HopFields hop{.ttl = seen_ttl != 0 ? seen_ttl : std::uint8_t{64}};
-        const unsigned ports = for_each_port(ways, shot.toward, [&](base::PortId port) {
+        const unsigned ports = for_each_port(ways, shot.toward, [&](base::PortId port, bool moved) {
             reset::Encapsulation own = front;
-            if (const auto& link = outlets_[port.index()].inject.link) own.address(*link);
+            address(own, port, moved, key);
+            // From elsewhere it is farther than from the tap.
+            const reset::HopFields hop{.ttl = seen_ttl == 0 || moved ? std::max(seen_ttl, kTtl) : seen_ttl};
             std::array<std::uint8_t, reset::ResetBuilder::kMaxSegmentFrame> frame;
             const reset::Crafted crafted = builder_.segment(own, key, hop, shot.segment, frame);
             if (crafted.ok()) {
@@ -607,9 +638,9 @@ void Responder::send_error(std::uint32_t index, unsigned from, const rte_mbuf* p
     if (!front_toward(state.ways, from, front) || !machine_.take_frames(time, frames)) return;
     state.error_due = second + 1;
     if (state.errors_left != kForever) --state.errors_left;
-    for_each_port(state.ways, from, [&](base::PortId port) {
+    for_each_port(state.ways, from, [&](base::PortId port, bool moved) {
         reset::Encapsulation own = front;
-        if (const auto& link = outlets_[port.index()].inject.link) own.address(*link);
+        address(own, port, moved, m.parsed.key);
         std::array<std::uint8_t, reset::ResetBuilder::kMaxUnreachableFrame> frame;
         const reset::Crafted crafted = builder_.unreachable(own, first_bytes(packet), m.parsed,
                                                             reset::Unreachable::kProhibited, {}, frame);

@@ -4,6 +4,7 @@
 #include <array>
 #include <atomic>
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -198,6 +199,8 @@ class Responder {
     void take_reports();
     void unwatch(std::uint32_t index);
     std::uint8_t frames_toward(const std::array<Way, 2>& ways, unsigned toward) const;
+    std::optional<base::PortId> routed(base::PortId heard) const;
+    void address(reset::Encapsulation& front, base::PortId port, bool moved, const net::FlowKey& key) const;
     template <class Send>
     unsigned for_each_port(const std::array<Way, 2>& ways, unsigned toward, Send&& send) const;
     bool front_toward(const std::array<Way, 2>& ways, unsigned toward, reset::Encapsulation& front);

@@ -47,8 +47,10 @@ struct ResponseSettings {
 
 /// How frames of our own leave by a network port.
 struct InjectPort {
-    port::TxQueue* queue = nullptr;              ///< null: none does
-    std::optional<base::PortId> other{};         ///< by which an end is reached whose own port is not known
+    port::TxQueue* queue = nullptr;  ///< null: none does
+    /// By which an end is reached whose own port is not known; a routed port: by which all are, and none by
+    /// this one.
+    std::optional<base::PortId> other{};
     std::optional<reset::LinkAddresses> link{};  ///< a routed port's
 };
 

@@ -65,6 +65,30 @@ void Encapsulation::address(const LinkAddresses& link) {
     std::copy(link.own.begin(), link.own.end(), bytes_.begin() + 6);
 }
 
+void Encapsulation::move_to(const LinkAddresses& link, std::uint8_t ip_version) {
+    constexpr std::size_t kEthernetSize = 14;
+    const auto is_ip = [](const Note& n) { return n.field == Field::kIpv4 || n.field == Field::kIpv6; };
+    const auto notes_end = notes_.begin() + note_count_;
+    const auto first = std::find_if(notes_.begin(), notes_end, is_ip);
+    const bool tunnel = first != notes_end;
+    const std::size_t left_out = (tunnel ? first->at : size_) - kEthernetSize;
+    const bool v4 = tunnel ? first->field == Field::kIpv4 : ip_version == 4;
+
+    std::array<Note, kMaxNotes> notes{Note{.field = Field::kEthernet, .at = 0}};
+    note_count_ = static_cast<std::uint8_t>(1 + (notes_end - first));
+    std::transform(first, notes_end, notes.begin() + 1, [left_out](const Note& n) {
+        return Note{.field = n.field, .at = static_cast<std::uint8_t>(n.at - left_out)};
+    });
+    notes_ = notes;
+
+    const auto begin = bytes_.begin() + kEthernetSize;
+    const auto end = bytes_.begin() + size_;
+    std::fill(std::copy(begin + static_cast<std::ptrdiff_t>(left_out), end, begin), end, std::uint8_t{0});
+    size_ = static_cast<std::uint8_t>(size_ - left_out);
+    address(link);
+    base::store_be16(&bytes_[12], v4 ? net::ethertype::kIpv4 : net::ethertype::kIpv6);
+}
+
 void Encapsulation::finish(std::span<std::uint8_t> frame, std::uint16_t ip_id) const {
     std::copy_n(bytes_.begin(), size_, frame.begin());
     for (std::size_t i = note_count_; i-- > 0;) {

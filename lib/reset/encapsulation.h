@@ -47,6 +47,9 @@ class Encapsulation {
     /// From our own interface to a router, instead of the addresses that were seen: for ports that are no
     /// bridge's. Of the outermost Ethernet header alone.
     void address(const LinkAddresses& link);
+    /// The same, into another network than the one in which it was seen: tags, labels, PPPoE and all else in
+    /// front of the first IP header belong to that one and are left out. `ip_version`: the flow's.
+    void move_to(const LinkAddresses& link, std::uint8_t ip_version);
 
     std::size_t size() const { return size_; }
     base::Bytes bytes() const { return base::Bytes(bytes_).first(size_); }

@@ -44,7 +44,7 @@ struct Port {
     unsigned queues = 1;                                ///< to receive by; network ports only
     std::string link;  ///< network ports only: the link of which this is a direction; empty: none
     /// Network ports only: the network port by which frames of ours reach an end behind this one whose own
-    /// port is unknown. Empty: there is none.
+    /// port is unknown, or, if that one has a route, both ends. Empty: there is none.
     std::string inject;
     std::optional<Route> route;  ///< network ports only; none: frames of ours get the addresses seen there
     /// Its PortId or ToolId. The reader numbers the ports of each role in their order; in a run where ports

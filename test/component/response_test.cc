@@ -3,6 +3,8 @@
 // probes as RFC 9293 wants it.
 #include <algorithm>
 #include <chrono>
+#include <set>
+#include <tuple>
 
 #include "support/response_run.h"
 
@@ -59,6 +61,66 @@ TEST_CASE("a connection is cut at both ends, by the ports by which they are hear
     CHECK(made == run.sent.size() + run.wires[0].take().size() + run.wires[1].take().size());
     CHECK(report.kill.frames == made);
     CHECK(stats.response->outcomes[static_cast<std::size_t>(Outcome::kVerified)] == 1);
+}
+
+TEST_CASE(
+    "a tap with a routed port beside it sends nothing: that port reaches both ends, by its own addresses") {
+    const net::MacAddress own{2, 0, 0, 0, 0, 0xaa};
+    const net::MacAddress next_hop{2, 0, 0, 0, 0, 0xbb};
+    ResponseRun run(kAll);
+    run.options.injects = {{.queue = &run.wires[0], .other = base::PortId{1}},
+                           {.queue = &run.wires[1], .link = reset::LinkAddresses{own, next_hop}}};
+    // Both directions by the tap; or by the other port too, from which nothing leaves twice.
+    const bool by_both = GENERATE(false, true);
+    if (by_both) {
+        run.heard_by = {{{0, 1}, {1, 0}}};
+    } else {
+        run.heard_by = {{{0}, {0}}};
+    }
+    run.start();
+    Connection c{.tagged = true};
+    run.open(c);
+    run.ask(c.key());
+    run.take();
+    std::vector<std::vector<std::uint8_t>> frames;
+    for (int i = 0; i < 1000 && frames.size() < 4; ++i) {
+        for (auto& frame : run.wires[1].take()) frames.push_back(std::move(frame));
+        test::sleep_ms(1);
+    }
+    REQUIRE(frames.size() >= 4);
+    frames.resize(4);  // those of the first try
+    std::array<unsigned, 2> toward{};
+    std::set<std::tuple<net::FlowKey, std::uint8_t, std::uint32_t>> different;
+    for (const auto& frame : frames) {
+        CHECK(std::equal(next_hop.begin(), next_hop.end(), frame.begin()));
+        CHECK(std::equal(own.begin(), own.end(), frame.begin() + 6));
+        const Said s = said(frame);
+        ++toward[s.key == c.key() ? 1 : 0];
+        CHECK(different.insert({s.key, s.flags, s.seq}).second);
+        if (by_both && s.key == c.key()) continue;
+        // The tag is the tapped link's. Hops beyond the tap's are to be gone.
+        CHECK(base::load_be16(&frame[12]) == net::ethertype::kIpv4);
+        CHECK(frame[14 + 8] == 64);
+    }
+    CHECK(toward == std::array{2u, 2u});
+    const dataplane::Stats stats = run.end();
+    CHECK(stats.injected[0].made.packets == 0);
+    CHECK(stats.injected[1].made.packets >= 4);
+}
+
+TEST_CASE("a routed port that cannot send is no way, and neither is the tap") {
+    ResponseRun run(kAll);
+    run.options.injects = {
+        {.queue = &run.wires[0], .other = base::PortId{1}},
+        {.queue = nullptr, .link = reset::LinkAddresses{{2, 0, 0, 0, 0, 1}, {2, 0, 0, 0, 0, 2}}}};
+    run.heard_by = {{{0}, {0}}};
+    run.start();
+    Connection c;
+    run.open(c);
+    run.ask(c.key());
+    CHECK(run.outcome(c).kill.outcome == Outcome::kNoPath);
+    CHECK(run.wires[0].take().empty());
+    run.end();
 }
 
 TEST_CASE("frames of our own that come back are no traffic, and no tool gets them") {

@@ -92,6 +92,7 @@ struct Connection {
     std::uint16_t port = 40000;
     std::array<std::uint32_t, 2> next{1000, 500'000};
     std::array<bool, 2> dead{};
+    bool tagged = false;
 
     std::vector<std::uint8_t> frame(unsigned from, std::uint8_t flags, const std::string& text = "") {
         net::PacketBuilder packet;
@@ -99,6 +100,7 @@ struct Connection {
         const net::IpAddress server{192, 0, 2, 1};
         const net::MacAddress macs[]{{2, 0, 0, 0, 0, 1}, {2, 0, 0, 0, 0, 2}};
         packet.ethernet(macs[1 - from], macs[from]);
+        if (tagged) packet.vlan(5);
         packet.ipv4(from == 0 ? client : server, from == 0 ? server : client).ttl(from == 0 ? 63 : 57);
         packet.tcp(from == 0 ? port : std::uint16_t{80}, from == 0 ? std::uint16_t{80} : port, flags,
                    {.seq = next[from], .ack = (flags & net::tcp_flag::kAck) != 0 ? next[1 - from] : 0});

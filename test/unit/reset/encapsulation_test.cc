@@ -69,6 +69,51 @@ TEST_CASE("a port that is no bridge's has addresses of its own") {
     CHECK(std::vector(taken.bytes().begin(), taken.bytes().end()) == expected);
 }
 
+TEST_CASE("in another network there is nothing in front of the first IP header but the port's addresses") {
+    const reset::LinkAddresses link{.own = {2, 0, 0, 0, 0, 0xaa}, .next_hop = {2, 0, 0, 0, 0, 0xbb}};
+    const auto plain = [] { return PacketBuilder().ethernet(); };
+    const auto pseudowire = [plain] {
+        return plain().mpls(16).ethernet({2, 0, 0, 0, 1, 2}, {2, 0, 0, 0, 1, 1}).vlan(9);
+    };
+    const auto vxlan = [](PacketBuilder builder) {
+        builder.ipv4("198.51.100.1", "198.51.100.2").udp(50000, 4789).vxlan(99);
+        return builder.ethernet({2, 0, 0, 0, 1, 2}, {2, 0, 0, 0, 1, 1}).vlan(8);
+    };
+    const auto over_ipv6 = [](PacketBuilder builder) {
+        return builder.ipv6("2001:db8:ffff::1", "2001:db8:ffff::2").gre({.key = 77});
+    };
+    struct Row {
+        const char* name;
+        PacketBuilder seen, moved;
+    };
+    const Row rows[]{{"nothing else", plain(), plain()},
+                     {"a tag", plain().vlan(5), plain()},
+                     {"two tags", plain().vlan(5, 0x88a8).vlan(6), plain()},
+                     {"PPPoE", plain().vlan(7).pppoe(42), plain()},
+                     {"MPLS", plain().mpls(16).mpls(17), plain()},
+                     {"a pseudowire", pseudowire(), plain()},
+                     {"LLC", plain().llc_snap(), plain()},
+                     {"a tunnel", vxlan(plain()), vxlan(plain())},
+                     {"a tunnel behind a tag", vxlan(plain().vlan(5)), vxlan(plain())},
+                     {"a tunnel over IPv6 behind MPLS", over_ipv6(plain().mpls(16)), over_ipv6(plain())}};
+    for (const Row& row : rows) {
+        for (const std::uint8_t version : {std::uint8_t{4}, std::uint8_t{6}}) {
+            INFO(row.name << ", IPv" << int{version});
+            const auto with_flow = [version](PacketBuilder front) {
+                version == 4 ? front.ipv4("10.0.0.1", "10.0.0.2") : front.ipv6("2001:db8::1", "2001:db8::2");
+                return front.tcp(1, 2).build();
+            };
+            Encapsulation seen;
+            Encapsulation expected;
+            REQUIRE(take(with_flow(row.seen), seen) == Refusal::kNone);
+            REQUIRE(take(with_flow(row.moved), expected) == Refusal::kNone);
+            seen.move_to(link, version);
+            expected.address(link);
+            CHECK(seen == expected);
+        }
+    }
+}
+
 TEST_CASE("a flow whose packets are authenticated is refused") {
     Encapsulation taken;
     CHECK(
