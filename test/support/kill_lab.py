@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Many real TCP connections between two hosts on a bridge, to be cut from beside them, and what has become of them: by the
-applications' errors and by what both kernels say.
+"""Many real TCP connections between two hosts, to be cut from beside them, and what has become of them: by the applications'
+errors and by what both kernels say.
 
 The programs that hold them are tcp_end.py; all of it ends with the test.
 """
@@ -201,7 +201,28 @@ class Group:
         self.lab.server.ask("abort", port=self.port)
 
 
-class Lab(netns.Net):
+class Hosts:
+    """Two hosts, the namespaces `a` and `b`, with an End in each: clients in a, servers at the address B of b."""
+
+    def start_ends(self, test, cpus=None):
+        """`cpus`: where they may run."""
+        self.client, self.server = End(test, self.a, cpus), End(test, self.b, cpus)
+        self.ports = itertools.count(7001)
+
+    def group(self, kind, count, address=None, port=None, **settings):
+        return Group(self, kind, count, port or next(self.ports), address or self.B, settings)
+
+    def sockets_left(self, group):
+        """What both kernels still have of a group, as text; connections that have ended are none."""
+        found = []
+        for name, space in (("client", self.a), ("server", self.b)):
+            for line in space.run("ss", "-tanH", f"( sport = :{group.port} or dport = :{group.port} )").splitlines():
+                if line.split()[0] in SOCKETS_THAT_LIVE:
+                    found.append(f"{name}'s kernel: {' '.join(line.split())}")
+        return found
+
+
+class Lab(netns.Net, Hosts):
     """netns.Net with an End in each host.
 
     `sysctls`: below net.ipv4, in both hosts. `tags`: the cables of both hosts carry tags (tag_cable.py). `vxlan`: the hosts have
@@ -215,7 +236,6 @@ class Lab(netns.Net):
     def __init__(self, test, offloads=True, sysctls=None, ipv6=False, tags=(), vxlan=False, cpus=None):
         super().__init__(test, offloads)
         self.test = test
-        self.ports = itertools.count(7001)
         for name, value in (sysctls or {}).items():
             for host in (self.a, self.b):
                 host.run("sh", "-c", f"echo {value} >/proc/sys/net/ipv4/{name}")
@@ -233,7 +253,7 @@ class Lab(netns.Net):
                         "dev", "eth0")
                 host.ip("addr", "add", f"{inner}/24", "dev", "vx0")
                 host.ip("link", "set", "dev", "vx0", "up")
-        self.client, self.server = End(test, self.a, cpus), End(test, self.b, cpus)
+        self.start_ends(test, cpus)
 
     def _tag(self, tags):
         for host, port, address in ((self.a, "a", self.A), (self.b, "b", self.B)):
@@ -255,18 +275,6 @@ class Lab(netns.Net):
             for source, action, target in ((port, "mirror", inner), (inner, "redirect", port)):
                 self.box.run("tc", "filter", "add", "dev", source, "ingress", "protocol", "all", "u32", "match", "u32", 0, 0,
                              "action", "mirred", "egress", action, "dev", target)
-
-    def group(self, kind, count, address=netns.Net.B, port=None, **settings):
-        return Group(self, kind, count, port or next(self.ports), address, settings)
-
-    def sockets_left(self, group):
-        """What both kernels still have of a group, as text; connections that have ended are none."""
-        found = []
-        for name, space in (("client", self.a), ("server", self.b)):
-            for line in space.run("ss", "-tanH", f"( sport = :{group.port} or dport = :{group.port} )").splitlines():
-                if line.split()[0] in SOCKETS_THAT_LIVE:
-                    found.append(f"{name}'s kernel: {' '.join(line.split())}")
-        return found
 
 
 class Refused(Exception):
