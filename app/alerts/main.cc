@@ -16,6 +16,7 @@
 
 #include "app/alerts/program.h"
 #include "app/completion/bash_completion.h"
+#include "base/diagnostics.h"
 #include "rules/config.h"
 
 namespace {
@@ -37,7 +38,7 @@ struct Options {
 };
 
 void complain(const std::string& words) {
-    fmt::print(stderr, "yagura-alerts: {}\n", words);
+    base::diagnose("yagura-alerts: {}\n", words);
 }
 
 int status_of(Exit status) {
@@ -146,6 +147,8 @@ int signals_to_end() {
 }
 
 int run(Options& options) {
+    // Verdicts are asked for, whoever reads what is said of them.
+    signal(SIGPIPE, SIG_IGN);
     if (options.map.empty()) {
         complain("--map is missing: yagura-alerts --help");
         return status_of(Exit::kUsage);
@@ -160,7 +163,7 @@ int run(Options& options) {
     alerts::Program program(*std::move(map), *std::move(sources), options.program,
                             {.verdict =
                                  [](const std::string& line) {
-                                     fmt::print("{}\n", line);
+                                     std::fputs((line + '\n').c_str(), stdout);
                                      std::fflush(stdout);
                                  },
                              .trouble = complain});

@@ -5,6 +5,7 @@
 #include <memory>
 
 #include "app/yagura/commands.h"
+#include "base/diagnostics.h"
 #include "broker/memory_budget.h"
 #include "broker/policy_loader.h"
 #include "rules/response_words.h"
@@ -42,7 +43,7 @@ broker::ExitStatus check(const std::string& path) {
     const broker::LoadedConfig loaded =
         broker::compile_config_cached(broker::read_config(path), net::LinkType::kEthernet);
     if (!loaded.ok()) {
-        fmt::print(stderr, "yagura check: {}", broker::error_report(path, loaded.errors));
+        base::diagnose("yagura check: {}", broker::error_report(path, loaded.errors));
         return broker::ExitStatus::kUsage;
     }
     // What is said about the rules stands in comments, so that the whole output is a configuration.

@@ -9,6 +9,7 @@
 #include <string_view>
 
 #include "app/yagura/commands.h"
+#include "base/diagnostics.h"
 #include "broker/compile_process.h"
 
 namespace {
@@ -47,9 +48,8 @@ int main(int argc, char** argv) {
     if (argc < 2 || (argv[1][0] != '-' && !known())) {
         const std::string what =
             argc < 2 ? "a command is missing" : fmt::format("there is no command \"{}\"", argv[1]);
-        fmt::print(stderr,
-                   "yagura: {}; the commands are replay, run, check, explain and doctor (yagura --help)\n",
-                   what);
+        yagura::base::diagnose(
+            "yagura: {}; the commands are replay, run, check, explain and doctor (yagura --help)\n", what);
         return static_cast<int>(yagura::broker::ExitStatus::kUsage);
     }
     try {
@@ -57,11 +57,11 @@ int main(int argc, char** argv) {
     } catch (const CLI::ParseError& error) {
         return usage_error(app, error);
     } catch (const std::exception& error) {
-        fmt::print(stderr, "yagura: {}\n", error.what());
+        yagura::base::diagnose("yagura: {}\n", error.what());
         return static_cast<int>(yagura::broker::ExitStatus::kUsage);
     }
     if (std::fflush(stdout) != 0 || std::ferror(stdout) != 0) {
-        fmt::print(stderr, "yagura: the output cannot be written: {}\n", std::strerror(errno));
+        yagura::base::diagnose("yagura: the output cannot be written: {}\n", std::strerror(errno));
         if (status == yagura::broker::ExitStatus::kOk) status = yagura::broker::ExitStatus::kLoss;
     }
     return static_cast<int>(status);

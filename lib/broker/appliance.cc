@@ -6,9 +6,11 @@
 #include <time.h>
 
 #include <chrono>
+#include <cstdio>
 #include <memory>
 #include <vector>
 
+#include "base/diagnostics.h"
 #include "broker/capabilities.h"
 #include "broker/control_plane.h"
 #include "broker/database_maker.h"
@@ -25,7 +27,7 @@ namespace yagura::broker {
 namespace {
 
 ExitStatus fail(ExitStatus status, const std::string& message) {
-    fmt::print(stderr, "yagura run: {}{}", message, message.ends_with('\n') ? "" : "\n");
+    base::diagnose("yagura run: {}{}", message, message.ends_with('\n') ? "" : "\n");
     return status;
 }
 
@@ -36,7 +38,7 @@ std::uint64_t random_seed() {
 }
 
 void report_links(Ports& ports) {
-    for (const std::string& line : ports.look()) fmt::print(stderr, "yagura run: {}\n", line);
+    for (const std::string& line : ports.look()) base::diagnose("yagura run: {}\n", line);
 }
 
 /// What opened the ports is not needed any more.
@@ -51,16 +53,16 @@ void give_capabilities_away(LiveRun& run) {
         keep |= to_plug(kind);
         const Capabilities lacking = to_plug(kind) & ~had;
         if (lacking == 0) continue;
-        fmt::print(stderr, "yagura run: warning: hotplug \"{}\": {} is lacking\n", kind,
-                   capability_names(lacking));
+        base::diagnose("yagura run: warning: hotplug \"{}\": {} is lacking\n", kind,
+                       capability_names(lacking));
     }
     if (had == 0) return;
     if (auto kept = keep_capabilities(keep); !kept) {
-        fmt::print(stderr, "yagura run: warning: {}\n", kept.error().message);
+        base::diagnose("yagura run: warning: {}\n", kept.error().message);
         return;
     }
     run.given_away = had & ~keep;
-    fmt::print(stderr, "yagura run: capabilities kept: {}\n", capability_names(keep & had));
+    base::diagnose("yagura run: capabilities kept: {}\n", capability_names(keep & had));
 }
 
 void wait_for_end(LiveRun& run, ControlPlane& plane, Ports& ports, const RunOptions& options) {
@@ -74,7 +76,7 @@ void wait_for_end(LiveRun& run, ControlPlane& plane, Ports& ports, const RunOpti
             report_links(ports);
             plane.look_at_tools(ports.down_tools());
             if (const std::string said = plane.responses().look(); !said.empty())
-                fmt::print(stderr, "yagura run: {}\n", said);
+                base::diagnose("yagura run: {}\n", said);
             run.pipeline->retire_policy();
             looked = now;
         }
@@ -108,9 +110,12 @@ LoadedConfig compile_at_start(rules::ConfigOutcome outcome, DatabaseMaker& maker
 }  // namespace
 
 ExitStatus run(const RunOptions& options) {
+    // Before anything that takes its time. stderr may be a pipe whose reader goes.
+    ignore_broken_pipes();
+    catch_hangups();
     rules::ConfigOutcome read = read_trusted_config(options.config);
     DatabaseMaker maker(read.config.cache, options.compiler,
-                        [](const std::string& line) { fmt::print(stderr, "yagura run: {}\n", line); });
+                        [](const std::string& line) { base::diagnose("yagura run: {}\n", line); });
     const LoadedConfig loaded = compile_at_start(std::move(read), maker);
     if (!loaded.ok()) return fail(ExitStatus::kUsage, error_report(options.config, loaded.errors));
     const std::vector<unsigned> cpus = dataplane::usable_cpus();
@@ -136,8 +141,7 @@ ExitStatus run(const RunOptions& options) {
     if (auto opened = plane.responses().open(loaded.config.response); !opened)
         return fail(ExitStatus::kUsage, opened.error().message);
     if (const std::string why_not = plane.responses().why_not(); !why_not.empty())
-        fmt::print(stderr, "yagura run: connections are not cut: {}\n", why_not);
-    ignore_broken_pipes();
+        base::diagnose("yagura run: connections are not cut: {}\n", why_not);
     auto started_environment = start_live(run.config, run.plan, cpus, {.telemetry = plane.wants_telemetry()});
     if (!started_environment) return fail(ExitStatus::kUsage, started_environment.error().message);
     environment = std::move(*started_environment);
@@ -174,13 +178,12 @@ ExitStatus run(const RunOptions& options) {
     plane.look_at_tools(ports->down_tools());
 
     catch_interrupts();
-    catch_hangups();
     if (auto started = run.pipeline->start(); !started) {
         run.pipeline.reset();
         return fail(ExitStatus::kUsage, started.error().message);
     }
-    fmt::print(stderr, "yagura run: {} network ports, {} tool ports, lcores {}{}\n", ports->network_ports(),
-               ports->tools().size(), run.plan.to_string(), plane.describe());
+    base::diagnose("yagura run: {} network ports, {} tool ports, lcores {}{}\n", ports->network_ports(),
+                   ports->tools().size(), run.plan.to_string(), plane.describe());
     give_capabilities_away(run);
     wait_for_end(run, plane, *ports, options);
     drain(run, plane);
@@ -192,8 +195,9 @@ ExitStatus run(const RunOptions& options) {
     run.pipeline.reset();
     ports.reset();
     const bool balanced = stats.balanced() && environment.pools_whole();
-    fmt::print("{}", summary(stats, run.config, balanced));
-    fmt::print(stderr, "{}", exhaustion_warnings(stats, run.config));
+    // A fault of stdout stays with it, for who ends the process to see.
+    std::fputs(summary(stats, run.config, balanced).c_str(), stdout);
+    base::diagnose("{}", exhaustion_warnings(stats, run.config));
     if (!balanced || stats.lost() != 0) status = ExitStatus::kLoss;
     return status;
 }

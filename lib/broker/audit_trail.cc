@@ -5,6 +5,8 @@
 
 #include <cstdio>
 
+#include "base/diagnostics.h"
+
 namespace yagura::broker {
 namespace {
 
@@ -34,7 +36,7 @@ void AuditTrail::record(const control::AuditEvent& event) {
 void AuditTrail::tell(const control::AuditEvent& event) {
     const std::time_t now = std::time(nullptr);
     if (now != second_) {
-        if (left_out_ != 0) fmt::print(stderr, "yagura run: control: {} more were refused\n", left_out_);
+        if (left_out_ != 0) base::diagnose("yagura run: control: {} more were refused\n", left_out_);
         second_ = now;
         told_ = left_out_ = 0;
     }
@@ -43,8 +45,8 @@ void AuditTrail::tell(const control::AuditEvent& event) {
         return;
     }
     ++told_;
-    fmt::print(stderr, "yagura run: control: uid {}, pid {} ({}): {} {}: {}\n", event.uid, event.pid,
-               event.program, event.action, event.object, event.outcome);
+    base::diagnose("yagura run: control: uid {}, pid {} ({}): {} {}: {}\n", event.uid, event.pid,
+                   event.program, event.action, event.object, event.outcome);
 }
 
 }  // namespace yagura::broker

@@ -9,6 +9,7 @@
 #include <cstring>
 
 #include "base/clock.h"
+#include "base/diagnostics.h"
 #include "broker/flow_name.h"
 #include "broker/utc.h"
 #include "reset/block_file.h"
@@ -55,8 +56,8 @@ void BlockKeeper::remove_forbidden() {
         const reset::BlockList::Page page = list_.list(from, kPage, now, {});
         for (const reset::Block& block : page.blocks) {
             if (!never_.forbids(block.target)) continue;
-            fmt::print(stderr, "yagura run: {} is blocked no more: never_cut has something of it\n",
-                       reset::to_string(block.target));
+            base::diagnose("yagura run: {} is blocked no more: never_cut has something of it\n",
+                           reset::to_string(block.target));
             remove(block.target);
         }
         from = page.next;

@@ -8,6 +8,7 @@
 
 #include <chrono>
 
+#include "base/diagnostics.h"
 #include "broker/eal.h"
 #include "broker/interrupt.h"
 #include "broker/replay_inputs.h"
@@ -43,7 +44,7 @@ class Progress {
     explicit Progress(const pcap::CaptureSource& source)
         : source_(source), shown_(isatty(STDERR_FILENO) != 0) {}
     ~Progress() {
-        if (drawn_) fmt::print(stderr, "\r\033[K");
+        if (drawn_) base::diagnose("\r\033[K");
     }
     void update() {
         const auto now = Clock::now();
@@ -53,9 +54,9 @@ class Progress {
         const double share = source_.total_bytes() == 0 ? 1.0
                                                         : static_cast<double>(source_.bytes_read()) /
                                                               static_cast<double>(source_.total_bytes());
-        fmt::print(stderr, "\r\033[K{:5.1f} %  {} packets  {:.2f} Mpps  {:.0f} s left", 100 * share,
-                   source_.packets(), static_cast<double>(source_.packets()) / seconds / 1e6,
-                   share > 0 ? seconds / share - seconds : 0.0);
+        base::diagnose("\r\033[K{:5.1f} %  {} packets  {:.2f} Mpps  {:.0f} s left", 100 * share,
+                       source_.packets(), static_cast<double>(source_.packets()) / seconds / 1e6,
+                       share > 0 ? seconds / share - seconds : 0.0);
         drawn_ = true;
     }
 

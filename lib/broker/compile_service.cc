@@ -13,6 +13,7 @@
 #include <cerrno>
 #include <string>
 
+#include "base/diagnostics.h"
 #include "broker/capabilities.h"
 #include "broker/compile_process.h"
 #include "broker/compile_wire.h"
@@ -53,7 +54,7 @@ std::string answer_to(const std::string& message) {
 int serve_compile_orders(int socket) {
     struct stat status {};
     if (fstat(socket, &status) != 0 || !S_ISSOCK(status.st_mode)) {
-        fmt::print(stderr, "yagura: this command is yagura's own: it compiles patterns for another yagura\n");
+        base::diagnose("yagura: this command is yagura's own: it compiles patterns for another yagura\n");
         return static_cast<int>(ExitStatus::kUsage);
     }
     be_modest();

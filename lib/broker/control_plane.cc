@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <cstdio>
 
+#include "base/diagnostics.h"
 #include "broker/eal.h"
 
 namespace yagura::broker {
@@ -178,8 +179,7 @@ void ControlPlane::stop() {
     reloader_->cancel();
     worker_->end();
     worker_->deliver();
-    if (const std::string said = responses_.end(); !said.empty())
-        fmt::print(stderr, "yagura run: {}\n", said);
+    if (const std::string said = responses_.end(); !said.empty()) base::diagnose("yagura run: {}\n", said);
     if (!server_) return;
     server_->end({.code = control::RpcCode::kConflict, .message = "yagura is ending"}, kLastWords);
 }
@@ -230,7 +230,7 @@ void ControlPlane::tell_response(const control::Json& event, const control::Audi
 
 /// To stderr and to the audit log.
 void ControlPlane::announce(const std::string& line, control::AuditEvent event, std::string outcome) {
-    fmt::print(stderr, "yagura run: {}\n", line);
+    base::diagnose("yagura run: {}\n", line);
     event.outcome = std::move(outcome);
     audit_.record(event);
 }
@@ -242,7 +242,7 @@ void ControlPlane::reload() {
         control::AuditEvent told = event;
         told.outcome = outcome;
         audit_.record(told);
-        fmt::print(stderr, "yagura run: SIGHUP: {}\n", outcome);
+        base::diagnose("yagura run: SIGHUP: {}\n", outcome);
     };
     if (!event.allowed) return tell("rules.load is switched off (disabled_features)");
     if (!audit_.may_act()) return tell("nothing is changed while the audit log cannot be written");

@@ -14,6 +14,8 @@
 #include <filesystem>
 #include <fstream>
 
+#include "base/diagnostics.h"
+
 namespace yagura::broker {
 namespace {
 
@@ -82,7 +84,7 @@ base::Result<void> start_eal(const EalOptions& options) {
     if (options.telemetry) {
         trouble = telemetry_trouble();
         telemetry_started = trouble.empty();
-        if (!trouble.empty()) fmt::print(stderr, "note: no DPDK telemetry: {}\n", trouble);
+        if (!trouble.empty()) base::diagnose("note: no DPDK telemetry: {}\n", trouble);
     }
     std::vector<std::string> arguments{"yagura",
                                        telemetry_started ? kFilePrefix : "--no-telemetry",

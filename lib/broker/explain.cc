@@ -7,6 +7,7 @@
 #include <filesystem>
 #include <set>
 
+#include "base/diagnostics.h"
 #include "broker/flow_name.h"
 #include "broker/flow_story.h"
 #include "broker/interrupt.h"
@@ -18,7 +19,7 @@ namespace {
 using Traces = std::vector<std::unique_ptr<select::FlowTrace>>;
 
 ExitStatus fail(ExitStatus status, const std::string& message) {
-    fmt::print(stderr, "yagura explain: {}{}", message, message.ends_with('\n') ? "" : "\n");
+    base::diagnose("yagura explain: {}{}", message, message.ends_with('\n') ? "" : "\n");
     return status;
 }
 
@@ -70,15 +71,15 @@ void warn(const Traces& traces, const dataplane::Stats& stats, const rules::Conf
         untraced += trace->untraced_flows();
     }
     if (untracked != 0) {
-        fmt::print(stderr,
-                   "warning: {} packets of it are not shown: the flow table was full; raise inspect.flows\n",
-                   untracked);
+        base::diagnose(
+            "warning: {} packets of it are not shown: the flow table was full; raise inspect.flows\n",
+            untracked);
     }
     if (untraced != 0) {
-        fmt::print(stderr, "warning: {} flows of this name are not shown: {} are open at once\n", untraced,
-                   select::FlowTrace::kMostFlows);
+        base::diagnose("warning: {} flows of this name are not shown: {} are open at once\n", untraced,
+                       select::FlowTrace::kMostFlows);
     }
-    fmt::print(stderr, "{}", exhaustion_warnings(stats, config));
+    base::diagnose("{}", exhaustion_warnings(stats, config));
 }
 
 }  // namespace

@@ -8,6 +8,7 @@
 #include <string_view>
 #include <utility>
 
+#include "base/diagnostics.h"
 #include "broker/eal.h"
 #include "broker/repeated_captures.h"
 #include "dataplane/pipeline.h"
@@ -139,8 +140,8 @@ base::Result<LiveEnvironment> start_live(const rules::Config& config, const data
         task.memory_mib = memory.mib;
         check_hugepages(doctor::Host(), task, findings);
         for (const doctor::Finding& finding : findings) {
-            fmt::print(stderr, "note: hugepages, {}: {}; {}; to mend it: {}\n", finding.subject,
-                       finding.found, finding.means, finding.fix);
+            base::diagnose("note: hugepages, {}: {}; {}; to mend it: {}\n", finding.subject, finding.found,
+                           finding.means, finding.fix);
         }
     }
     if (auto started = start_eal(eal); !started) return started.error();

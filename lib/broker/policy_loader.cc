@@ -9,6 +9,7 @@
 #include <cstring>
 #include <optional>
 
+#include "base/diagnostics.h"
 #include "broker/database_maker.h"
 
 namespace yagura::broker {
@@ -80,7 +81,7 @@ LoadedConfig compile_config_cached(rules::ConfigOutcome outcome, net::LinkType l
     rules::CacheSettings cache = outcome.config.cache;
     const bool asked_for = cache != rules::CacheSettings{};
     DatabaseMaker maker(cache, {}, [asked_for](const std::string& line) {
-        if (asked_for) fmt::print(stderr, "note: {}\n", line);
+        if (asked_for) base::diagnose("note: {}\n", line);
     });
     const Cancellation never;
     DatabaseSession session(maker, never);

@@ -8,6 +8,7 @@
 #include <string_view>
 #include <utility>
 
+#include "base/diagnostics.h"
 #include "drivers/ethdev/ethdev.h"
 #include "drivers/loop/loop.h"
 #include "drivers/pcap/live_file.h"
@@ -105,7 +106,7 @@ base::Result<OpenPort> open_port(const rules::Port& port, rte_mempool* pool) {
         return error_of(port, opened.error());
     if (open.device != nullptr) {
         if (const std::string choices = open.device->choices(); !choices.empty())
-            fmt::print(stderr, "yagura: port \"{}\": {}\n", port.name, choices);
+            base::diagnose("yagura: port \"{}\": {}\n", port.name, choices);
     }
     return open;
 }
@@ -116,8 +117,8 @@ base::Result<void> Ports::open(const rules::Config& config, rte_mempool* pool) {
         if (!opened) return opened.error();
         add(std::move(opened).value());
         if (port->link.empty() || config.other_end(*port) != nullptr) continue;
-        fmt::print(stderr, "yagura: warning: the link \"{}\" has one direction only, port \"{}\"\n",
-                   port->link, port->name);
+        base::diagnose("yagura: warning: the link \"{}\" has one direction only, port \"{}\"\n", port->link,
+                       port->name);
     }
     return open_tools(config, pool);
 }

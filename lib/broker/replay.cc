@@ -7,6 +7,7 @@
 #include <chrono>
 #include <filesystem>
 
+#include "base/diagnostics.h"
 #include "broker/capture_run.h"
 #include "broker/file_writer.h"
 #include "broker/flow_records.h"
@@ -21,7 +22,7 @@ namespace fs = std::filesystem;
 using Clock = std::chrono::steady_clock;
 
 ExitStatus fail(ExitStatus status, const std::string& message) {
-    fmt::print(stderr, "yagura replay: {}{}", message, message.ends_with('\n') ? "" : "\n");
+    base::diagnose("yagura replay: {}{}", message, message.ends_with('\n') ? "" : "\n");
     return status;
 }
 
@@ -69,7 +70,7 @@ base::Result<void> prepare_folder(const ReplayOptions& options, const rules::Con
 void note_rates(const rules::Config& config) {
     for (const rules::Port* tool : config.tool_ports()) {
         if (tool->rate_bits_per_second) {
-            fmt::print(stderr, "note: tool \"{}\": its rate is not applied in replay\n", tool->name);
+            base::diagnose("note: tool \"{}\": its rate is not applied in replay\n", tool->name);
         }
     }
 }
@@ -139,7 +140,7 @@ ExitStatus replay(const ReplayOptions& options) {
     fmt::print("{}", summary(stats, config, balanced));
     fmt::print("written to {}: {}.pcap, flows.jsonl, stats.json\n", options.out, "TOOL");
     note_rates(config);
-    fmt::print(stderr, "{}", exhaustion_warnings(stats, config));
+    base::diagnose("{}", exhaustion_warnings(stats, config));
 
     if (!balanced || stats.lost() != 0) status = ExitStatus::kLoss;
     for (const pcap::Damage& damage : run.source->damages()) {

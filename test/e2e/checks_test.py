@@ -80,6 +80,22 @@ class Includes(unittest.TestCase):
         self.assertEqual(check('includes', files)[0], 1)
 
 
+class Diagnostics(unittest.TestCase):
+    SAID = 'fmt::print(stderr, "x");\n'
+
+    def test_what_is_right(self):
+        self.assertEqual(check('diagnostics', {
+            'lib/a/a.cc': 'base::diagnose("x");\nfmt::print("x");\n', 'app/yaguractl/main.cc': self.SAID,
+            'app/bench/main.cc': self.SAID, 'test/a.cc': self.SAID, 'lib/README.md': self.SAID}), (0, []))
+
+    def test_what_is_wrong(self):
+        files = {'app/alerts/main.cc': self.SAID, 'app/yagura/main.cc': 'fmt::print(\n    stderr, "x");\n',
+                 'drivers/a/a.cc': 'fmt::println(stderr, "x");\n', 'lib/a/a.h': self.SAID}
+        status, lines = check('diagnostics', files)
+        self.assertEqual(status, 1)
+        self.assertEqual([line.partition(': ')[0] for line in lines], [f'{path}:1' for path in sorted(files)])
+
+
 class LicenceLines(unittest.TestCase):
     HASH = '#' + LICENCE[2:]
 

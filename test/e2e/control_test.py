@@ -614,6 +614,71 @@ class Start(ControlTest):
             self.assertEqual(two.result("system.info")["pid"], self.process.pid)
 
 
+class Diagnostics(ControlTest):
+    """What is said to stderr may get lost; nothing else comes of it."""
+
+    def start_with_stderr(self, stderr, config=None):
+        self.config_path = self.write_config(config or self.configuration(), "control.json")
+        self.process = subprocess.Popen([yagura_e2e.yagura_path(), "run", "--config", str(self.config_path), *ONE_LCORE],
+                                        stdout=subprocess.PIPE, stderr=stderr, text=True)
+        self.addCleanup(self.process.stdout.close)
+        self.addCleanup(self.process.wait)
+        self.addCleanup(self.process.kill)
+
+    def works_well(self):
+        def answers():
+            self.assertIsNone(self.process.poll(), "it ended")
+            try:
+                with Connection(self.folder / "control.sock") as client:
+                    return client.result("system.info")["config_version"] >= 1
+            except OSError:
+                return False
+
+        self.wait_for(answers, "an answer")
+        with Connection(self.folder / "control.sock") as client:
+            # A refusal has a line of its own, and so has a change of the rules by a signal.
+            self.assertEqual(client.error("no.such_method")["code"], NO_METHOD)
+            before = client.result("system.info")["config_version"]
+            self.write_config(self.configuration([{"id": 7, "filter": "udp", "forward": ["t0"]}]), "control.json")
+            self.process.send_signal(signal.SIGHUP)
+            self.wait_for(lambda: client.result("system.info")["config_version"] > before, "the rules")
+        self.process.send_signal(signal.SIGTERM)
+        stdout, _ = self.process.communicate(timeout=DEADLINE_S)
+        self.assertIn("ledger: balanced", stdout)
+        self.assertEqual(self.process.returncode, OK, stdout)
+
+    def test_a_stderr_that_is_full(self):
+        with open("/dev/full", "w") as full:
+            self.start_with_stderr(full)
+        self.works_well()
+
+    def test_a_stderr_that_nobody_reads_any_more(self):
+        reader, writer = os.pipe()
+        os.close(reader)
+        try:
+            self.start_with_stderr(writer)
+        finally:
+            os.close(writer)
+        self.works_well()
+
+    def test_wrong_usage_has_its_status(self):
+        with open("/dev/full", "w") as full:
+            process = subprocess.run([yagura_e2e.yagura_path(), "run", "--config", "/no/such/file"], stderr=full,
+                                     timeout=DEADLINE_S, check=False)
+        self.assertEqual(process.returncode, USAGE)
+
+    def test_a_hangup_while_it_starts_is_kept(self):
+        # Patterns that take their time.
+        patterns = [f"w{n:04x}.{{0,40}}[a-f]{{3,9}}{n:05d}" for n in range(3000)]
+        rules = [{"id": n, "filter": "tcp", "payload": [pattern], "forward": ["t0"]} for n, pattern in enumerate(patterns, 1)]
+        self.start_with_stderr(subprocess.DEVNULL, self.configuration(rules))
+        status = Path(f"/proc/{self.process.pid}/status")
+        self.wait_for(lambda: int(re.search(r"SigCgt:\s*(\w+)", status.read_text())[1], 16) & 1, "the handler")
+        self.assertFalse((self.folder / "control.sock").exists())
+        self.process.send_signal(signal.SIGHUP)
+        self.works_well()
+
+
 class Crowds(ControlTest):
     def latencies(self, client, calls):
         times = []

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
+#include "base/diagnostics.h"
 #include "broker/eal.h"
 #include "broker/live.h"
 
@@ -78,14 +79,14 @@ ExitStatus run(const Options& options) {
     if (!options.config.empty()) {
         LoadedConfig loaded = load_live_config(options.config);
         if (!loaded.ok()) {
-            fmt::print(stderr, "yagura doctor: {}", error_report(options.config, loaded.errors));
+            base::diagnose("yagura doctor: {}", error_report(options.config, loaded.errors));
             return ExitStatus::kUsage;
         }
         config = std::move(loaded.config);
     }
     const auto plan = plan_lcores(config.lcores, "", dataplane::usable_cpus());
     if (!plan) {
-        fmt::print(stderr, "yagura doctor: {}\n", plan.error().message);
+        base::diagnose("yagura doctor: {}\n", plan.error().message);
         return ExitStatus::kUsage;
     }
     const Findings findings = examine(Host(options.root), live_task(config, *plan, options.config));
