@@ -246,7 +246,11 @@ void Responder::ask_blocks(std::uint32_t index) {
     const reset::BlockList* const blocks = options_.settings->blocks;
     if (blocks == nullptr || blocks->size() == 0) return;
     if (!blocks->lookup(flows_.entry(index).key, base::realtime_ns())) return;
-    states_[index].bits |= kBlocked;
+    State& state = states_[index];
+    // Why something else was refused says nothing of a block, whose ICMP errors do not end.
+    if ((state.bits & kBlocked) == 0 && flows_.entry(index).key.proto != net::ip_proto::kTcp)
+        state.bits = static_cast<std::uint8_t>(state.bits & ~kRefused);
+    state.bits |= kBlocked;
     cut(index, {.cause = ResponseCause::kBlock, .at = now()});
 }
 
@@ -494,13 +498,20 @@ unsigned Responder::turn() {
     return did;
 }
 
+/// Or was a moment ago, or gets ICMP errors for it: the list says nothing new of it, and its next packet goes
+/// on.
+bool Responder::is_being_cut_as_blocked(const State& state) const {
+    return (state.bits & kBlocked) != 0 &&
+           (state.errors_left == kForever || (state.kill != 0 && !machine_.is_forgotten(kill_of(state))));
+}
+
 /// Flows that were there before somebody was blocked. Waits while no more can be cut at a time.
 unsigned Responder::look_at_flows() {
     unsigned looks = 0;
     for (; looks < kLooksPerTurn && !to_ask_.over() && !free_cases_.empty(); ++looks) {
         const std::uint32_t index = to_ask_.next();
         const flow::FlowEntry& entry = flows_.entry(index);
-        if (!entry.used || entry.watched) continue;
+        if (!entry.used || is_being_cut_as_blocked(states_[index])) continue;
         ask_blocks(index);
     }
     return looks;

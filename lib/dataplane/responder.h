@@ -207,6 +207,7 @@ class Responder {
     void fire(reset::Shots& shots);
     void send(base::PortId port, std::span<const std::uint8_t> frame);
     void send_error(std::uint32_t index, unsigned from, const rte_mbuf* packet, const port::PacketMeta& m);
+    bool is_being_cut_as_blocked(const State& state) const;
     unsigned look_at_flows();
     void begin_to_forget() noexcept;
     unsigned forget_some();

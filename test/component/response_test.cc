@@ -271,6 +271,58 @@ TEST_CASE("who is blocked is refused at the first packet; and what is there is c
     run.end();
 }
 
+TEST_CASE("a flow that a tool wants no more of is cut when somebody of it is blocked") {
+    ResponseRun run(kAll);
+    run.start();
+    Connection c;
+    run.open(c);
+    run.ask(c.key(), ResponseAction::kShunt, 1);
+    CHECK(run.outcome(c).action == ResponseAction::kShunt);
+    run.block("10.0.0.1");
+    const ResponseReport report = run.outcome(c);
+    CHECK(report.cause == ResponseCause::kBlock);
+    CHECK(report.kill.outcome == Outcome::kVerified);
+    run.end();
+}
+
+TEST_CASE("a flow that was not seen to be dead is cut anew when somebody of it is blocked") {
+    ResponseRun run(kAll);
+    run.settings.kills.give_up = 50'000'000;
+    run.start();
+    Connection c;
+    run.open(c);
+    run.ask(c.key());
+    ResponseReport report;
+    for (int i = 0; i < 5000 && report.cookie == 0; ++i) {
+        for (const ResponseReport& each : run.take()) report = each;
+        for (auto& wire : run.wires) wire.take();  // nobody answers
+        test::sleep_ms(1);
+    }
+    REQUIRE(report.kill.outcome == Outcome::kUnverified);
+    run.block("10.0.0.1");
+    report = run.outcome(c);
+    CHECK(report.cause == ResponseCause::kBlock);
+    run.end();
+}
+
+TEST_CASE("a flow that began while nothing was cut is cut by the list when it is enabled, silent or not") {
+    ResponseRun run(kAll);
+    run.mode = ResponseMode::kOff;
+    run.block("10.0.0.1");
+    run.start();
+    Connection c;
+    run.open(c);
+    CHECK(run.outcome(c).kill.outcome == Outcome::kRefused);
+    while (!run.take().empty()) {
+    }
+    run.mode = ResponseMode::kOn;
+    ++run.changes;
+    const ResponseReport report = run.outcome(c);
+    CHECK(report.cause == ResponseCause::kBlock);
+    CHECK(report.kill.outcome == Outcome::kVerified);
+    run.end();
+}
+
 TEST_CASE("a tool may cut what it gets, and nothing else") {
     ResponseRun run(R"([{"id": 1, "filter": "port 40000", "forward": ["a"]}, {"id": 2, "forward": ["b"]}])");
     run.start();

@@ -226,6 +226,12 @@ struct ResponseRun : PipelineRun {
             }
         }
     }
+    void block(const char* target) {
+        const std::uint64_t now = base::realtime_ns();
+        REQUIRE(blocks.add({.target = *reset::parse_block_target(target), .created = now}, now) ==
+                reset::BlockList::Added::kNew);
+        ++changes;
+    }
     dataplane::Stats end() {
         pipeline->stop_sources();
         const dataplane::Stats stats = finish();
