@@ -18,7 +18,7 @@ enum class Filled : std::uint8_t {
 };
 
 /// A large table of zeroed elements straight from the kernel: pages are taken when they are first written, so
-/// that capacity which is never used costs nothing, unless take_pages() takes them all. Throws std::bad_alloc.
+/// that capacity which is never used costs nothing (but see take_pages()). Throws std::bad_alloc.
 template <class T>
 class ZeroedArray {
     static_assert(std::is_trivially_destructible_v<T>);
