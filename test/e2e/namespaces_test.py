@@ -157,7 +157,7 @@ class PacketSocketTest(NamespaceTest):
 
     def test_nothing_of_other_interfaces_comes(self):
         self.make()
-        talk = self.talk(OTHER, request=16 << 20, pause=0.01)
+        talk = self.talk(OTHER, request=48 << 20, pause=0.01)  # some eight seconds: longer than a start takes
         yagura = self.start_yagura("net_af_packet0,iface=t", "loop:", [{"id": 1, "forward": ["ids"]}])
         self.assertIsNone(talk.client.process.poll(), "there was no traffic while yagura started")
         summary = self.stop(yagura)
