@@ -306,9 +306,10 @@ class Captures(ResetTest):
     """What is on the wire: host by host and direction by direction, and what the tool gets."""
 
     CLOSED = 9  # a port at which nobody listens
-    looks = 0   # calls of captured()
+    looks = 0   # calls of captured() since capture()
 
     def capture(self, space, direction, name):
+        self.looks = 0
         path = self.folder / f"{name}.pcap"
         tcpdump = space.start("tcpdump", "-i", "eth0", "-Q", direction, "-w", path, "--immediate-mode", "-U", "-s", 0, "-B", 8192,
                               "-Z", "root", "--nano", "tcp[tcpflags] & tcp-rst != 0")
