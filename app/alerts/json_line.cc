@@ -26,17 +26,17 @@ bool nests_too_deep(std::string_view line) {
     return false;
 }
 
-const Json* member(const Json& object, const char* name) {
+const AlertJson* member(const AlertJson& object, const char* name) {
     const auto found = object.find(name);
     return found != object.end() ? &*found : nullptr;
 }
 
 }  // namespace
 
-std::optional<Json> parse_object(std::string_view line) {
+std::optional<AlertJson> parse_object(std::string_view line) {
     if (nests_too_deep(line)) return std::nullopt;
     try {
-        Json object = Json::parse(line, nullptr, false);
+        AlertJson object = AlertJson::parse(line, nullptr, false);
         if (!object.is_object()) return std::nullopt;
         return object;
     } catch (const std::exception&) {
@@ -44,31 +44,31 @@ std::optional<Json> parse_object(std::string_view line) {
     }
 }
 
-const Json* object_in(const Json& object, const char* name) {
-    const Json* found = member(object, name);
+const AlertJson* object_in(const AlertJson& object, const char* name) {
+    const AlertJson* found = member(object, name);
     return found != nullptr && found->is_object() ? found : nullptr;
 }
 
-std::string_view text_in(const Json& object, const char* name) {
-    const Json* found = member(object, name);
+std::string_view text_in(const AlertJson& object, const char* name) {
+    const AlertJson* found = member(object, name);
     if (found == nullptr || !found->is_string()) return {};
     return found->get_ref<const std::string&>();
 }
 
-std::optional<std::uint64_t> number_in(const Json& object, const char* name) {
-    const Json* found = member(object, name);
+std::optional<std::uint64_t> number_in(const AlertJson& object, const char* name) {
+    const AlertJson* found = member(object, name);
     if (found == nullptr || !found->is_number_unsigned()) return std::nullopt;
     return found->get<std::uint64_t>();
 }
 
-std::optional<Address> address_in(const Json& object, const char* name, bool& wrong) {
+std::optional<Address> address_in(const AlertJson& object, const char* name, bool& wrong) {
     if (member(object, name) == nullptr) return std::nullopt;
     auto address = parse_address(text_in(object, name));
     if (!address) wrong = true;
     return address;
 }
 
-std::optional<std::uint16_t> port_in(const Json& object, const char* name, bool& wrong) {
+std::optional<std::uint16_t> port_in(const AlertJson& object, const char* name, bool& wrong) {
     if (member(object, name) == nullptr) return std::nullopt;
     const auto number = number_in(object, name);
     if (number && *number <= UINT16_MAX) return static_cast<std::uint16_t>(*number);

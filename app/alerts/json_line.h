@@ -10,18 +10,18 @@
 
 namespace yagura::alerts {
 
-using Json = nlohmann::json;
+using AlertJson = nlohmann::json;
 
 /// One object, of bounded nesting. Never throws.
-std::optional<Json> parse_object(std::string_view line);
+std::optional<AlertJson> parse_object(std::string_view line);
 
 /// Members of an object; nothing, or empty, when they are missing or of another type.
-const Json* object_in(const Json& object, const char* name);
-std::string_view text_in(const Json& object, const char* name);
-std::optional<std::uint64_t> number_in(const Json& object, const char* name);
+const AlertJson* object_in(const AlertJson& object, const char* name);
+std::string_view text_in(const AlertJson& object, const char* name);
+std::optional<std::uint64_t> number_in(const AlertJson& object, const char* name);
 
 /// A member that may be left out. `wrong` becomes true when it is there and no address or port.
-std::optional<Address> address_in(const Json& object, const char* name, bool& wrong);
-std::optional<std::uint16_t> port_in(const Json& object, const char* name, bool& wrong);
+std::optional<Address> address_in(const AlertJson& object, const char* name, bool& wrong);
+std::optional<std::uint16_t> port_in(const AlertJson& object, const char* name, bool& wrong);
 
 }  // namespace yagura::alerts

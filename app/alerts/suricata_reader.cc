@@ -21,7 +21,7 @@ Reading read_suricata(std::string_view line) {
     const auto event = parse_object(line);
     if (!event) return Fault::kNotJson;
     if (text_in(*event, "event_type") != "alert") return Other{};
-    const Json* about = object_in(*event, "alert");
+    const AlertJson* about = object_in(*event, "alert");
     const auto signature = about != nullptr ? number_in(*about, "signature_id") : std::nullopt;
     if (!signature) return Fault::kNoSignature;
 

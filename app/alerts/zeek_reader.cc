@@ -72,7 +72,7 @@ Alert alert_of(Notice&& notice) {
 }
 
 /// The usual columns may have a number or a text as time.
-std::string time_of(const Json& object) {
+std::string time_of(const AlertJson& object) {
     const auto found = object.find("ts");
     if (found == object.end()) return {};
     if (found->is_string()) return found->get<std::string>();

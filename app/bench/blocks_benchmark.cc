@@ -23,7 +23,7 @@
 namespace yagura::bench {
 namespace {
 
-constexpr unsigned kBurst = 32;
+constexpr unsigned kBurstOfKeys = 32;
 constexpr std::uint64_t kNow = 1'700'000'000'000'000'000;
 constexpr std::uint32_t kShortest = 16;
 constexpr std::uint32_t kLongest = 24;
@@ -100,13 +100,13 @@ struct Lists {
 
     Group group(unsigned blocked) const {
         const auto flows = std::make_shared<Flows>(entries, blocked);
-        Group group{.subjects = {}, .unit = kBurst, .warm_up = 8192};
+        Group group{.subjects = {}, .unit = kBurstOfKeys, .warm_up = 8192};
         for (const Ask& ask : asked) {
             group.subjects.push_back(
                 {.run =
                      [ask, flows, found = found](std::size_t items, std::span<std::uint64_t> parts) {
-                         std::array<net::FlowKey, kBurst> keys;
-                         for (std::size_t i = 0; i < items; i += kBurst) {
+                         std::array<net::FlowKey, kBurstOfKeys> keys;
+                         for (std::size_t i = 0; i < items; i += kBurstOfKeys) {
                              for (net::FlowKey& key : keys) key = flows->next();
                              const std::uint64_t start = rte_rdtsc();
                              for (const net::FlowKey& key : keys) *found += ask(key) ? 1u : 0u;

@@ -59,7 +59,7 @@ dataplane::SelectStage::Options select_options(const Stages::Options& options,
             .flow_has_domain = options.inspect.key_has_vlan || options.inspect.key_has_tunnel};
 }
 
-using Rings = std::vector<std::unique_ptr<dataplane::PacketRing>>;
+using PacketRings = std::vector<std::unique_ptr<dataplane::PacketRing>>;
 using Queues = std::vector<std::unique_ptr<dataplane::ToolQueue>>;
 
 Queues queues_of(const Stages::Options& options) {
@@ -71,7 +71,7 @@ Queues queues_of(const Stages::Options& options) {
     return queues;
 }
 
-dataplane::ToolOutlet::Options outlet_options(const Stages::Options& options, const Rings& rings,
+dataplane::ToolOutlet::Options outlet_options(const Stages::Options& options, const PacketRings& rings,
                                               const Queues& queues) {
     std::vector<dataplane::PacketRing*> tools;
     for (const auto& ring : rings) tools.push_back(ring.get());
@@ -85,7 +85,7 @@ dataplane::ToolOutlet::Options outlet_options(const Stages::Options& options, co
             .release_pool = options.release_pool};
 }
 
-std::vector<dataplane::TxStage::Tool> tools_of(const std::vector<port::TxQueue*>& sinks, const Rings& rings,
+std::vector<dataplane::TxStage::Tool> tools_of(const std::vector<port::TxQueue*>& sinks, const PacketRings& rings,
                                                const Queues& queues) {
     std::vector<dataplane::TxStage::Tool> tools;
     for (std::size_t i = 0; i < sinks.size(); ++i) {

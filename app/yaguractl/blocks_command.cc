@@ -16,7 +16,7 @@ namespace {
 
 using client::text_in;
 
-struct Wanted {
+struct WantedBlocks {
     std::vector<std::string> targets;
     std::string within;
     std::string reason;
@@ -25,7 +25,7 @@ struct Wanted {
 };
 
 /// A page at a time, for there may be a million.
-void list_blocks(const Options& options, const Wanted& wanted) {
+void list_blocks(const Options& options, const WantedBlocks& wanted) {
     Session session(options.socket);
     Json params{{"limit", 1000}};
     if (!wanted.within.empty()) params["within"] = wanted.within;
@@ -60,7 +60,7 @@ ItemTable target_table() {
             }};
 }
 
-void change_blocks(const Options& options, const char* method, const Wanted& wanted) {
+void change_blocks(const Options& options, const char* method, const WantedBlocks& wanted) {
     ItemCall call{.method = method, .list = "targets", .words = wanted.targets, .key = wanted.key};
     if (!wanted.ttl.empty()) call.params["ttl"] = wanted.ttl;
     if (!wanted.reason.empty()) call.params["reason"] = wanted.reason;
@@ -69,7 +69,7 @@ void change_blocks(const Options& options, const char* method, const Wanted& wan
         fmt::print("{} are blocked now\n", grouped(answer.value("blocks", std::uint64_t{0})));
 }
 
-CLI::App* add_change(CLI::App& blocks, const char* name, const char* help, Wanted& wanted) {
+CLI::App* add_change(CLI::App& blocks, const char* name, const char* help, WantedBlocks& wanted) {
     CLI::App* command = blocks.add_subcommand(name, help)->fallthrough();
     command
         ->add_option(
@@ -91,7 +91,7 @@ CLI::App* add_change(CLI::App& blocks, const char* name, const char* help, Wante
 void add_blocks(CLI::App& app, const Options& options) {
     CLI::App* blocks = app.add_subcommand("blocks", "Who is blocked; or block others, or some no more");
     blocks->fallthrough()->require_subcommand(0, 1);
-    auto wanted = std::make_shared<Wanted>();
+    auto wanted = std::make_shared<WantedBlocks>();
     CLI::App* list = blocks->add_subcommand("list", "Who is blocked, since when, until when, and why");
     list->add_option("--within", wanted->within, "Only those in this prefix")->type_name("PREFIX");
     list->add_option("--reason", wanted->reason, "Only those with this text in their reason")

@@ -15,7 +15,7 @@ namespace {
 
 constexpr std::uint64_t kMostOfPage = 1000;
 
-struct Wanted {
+struct WantedFlows {
     std::string host;
     std::string protocol;
     std::string shed;
@@ -24,7 +24,7 @@ struct Wanted {
 };
 
 /// The first flows; with a filter, pages may be short and not the last.
-Json first_flows(Session& session, const Wanted& wanted) {
+Json first_flows(Session& session, const WantedFlows& wanted) {
     Json params = Json::object();
     if (!wanted.host.empty()) params["host"] = wanted.host;
     if (!wanted.protocol.empty()) params["protocol"] = wanted.protocol;
@@ -61,7 +61,7 @@ std::string tools_of(const Json& flow) {
     return flow.value("decided", false) ? text : text + " (undecided)";
 }
 
-void list_flows(const Options& options, const Wanted& wanted) {
+void list_flows(const Options& options, const WantedFlows& wanted) {
     Session session(options.socket);
     const Json flows = first_flows(session, wanted);
     if (options.json) return print_json(flows);
@@ -149,7 +149,7 @@ void explain_flow(const Options& options, const std::string& flow) {
 }  // namespace
 
 void add_flows(CLI::App& app, const Options& options) {
-    auto wanted = std::make_shared<Wanted>();
+    auto wanted = std::make_shared<WantedFlows>();
     CLI::App* command = app.add_subcommand(
         "flows", "Flows in the tables, their state, and the tools that get them; or cut some");
     command->add_option("--host", wanted->host, "Only those of which one end has this address")

@@ -36,7 +36,7 @@ Json object_in(const Json& object, const char* name) {
     return found != object.end() && found->is_object() ? *found : Json::object();
 }
 
-std::string state_of(const Json& status) {
+std::string response_state(const Json& status) {
     if (!status.value("enabled", false)) return "off: the configuration does not enable it (\"response\")";
     const std::string why_not = text_in(status, "why_not");
     // In a dry run nothing is active; what else stops it says more.
@@ -50,7 +50,7 @@ std::string state_of(const Json& status) {
 }
 
 std::string status_text(const Json& status) {
-    std::string text = fmt::format("response       {}\n", state_of(status));
+    std::string text = fmt::format("response       {}\n", response_state(status));
     text += fmt::format("being cut      {}\n", grouped(number(status.value("running", Json()))));
     text += fmt::format("verdicts by    {}\n", counts(object_in(status, "verdicts")));
     text += fmt::format("outcomes       {}\n", counts(object_in(status, "outcomes")));

@@ -22,7 +22,7 @@ std::string joined(const Json& names, std::string_view separator = ", ") {
     return text;
 }
 
-std::string state_of(const Json& tool) {
+std::string tool_state(const Json& tool) {
     if (!tool.value("up", true)) {
         const std::string others = joined(tool.value("stand_ins", Json::array()));
         return others.empty() ? "DOWN, nobody stands in" : "DOWN, for it: " + others;
@@ -53,7 +53,7 @@ void list_tools(const Options& options) {
             groups += fmt::format("{}{} ({}{})", groups.empty() ? "" : ", ", group.value("name", ""),
                                   group.value("mode", ""), group.value("standby", false) ? ", standby" : "");
         }
-        table.add({tool.value("name", ""), tool.value("device", ""), state_of(tool),
+        table.add({tool.value("name", ""), tool.value("device", ""), tool_state(tool),
                    groups.empty() ? "-" : groups, packets(tool["sent"]), grouped(number(tool["flows"])),
                    sheds(tool)});
     }

@@ -14,7 +14,7 @@
 namespace yagura::ctl {
 namespace {
 
-struct Wanted {
+struct WantedVerdicts {
     std::vector<std::string> flows;
     std::string ttl;
     std::string reason;
@@ -56,7 +56,7 @@ ItemTable shunt_table() {
             }};
 }
 
-ItemCall call_of(const char* method, const Wanted& wanted) {
+ItemCall call_of(const char* method, const WantedVerdicts& wanted) {
     ItemCall call{.method = method, .list = "flows", .words = wanted.flows, .key = wanted.key};
     if (!wanted.ttl.empty()) call.params["ttl"] = wanted.ttl;
     if (!wanted.reason.empty()) call.params["reason"] = wanted.reason;
@@ -65,7 +65,7 @@ ItemCall call_of(const char* method, const Wanted& wanted) {
     return call;
 }
 
-CLI::App* add_verdict(CLI::App& flows, const char* name, const char* help, Wanted& wanted) {
+CLI::App* add_verdict(CLI::App& flows, const char* name, const char* help, WantedVerdicts& wanted) {
     CLI::App* command = flows.add_subcommand(name, help)->fallthrough();
     command
         ->add_option(
@@ -82,7 +82,7 @@ CLI::App* add_verdict(CLI::App& flows, const char* name, const char* help, Wante
     return command;
 }
 
-void add_cut(CLI::App* command, Wanted& wanted) {
+void add_cut(CLI::App* command, WantedVerdicts& wanted) {
     command->add_option("--reason", wanted.reason, "Why, for the audit log")->type_name("TEXT");
     command->add_flag("--dry-run", wanted.dry_run, "Only say what would be done");
 }
@@ -90,7 +90,7 @@ void add_cut(CLI::App* command, Wanted& wanted) {
 }  // namespace
 
 void add_flow_verdicts(CLI::App& flows, const Options& options) {
-    auto wanted = std::make_shared<Wanted>();
+    auto wanted = std::make_shared<WantedVerdicts>();
     CLI::App* reset = add_verdict(flows, "reset", "Cut connections, and say whether they are dead", *wanted);
     add_cut(reset, *wanted);
     reset->callback([&options, wanted] { run(options, call_of("flows.reset", *wanted), cut_table()); });

@@ -40,7 +40,7 @@ void be_modest() {
         [[maybe_unused]] const ssize_t written = write(file, "1000", 4);
         close(file);
     }
-    [[maybe_unused]] const auto kept = keep_capabilities(0);
+    [[maybe_unused]] const auto none_left = keep_capabilities(0);
 }
 
 std::string answer_to(const std::string& message) {

@@ -46,7 +46,8 @@ control::AuditEvent own_event(const char* action, std::string object) {
 }  // namespace
 
 ControlPlane::ControlPlane(LiveRun& run, DatabaseMaker& maker)
-    : run_(run), maker_(maker), flows_(run), explainer_(run), busy_flows_(run), responses_(run) {
+    : run_(run), maker_(maker), flows_(run), explainer_(run), busy_flows_(run), responses_(run),
+      policies_([this] { return run_.pipeline->ready_for_policy(); }) {
     add_system_commands(table_, *this);
     add_stats_commands(table_, *this);
     add_ports_commands(table_, *this);
@@ -127,14 +128,14 @@ base::Result<void> ControlPlane::start() {
     if (!worker) return worker.error();
     worker_ = std::move(*worker);
     if (wants_telemetry_ && has_telemetry()) telemetry_.open();
-    reloader_ = std::make_unique<Reloader>(run_, *worker_, maker_);
+    reloader_ = std::make_unique<Reloader>(run_, *worker_, policies_, maker_);
     ports_ = std::make_unique<PortChanges>(run_, *worker_);
-    tool_switch_ = std::make_unique<ToolSwitch>(run_, *worker_);
+    tool_switch_ = std::make_unique<ToolSwitch>(run_, *worker_, policies_);
     return {};
 }
 
 control::Answer ControlPlane::later(control::Call& call, const std::function<void(Reloader::Done)>& begin) {
-    if (!worker_->has_room()) return control::busy();
+    if (!worker_->has_room() || !policies_.has_room()) return control::busy();
     const auto ticket = call.defer();
     if (!ticket) return control::busy();
     begin([this, ticket = *ticket](const control::Outcome& outcome) { server_->answer(ticket, outcome); });
@@ -149,8 +150,8 @@ ConfigOrigin origin_of(const char* action, const control::Call& call) {
 
 void ControlPlane::serve(milliseconds wait) {
     // The lcores answer without waking anybody.
-    const bool waits =
-        flows_.busy() || explainer_.busy() || busy_flows_.busy() || ports_->busy() || responses_.busy();
+    const bool waits = flows_.busy() || explainer_.busy() || busy_flows_.busy() || ports_->busy() ||
+                       responses_.busy() || policies_.busy();
     if (waits) wait = std::min(wait, milliseconds(1));
     if (server_) {
         server_->turn(wait);
@@ -158,6 +159,7 @@ void ControlPlane::serve(milliseconds wait) {
         usleep(static_cast<useconds_t>(std::chrono::microseconds(wait).count()));
     }
     worker_->deliver();
+    policies_.go_on();
     flows_.go_on();
     explainer_.go_on();
     busy_flows_.go_on();
@@ -179,6 +181,7 @@ void ControlPlane::stop() {
     reloader_->cancel();
     worker_->end();
     worker_->deliver();
+    policies_.end();
     if (const std::string said = responses_.end(); !said.empty()) base::diagnose("yagura run: {}\n", said);
     if (!server_) return;
     server_->end({.code = control::RpcCode::kConflict, .message = "yagura is ending"}, kLastWords);
@@ -246,7 +249,7 @@ void ControlPlane::reload() {
     };
     if (!event.allowed) return tell("rules.load is switched off (disabled_features)");
     if (!audit_.may_act()) return tell("nothing is changed while the audit log cannot be written");
-    if (!worker_->has_room()) return tell("too many changes wait");
+    if (!worker_->has_room() || !policies_.has_room()) return tell("too many changes wait");
     reloader_->load(std::nullopt, {.action = "SIGHUP"}, [tell](const control::Outcome& outcome) {
         if (const auto* error = std::get_if<control::RpcError>(&outcome)) return tell(error->message);
         const auto& answer = std::get<control::Json>(outcome);

@@ -14,6 +14,7 @@
 #include "broker/flow_watcher.h"
 #include "broker/health.h"
 #include "broker/live_run.h"
+#include "broker/policy_queue.h"
 #include "broker/port_changes.h"
 #include "broker/reload.h"
 #include "broker/remembered_answers.h"
@@ -62,7 +63,7 @@ class ControlPlane {
     void reload();
 
     /// Answers a call when what begins here is done; or at once that too much waits. `begin` submits to the
-    /// worker, once.
+    /// worker, once; what comes of that may join the queue of policies.
     control::Answer later(control::Call& call, const std::function<void(Reloader::Done)>& begin);
 
     LiveRun& run() { return run_; }
@@ -101,6 +102,7 @@ class ControlPlane {
     ToolWatch tool_watch_;
     Telemetry telemetry_;
     bool wants_telemetry_ = true;
+    PolicyQueue policies_;
     AuditTrail audit_;
     control::Roles roles_;
     control::CommandTable table_;

@@ -103,7 +103,8 @@ Json verdict(const Prepared& prepared) {
             {"warnings", std::move(warnings)}};
 }
 
-control::Outcome bring_into_effect(LiveRun& run, Prepared& prepared, ConfigOrigin origin, const char* field) {
+control::Outcome bring_into_effect(LiveRun& run, Prepared& prepared, const ConfigOrigin& origin,
+                                   const char* field, double waited_ms) {
     // What runs may have changed while this was compiled.
     if (const auto errors = unchangeable(run.config, prepared.loaded.config); !errors.empty()) {
         return wrong(errors, prepared.compile_ms, field);
@@ -120,9 +121,10 @@ control::Outcome bring_into_effect(LiveRun& run, Prepared& prepared, ConfigOrigi
     const double swap_ms = milliseconds_since(begin);
     const dataplane::Stats after = run.pipeline->stats();
     const std::uint64_t old_version = run.version;
-    run.take_effect(std::move(prepared.loaded.config), std::move(origin), std::move(prepared.canonical));
+    run.take_effect(std::move(prepared.loaded.config), origin, std::move(prepared.canonical));
     Json answer{{"old_version", old_version}, {"new_version", run.version}};
     answer.update(compiled);
+    answer["waited_ms"] = waited_ms;
     answer["swap_ms"] = swap_ms;
     answer["taken_up"] = utc_ms(run.versions().all().back().since);
     answer["packets_lost"] = after.lost() - lost_before;
@@ -208,7 +210,13 @@ void Reloader::bring(std::shared_ptr<const std::string> text, ConfigOrigin origi
             if (!prepared->loaded.ok()) {
                 return done(wrong(prepared->loaded.errors, prepared->compile_ms, field));
             }
-            done(bring_into_effect(run_, *prepared, origin, field));
+            const auto begin = Clock::now();
+            queue_.add(
+                [this, prepared, origin, field, begin, done](bool carry_out) {
+                    done(carry_out ? bring_into_effect(run_, *prepared, origin, field, milliseconds_since(begin))
+                                   : cancelled());
+                },
+                cancellation);
         };
     });
 }

@@ -10,6 +10,7 @@
 #include "broker/cancellation.h"
 #include "broker/database_maker.h"
 #include "broker/live_run.h"
+#include "broker/policy_queue.h"
 #include "broker/worker.h"
 #include "control/json_rpc.h"
 
@@ -23,11 +24,11 @@ class Reloader {
     using Done = std::function<void(const control::Outcome&)>;
 
     /// All outlive it. The maker is the worker's from now on.
-    Reloader(LiveRun& run, Worker& worker, DatabaseMaker& maker)
-        : run_(run), worker_(worker), maker_(maker) {}
+    Reloader(LiveRun& run, Worker& worker, PolicyQueue& queue, DatabaseMaker& maker)
+        : run_(run), worker_(worker), queue_(queue), maker_(maker) {}
 
-    /// Says whether the text is a configuration, and whether load() would take it. The worker has room, here
-    /// and in load().
+    /// Says whether the text is a configuration, and whether load() would take it. The worker has room, and the
+    /// queue, here and in load().
     void check(std::string text, Done done);
     /// Has the rules and tool groups of this text, or of the run's own file, replace those in effect. What
     /// else is in it must be as it is.
@@ -44,6 +45,7 @@ class Reloader {
 
     LiveRun& run_;
     Worker& worker_;
+    PolicyQueue& queue_;
     DatabaseMaker& maker_;
     std::vector<std::weak_ptr<Cancellation>> begun_;
 };

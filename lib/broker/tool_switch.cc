@@ -24,6 +24,14 @@ RpcError overtaken() {
             .message = "another version came into effect meanwhile, and nothing was switched: ask again"};
 }
 
+RpcError given_up() {
+    return {.code = RpcCode::kConflict, .message = "yagura is ending: nothing was switched"};
+}
+
+double milliseconds(ToolSwitch::Clock::duration time) {
+    return static_cast<double>(std::chrono::duration_cast<std::chrono::microseconds>(time).count()) / 1000;
+}
+
 }  // namespace
 
 /// What the worker made ready.
@@ -59,11 +67,16 @@ void ToolSwitch::begin(const Wish& wish, ConfigOrigin origin, Done done) {
         } catch (const std::bad_alloc&) {
             prepared->refusal = "there is no memory for it";
         }
-        return [this, wish, prepared, origin, done] { done(bring_into_effect(wish, *prepared, origin)); };
+        return [this, wish, prepared, origin, done] {
+            queue_.add([this, wish, prepared, origin, done, asked = Clock::now()](bool carry_out) {
+                done(carry_out ? bring_into_effect(wish, *prepared, origin, asked) : given_up());
+            });
+        };
     });
 }
 
-control::Outcome ToolSwitch::bring_into_effect(const Wish& wish, Prepared& prepared, ConfigOrigin origin) {
+control::Outcome ToolSwitch::bring_into_effect(const Wish& wish, Prepared& prepared,
+                                               const ConfigOrigin& origin, Clock::time_point asked) {
     if (!prepared.refusal.empty()) return RpcError{.code = RpcCode::kConflict, .message = prepared.refusal};
     if (prepared.version != run_.version) return overtaken();
     const bool mirrors_it = wish.mirror.count() != 0;
@@ -76,15 +89,15 @@ control::Outcome ToolSwitch::bring_into_effect(const Wish& wish, Prepared& prepa
                         .message = "no memory for the new policy; what runs is not concerned"};
     }
     const auto now = Clock::now();
-    const auto swap_us = std::chrono::duration_cast<std::chrono::microseconds>(now - begin).count();
     const dataplane::Stats after = run_.pipeline->stats();
     Json answer{{"old_version", run_.version}};
-    run_.take_effect(std::move(prepared.config), std::move(origin));
+    run_.take_effect(std::move(prepared.config), origin);
     const auto taken_up = run_.versions().all().back().since;
     answer["new_version"] = run_.version;
     answer["groups"] = prepared.switched.groups;
     answer["rules"] = prepared.switched.rules;
-    answer["swap_ms"] = static_cast<double>(swap_us) / 1000;
+    answer["waited_ms"] = milliseconds(begin - asked);
+    answer["swap_ms"] = milliseconds(now - begin);
     answer["taken_up"] = utc_ms(taken_up);
     answer["packets_lost"] = after.lost() - lost_before;
     answer["flows_on_old"] = after.inspected_before;
@@ -120,6 +133,7 @@ control::Outcome ToolSwitch::set_end(const Wish& wish) {
                 {"new_version", run_.version},
                 {"groups", Json::array()},
                 {"rules", Json::array()},
+                {"waited_ms", 0},
                 {"swap_ms", 0},
                 {"taken_up", utc_ms(std::chrono::system_clock::now())},
                 {"packets_lost", 0},
@@ -134,7 +148,7 @@ std::optional<ToolSwitch::End> ToolSwitch::tick(Clock::time_point now) {
     if (mirroring_->epoch != run_.pipeline->epoch()) {
         end.outcome = fmt::format("the mirror has ended: version {} is in effect", run_.version);
     } else {
-        if (now < mirroring_->ends || !run_.pipeline->retire_policy()) return std::nullopt;
+        if (now < mirroring_->ends || queue_.busy() || !run_.pipeline->retire_policy()) return std::nullopt;
         try {
             run_.pipeline->swap_policy(mirroring_->policy);
         } catch (const std::bad_alloc&) {

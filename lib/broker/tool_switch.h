@@ -8,6 +8,7 @@
 #include <string>
 
 #include "broker/live_run.h"
+#include "broker/policy_queue.h"
 #include "broker/worker.h"
 #include "control/json_rpc.h"
 
@@ -23,7 +24,8 @@ class ToolSwitch {
     using Done = std::function<void(const control::Outcome&)>;
     static constexpr std::chrono::hours kMaxMirror{24};
 
-    ToolSwitch(LiveRun& run, Worker& worker) : run_(run), worker_(worker) {}
+    ToolSwitch(LiveRun& run, Worker& worker, PolicyQueue& queue)
+        : run_(run), worker_(worker), queue_(queue) {}
 
     struct Wish {
         base::ToolId from;
@@ -31,7 +33,7 @@ class ToolSwitch {
         std::chrono::nanoseconds mirror{0};  ///< 0: none
     };
     /// rules::switch_tool() of the configuration in effect. The wish of which the mirror runs sets its end
-    /// anew. The worker has room.
+    /// anew. The worker has room, and the queue.
     void begin(const Wish& wish, ConfigOrigin origin, Done done);
 
     struct Mirroring {
@@ -57,12 +59,14 @@ class ToolSwitch {
 
   private:
     struct Prepared;
-    control::Outcome bring_into_effect(const Wish& wish, Prepared& prepared, ConfigOrigin origin);
+    control::Outcome bring_into_effect(const Wish& wish, Prepared& prepared, const ConfigOrigin& origin,
+                                       Clock::time_point asked);
     bool mirrors(const Wish& wish) const;
     control::Outcome set_end(const Wish& wish);
 
     LiveRun& run_;
     Worker& worker_;
+    PolicyQueue& queue_;
     std::optional<Mirroring> mirroring_;
 };
 

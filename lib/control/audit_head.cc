@@ -16,7 +16,7 @@
 namespace yagura::control {
 namespace {
 
-constexpr std::string_view kBegin = "{\"head\":";
+constexpr std::string_view kHeadBegin = "{\"head\":";
 constexpr int kPriority = 10 * 8 + 5;  // RFC 3164: authpriv, notice
 
 }  // namespace
@@ -25,14 +25,14 @@ std::string sealed_head(const AuditHead& head, const AuditKey& key) {
     std::string body = fmt::format(
         "{}{},\"log\":\"{}\",\"time\":\"{}\",\"oldest\":{},\"seq\":{},\"last\":\"{}\",\"lost\":{},"
         "\"interval_ms\":{}",
-        kBegin, head.number, head.log, head.time, head.oldest, head.sequence, to_hex(head.last), head.lost,
+        kHeadBegin, head.number, head.log, head.time, head.oldest, head.sequence, to_hex(head.last), head.lost,
         head.interval_ms);
     const Mac mac = key.head_mac(body);
     return sealed(std::move(body), mac) + "\n";
 }
 
 std::optional<SealedHead> parse_head(std::string_view line) {
-    const std::size_t begin = line.find(kBegin);
+    const std::size_t begin = line.find(kHeadBegin);
     if (begin == std::string_view::npos) return std::nullopt;
     const auto seal = unsealed(line.substr(begin));
     if (!seal) return std::nullopt;

@@ -12,7 +12,7 @@ namespace {
 
 using Json = nlohmann::json;
 
-constexpr std::string_view kBegin = "{\"seq\":";
+constexpr std::string_view kRecordBegin = "{\"seq\":";
 constexpr std::size_t kMaxWord = 64;    ///< bytes of user, program, action
 constexpr std::size_t kMaxText = 1024;  ///< bytes of object, outcome
 // A byte takes six at most, and what says how much was cut off some thirty.
@@ -107,7 +107,7 @@ bool is_utc_milliseconds(std::string_view text) {
 
 std::string record_body(const AuditFrame& frame, const AuditEvent& event, std::string_view user) {
     std::string body =
-        fmt::format("{}{},\"time\":\"{}\"", kBegin, frame.sequence, utc_milliseconds(frame.time_ns));
+        fmt::format("{}{},\"time\":\"{}\"", kRecordBegin, frame.sequence, utc_milliseconds(frame.time_ns));
     const auto out = std::back_inserter(body);
     if (frame.start) {
         fmt::format_to(out, ",\"log\":\"{}\",\"oldest\":{}", frame.start->log, frame.start->oldest);
@@ -124,7 +124,7 @@ std::string record_body(const AuditFrame& frame, const AuditEvent& event, std::s
 }
 
 std::optional<AuditRecord> parse_record(std::string_view body) {
-    if (!body.starts_with(kBegin)) return std::nullopt;
+    if (!body.starts_with(kRecordBegin)) return std::nullopt;
     std::string text(body);
     text += '}';
     const Json json = Json::parse(text, nullptr, false);
@@ -155,8 +155,8 @@ std::optional<AuditRecord> parse_record(std::string_view body) {
 }
 
 std::optional<std::uint64_t> sequence_of(std::string_view line) {
-    if (!line.starts_with(kBegin)) return std::nullopt;
-    line.remove_prefix(kBegin.size());
+    if (!line.starts_with(kRecordBegin)) return std::nullopt;
+    line.remove_prefix(kRecordBegin.size());
     std::uint64_t sequence = 0;
     const auto [end, error] = std::from_chars(line.data(), line.data() + line.size(), sequence);
     if (error != std::errc{} || end == line.data() + line.size() || *end != ',') return std::nullopt;

@@ -104,9 +104,8 @@ void Pipeline::swap_policy(std::shared_ptr<const select::PolicySnapshot> policy)
     std::vector<std::unique_ptr<select::Selector>> fresh;
     for (std::size_t i = 0; i < select_.size(); ++i)
         fresh.push_back(make_selector(i, policy, epoch, successors));
-    // Two are alive at most: what is left of the one before ends first, some of it each turn.
-    while (running_ && !retire_policy()) {
-        for (const auto& select : select_) select->end_passing_soon();
+    // Two are alive at most.
+    while (!ready_for_policy()) {
         const timespec pause{.tv_sec = 0, .tv_nsec = 100'000};
         nanosleep(&pause, nullptr);
     }
@@ -122,6 +121,12 @@ void Pipeline::swap_policy(std::shared_ptr<const select::PolicySnapshot> policy)
     bury(old_selectors_);
     old_selectors_ = std::exchange(selectors_, std::move(fresh));
     retire_policy();
+}
+
+bool Pipeline::ready_for_policy() {
+    if (!running_ || retire_policy()) return true;
+    for (const auto& select : select_) select->end_passing_soon();
+    return false;
 }
 
 void Pipeline::set_down_tools(std::uint64_t tools) {

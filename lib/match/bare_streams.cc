@@ -16,13 +16,13 @@ int count_hit(unsigned, unsigned long long, unsigned long long, unsigned, void* 
     return 0;
 }
 
-struct StreamCloser {
-    void operator()(hs_stream_t* stream) const { hs_close_stream(stream, nullptr, nullptr, nullptr); }
-};
-
 }  // namespace
 
 struct BareStreams::State {
+    struct StreamCloser {
+        void operator()(hs_stream_t* stream) const { hs_close_stream(stream, nullptr, nullptr, nullptr); }
+    };
+
     std::shared_ptr<const CompiledRules> rules;  ///< keeps the databases
     std::size_t databases = 0;
     HsScratch scratch;

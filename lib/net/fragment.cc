@@ -9,7 +9,7 @@
 namespace yagura::net {
 namespace {
 
-constexpr unsigned kMaxExtensions = 16;  // as the parser
+constexpr unsigned kMostExtensions = 16;  // as the parser
 
 bool is_extension(std::uint8_t ip_version, std::uint8_t proto) {
     if (ip_version == 4) return proto == ip_proto::kAh;
@@ -64,7 +64,7 @@ std::optional<FragmentPart> read_ipv6(base::Bytes frame, std::size_t at, std::si
     if (!ip || !cursor.advance(40)) return {};
     const std::size_t packet_end = ip.be16<4>() != 0 ? at + 40 + ip.be16<4>() : end;
     std::uint8_t proto = ip.u8<6>();
-    for (unsigned count = 0; count < kMaxExtensions; ++count) {
+    for (unsigned count = 0; count < kMostExtensions; ++count) {
         const auto h = cursor.header<8>();
         if (!h) return {};
         if (proto == ip_proto::kFragment) {
@@ -107,7 +107,7 @@ TransportPart read_transport(std::uint8_t ip_version, std::uint8_t proto, base::
     base::Bytes bytes = ip_payload;
     for (unsigned count = 0; is_extension(ip_version, proto); ++count) {
         const auto h = Cursor(bytes, bytes.size()).header<8>();
-        if (!h || extension_size(proto, h) > bytes.size() || count == kMaxExtensions) return {.proto = proto};
+        if (!h || extension_size(proto, h) > bytes.size() || count == kMostExtensions) return {.proto = proto};
         bytes = bytes.subspan(extension_size(proto, h));
         proto = h.u8<0>();
     }

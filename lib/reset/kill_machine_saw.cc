@@ -10,11 +10,10 @@ namespace {
 
 using namespace net::tcp_flag;
 
-constexpr std::uint64_t kMillisecond = 1'000'000;
 /// After an end has answered, the other one is tried this soon.
-constexpr std::uint64_t kSoon = kMillisecond;
+constexpr std::uint64_t kSoon = 1'000'000;
 /// What was sent before a RST may be seen after it for so long.
-constexpr std::uint64_t kDisorder = 50 * kMillisecond;
+constexpr std::uint64_t kDisorder = 50'000'000;
 /// Numbers further from the known ones are taken for an outsider's guess until a second one agrees.
 constexpr std::int32_t kPlausible = 1 << 24;
 

@@ -10,7 +10,7 @@ namespace {
 
 namespace proto = net::ip_proto;
 
-constexpr std::size_t kIcmpHeader = 8;
+constexpr std::size_t kIcmpHeaderSize = 8;
 constexpr std::uint8_t kIcmpUnreachable = 3;    // RFC 792
 constexpr std::uint8_t kIcmpv6Unreachable = 1;  // RFC 4443
 
@@ -59,9 +59,9 @@ std::optional<net::FlowKey> tool_verdict(base::Bytes frame, const net::ParsedPac
     }
     const bool v4 = parsed.key.ip_version == 4;
     if (parsed.key.proto != (v4 ? proto::kIcmp : proto::kIcmpv6)) return {};
-    if (parsed.transport == net::kNoOffset || frame.size() < parsed.transport + kIcmpHeader) return {};
+    if (parsed.transport == net::kNoOffset || frame.size() < parsed.transport + kIcmpHeaderSize) return {};
     if (frame[parsed.transport] != (v4 ? kIcmpUnreachable : kIcmpv6Unreachable)) return {};
-    return quoted_key(frame.subspan(parsed.transport + kIcmpHeader), parsed.key.ip_version);
+    return quoted_key(frame.subspan(parsed.transport + kIcmpHeaderSize), parsed.key.ip_version);
 }
 
 }  // namespace yagura::reset

@@ -12,7 +12,7 @@ namespace {
 
 using Kind = FlowEvent::Kind;
 
-constexpr std::size_t kSequenceAt = 4;
+constexpr std::size_t kTcpSequenceAt = 4;
 
 net::FlowKey without_domain(net::FlowKey key, bool any_protocol) {
     key.domain = {};
@@ -167,7 +167,7 @@ void FlowTrace::packet(std::uint32_t index, const flow::FlowEntry& flow, const S
     }
     if (parsed.key.proto == net::ip_proto::kTcp && event.has_transport) {
         event.position = place_of(now_->places[before_.direction],
-                                  base::load_be32(&packet.view.frame[parsed.transport + kSequenceAt]),
+                                  base::load_be32(&packet.view.frame[parsed.transport + kTcpSequenceAt]),
                                   (parsed.tcp_flags & net::tcp_flag::kSyn) != 0, event.bytes != 0);
     }
     note(event);

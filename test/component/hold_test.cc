@@ -319,6 +319,32 @@ TEST_CASE("the numbers of policies come round while flows are inspected") {
     }
 }
 
+TEST_CASE("whoever asks whether the next policy may come makes what is left of the last but one end") {
+    Traffic traffic;
+    std::vector<Traffic::Session> sessions;
+    for (unsigned i = 0; i < 40; ++i) sessions.emplace_back(traffic, i).open().talk(3);
+    const std::size_t swapped = traffic.frames.size();
+    for (auto& session : sessions) session.client("needle").talk(2);
+    test::PipelineRun run(kNeedle);
+    run.feed(traffic.frames);
+    Barred source(*run.sources[0], swapped);
+    run.options.sources = {&source};
+    dataplane::Pipeline& pipeline = run.start();
+    while (settled(pipeline.stats()) < swapped) test::sleep_ms(1);
+    CHECK(pipeline.ready_for_policy());
+    pipeline.swap_policy(test::policy_of(
+        test::config_with_rules(R"([{"id": 1, "payload": ["needle"], "forward": ["b"]}])")));
+    CHECK(pipeline.stats().inspected_before == 40);
+    // No packet comes that could end one.
+    CHECK_FALSE(pipeline.ready_for_policy());
+    for (int i = 0; i < 10'000 && !pipeline.ready_for_policy(); ++i) test::sleep_ms(1);
+    CHECK(pipeline.ready_for_policy());
+    CHECK(pipeline.stats().inspected_before == 0);
+    source.bar = traffic.frames.size();
+    const Stats stats = run.finish();
+    CHECK(stats.lost() == 0);
+}
+
 TEST_CASE("a policy is replaced before the pipeline has begun") {
     Traffic traffic;
     Traffic::Session session(traffic, 1);

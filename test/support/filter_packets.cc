@@ -18,7 +18,7 @@ constexpr net::IpAddress kIpv6[] = {{0x20, 0x01, 0x0d, 0xb8, 0, 0, 0, 0, 0, 0, 0
                                     {0x20, 0x01, 0x0d, 0xb8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 2},
                                     {0x20, 0x01, 0x0d, 0xb8, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1},
                                     {0xfe, 0x80, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1}};
-constexpr std::uint16_t kPorts[] = {0, 53, 80, 81, 443, 1000, 1500, 2000, 65535};
+constexpr std::uint16_t kPacketPorts[] = {0, 53, 80, 81, 443, 1000, 1500, 2000, 65535};
 constexpr std::uint16_t kEthertypes[] = {0x0800, 0x86dd, 0x0806, 0x8847, 0x88cc, 64};
 constexpr std::uint8_t kProtocols[] = {6, 17, 6, 17, 132, 1, 58, 2, 50, 0, 47, 255};
 
@@ -167,8 +167,8 @@ net::FlowKey random_key(Choices& choices) {
     }
     key.proto = choices.any_of(kProtocols);
     if (key.proto == 6 || key.proto == 17 || key.proto == 132) {
-        key.sport = choices.any_of(kPorts);
-        key.dport = choices.any_of(kPorts);
+        key.sport = choices.any_of(kPacketPorts);
+        key.dport = choices.any_of(kPacketPorts);
     }
     return key;
 }

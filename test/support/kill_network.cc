@@ -8,10 +8,10 @@ namespace {
 
 using reset::KillMachine;
 
-constexpr std::uint8_t kRst = 4, kAck = 16;
-constexpr std::uint64_t kMs = 1'000'000;
+constexpr std::uint8_t kRstFlag = 4, kAckFlag = 16;
+constexpr std::uint64_t kMillisecond = 1'000'000;
 constexpr std::uint64_t kBurst = 20'000;  ///< between two looks at the tap
-constexpr std::uint64_t kAfterwards = 3000 * kMs;
+constexpr std::uint64_t kAfterwards = 3000 * kMillisecond;
 
 enum class What : std::uint8_t { kAtTap, kAtEnd, kInjected };
 
@@ -42,7 +42,7 @@ class Run {
     KillOutcome run() {
         const std::uint64_t verdict = kStart + network_.verdict_at;
         plan_spoofed(verdict);
-        std::uint64_t end = verdict + 60'000 * kMs;
+        std::uint64_t end = verdict + 60'000 * kMillisecond;
         for (;;) {
             const std::uint64_t now = next_time(verdict);
             if (now > end) break;
@@ -75,7 +75,7 @@ class Run {
     }
 
   private:
-    static constexpr std::uint64_t kStart = 1000 * kMs;
+    static constexpr std::uint64_t kStart = 1000 * kMillisecond;
 
     std::uint32_t iss() {
         const auto any = static_cast<std::uint32_t>(random_.word());
@@ -110,7 +110,7 @@ class Run {
 
     void depart(std::uint64_t now, unsigned from, const TcpEndpoint::Sent& sent) {
         for (const ModelSegment& segment : sent) {
-            if (network_.firewall && ends_[from].dead() && (segment.flags & kRst) != 0) continue;
+            if (network_.firewall && ends_[from].dead() && (segment.flags & kRstFlag) != 0) continue;
             if (!happens(network_.loss)) put(arrival(now, from, What::kAtTap), What::kAtTap, from, segment);
         }
     }
@@ -182,7 +182,7 @@ class Run {
                                        .window = shot.segment.window,
                                        .flags = shot.segment.flags};
             const std::uint64_t out = now + 5'000 + random_.below(30'000);
-            const bool is_reset = (segment.flags & kRst) != 0;
+            const bool is_reset = (segment.flags & kRstFlag) != 0;
             if (random_.one_in(2)) {
                 put(out, What::kAtTap, from, segment,
                     is_reset ? KillMachine::Origin::kOwn : KillMachine::Origin::kPerhapsProbe, true);
@@ -193,13 +193,13 @@ class Run {
 
     void plan_spoofed(std::uint64_t verdict) {
         for (std::uint32_t n = 0; n < network_.spoofed; ++n) {
-            const std::uint8_t flags[] = {kRst, kRst | kAck, kAck};
+            const std::uint8_t flags[] = {kRstFlag, kRstFlag | kAckFlag, kAckFlag};
             const ModelSegment segment{.seq = static_cast<std::uint32_t>(random_.word()),
                                        .ack = static_cast<std::uint32_t>(random_.word()),
                                        .payload = random_.one_in(3) ? random_.below(1000) : 0,
                                        .window = static_cast<std::uint16_t>(random_.word()),
                                        .flags = random_.any_of(flags)};
-            put(verdict - 50 * kMs + random_.below(100 * kMs), What::kAtTap, random_.below(2), segment);
+            put(verdict - 50 * kMillisecond + random_.below(100 * kMillisecond), What::kAtTap, random_.below(2), segment);
         }
     }
 

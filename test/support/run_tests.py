@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Runs the tests of a build folder, counts test cases, and ends with a line `N passed, N failed[, N skipped]`.
 
-    test/support/run_tests.py [--build DIR] [--suite NAME[,NAME...]] [NAME...]
+    test/support/run_tests.py [--build DIR] [--suite NAME[,NAME...]] [--targets] [NAME...]
 
 The tests are those that meson knows: Catch2 programs, and Python files of unittest cases. A test's suites are those
 given in meson.build and its folder under test/ (unit, component, e2e). Tests of the suite `serial`, or with
@@ -49,6 +49,7 @@ class Test:
         self.script_at = self.command.index(script) if script else None
         self.suites = {suite.partition(':')[2] for suite in entry['suite']} - {''}
         self.suites |= {under_test(script or self.command[0], top) for top in (ROOT, build)} - {None}
+        self.depends = entry['depends']
         self.serial = 'serial' in self.suites or not entry['is_parallel']
 
     def command_with(self, report):
@@ -72,9 +73,19 @@ def under_test(path, top):
     return parts[1] if parts[0] == 'test' and len(parts) > 2 else None
 
 
+def introspect(build, what):
+    return json.loads(subprocess.run(['meson', 'introspect', what, build], stdout=subprocess.PIPE, check=True).stdout)
+
+
 def tests_of(build):
-    listing = subprocess.run(['meson', 'introspect', '--tests', build], stdout=subprocess.PIPE, check=True).stdout
-    return [Test(entry, build) for entry in json.loads(listing)]
+    return [Test(entry, build) for entry in introspect(build, '--tests')]
+
+
+def targets_of(tests, build):
+    """What must be built for these tests, as ninja names it."""
+    files = {target['id']: target['filename'] for target in introspect(build, '--targets')}
+    needed = {file for test in tests for target in test.depends for file in files[target]}
+    return sorted(os.path.relpath(file, build) for file in needed)
 
 
 def run(test):
@@ -180,6 +191,7 @@ def arguments():
     parser = argparse.ArgumentParser(description='Runs the tests of a build folder and counts test cases.')
     parser.add_argument('--build', default=os.path.join(ROOT, 'build'), metavar='DIR')
     parser.add_argument('--suite', default='', metavar='NAME[,NAME...]', help='only tests of these suites')
+    parser.add_argument('--targets', action='store_true', help='run nothing: print what must be built for these tests')
     parser.add_argument('names', nargs='*', metavar='NAME', help='only tests of these names')
     return parser.parse_args()
 
@@ -194,6 +206,10 @@ def main():
     if unknown:
         sys.exit(f'run_tests: no such test: {", ".join(sorted(unknown))}')
     tests = [test for test in tests if not options.names or test.name in options.names]
+
+    if options.targets:
+        print('\n'.join(targets_of(tests, build)))
+        return 0
 
     total, skipped = Counter(), []
     for result in run_all(tests):

@@ -8,7 +8,7 @@ namespace {
 
 constexpr std::uint8_t kFin = 1, kSyn = 2, kRst = 4, kAck = 16;
 constexpr std::uint32_t kSegment = 1448;
-constexpr std::uint64_t kMs = 1'000'000;
+constexpr std::uint64_t kModelMs = 1'000'000;
 constexpr std::uint64_t kNever = ~std::uint64_t{0};
 
 bool before(std::uint32_t a, std::uint32_t b) {
@@ -29,7 +29,7 @@ TcpEndpoint::TcpEndpoint(State state, std::uint32_t iss, const ModelApplication&
       snd_nxt_(iss),
       last_segment_(now),
       next_request_(now + application.request_every),
-      retransmit_after_(200 * kMs) {
+      retransmit_after_(200 * kModelMs) {
     if (state == State::kSynSent) retransmit_at_ = now;
 }
 
@@ -150,7 +150,7 @@ void TcpEndpoint::take_ack(std::uint64_t now, const ModelSegment& segment, Sent&
     if (segment.ack != snd_una_) {
         snd_una_ = segment.ack;
         duplicate_acks_ = 0;
-        retransmit_after_ = 200 * kMs;
+        retransmit_after_ = 200 * kModelMs;
         retransmit_at_ = snd_una_ == snd_nxt_ ? 0 : now + retransmit_after_;
     } else if (segment.payload == 0 && snd_una_ != snd_nxt_ && ++duplicate_acks_ == 3) {
         retransmit(now, sent);
@@ -195,7 +195,7 @@ void TcpEndpoint::take_data(std::uint64_t now, const ModelSegment& segment, Sent
     if (++unacknowledged_ >= 2 || !out_of_order_.empty() || has_fin) {
         send_ack(sent);
     } else if (ack_at_ == 0) {
-        ack_at_ = now + 40 * kMs;
+        ack_at_ = now + 40 * kModelMs;
     }
 }
 
@@ -210,7 +210,7 @@ void TcpEndpoint::send_ack(Sent& sent, std::uint32_t seq_below) {
 }
 
 void TcpEndpoint::send_limited_ack(std::uint64_t now, Sent& sent) {
-    if (last_limited_ != 0 && now < last_limited_ + 500 * kMs) return;
+    if (last_limited_ != 0 && now < last_limited_ + 500 * kModelMs) return;
     last_limited_ = now;
     send_ack(sent);
 }
@@ -258,7 +258,7 @@ void TcpEndpoint::retransmit(std::uint64_t now, Sent& sent) {
                         .flags = static_cast<std::uint8_t>(kAck | (is_fin ? kFin : 0))});
         rcv_wup_ = rcv_nxt_;
     }
-    retransmit_after_ = std::min(2 * retransmit_after_, 120'000 * kMs);
+    retransmit_after_ = std::min(2 * retransmit_after_, 120'000 * kModelMs);
     retransmit_at_ = now + retransmit_after_;
 }
 

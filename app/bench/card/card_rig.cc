@@ -10,7 +10,7 @@
 namespace yagura::bench {
 namespace {
 
-constexpr unsigned kBurst = 32;
+constexpr unsigned kBurstOfCard = 32;
 
 }  // namespace
 
@@ -28,7 +28,7 @@ base::Result<std::unique_ptr<CardRig>> CardRig::create(Options options) {
     auto stages = Stages::create({.source = &rig->queue_,
                                   .sinks = std::move(sinks),
                                   .policy = rig->options_.policy,
-                                  .burst = kBurst,
+                                  .burst = kBurstOfCard,
                                   .inspect = rig->options_.inspect,
                                   .keep_details = rig->options_.keep_details,
                                   .release_pool = rig->options_.release_pool,
@@ -46,7 +46,7 @@ void CardRig::play(std::size_t packets, std::span<std::uint64_t> cycles) {
         const std::size_t n = std::min({packets, all.size(), std::size_t{kChunk}});
         options_.writer->fill(all.first(n));
         queue_.load(all.first(n));
-        const std::size_t bursts = (n + kBurst - 1) / kBurst;
+        const std::size_t bursts = (n + kBurstOfCard - 1) / kBurstOfCard;
         if (options_.select_on != nullptr) {
             play_apart(bursts, cycles);
         } else {
