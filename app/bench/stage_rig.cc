@@ -85,8 +85,8 @@ dataplane::ToolOutlet::Options outlet_options(const Stages::Options& options, co
             .release_pool = options.release_pool};
 }
 
-std::vector<dataplane::TxStage::Tool> tools_of(const std::vector<port::TxQueue*>& sinks, const PacketRings& rings,
-                                               const Queues& queues) {
+std::vector<dataplane::TxStage::Tool> tools_of(const std::vector<port::TxQueue*>& sinks,
+                                               const PacketRings& rings, const Queues& queues) {
     std::vector<dataplane::TxStage::Tool> tools;
     for (std::size_t i = 0; i < sinks.size(); ++i) {
         tools.push_back({.id = base::ToolId(static_cast<std::uint8_t>(i)),

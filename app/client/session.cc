@@ -56,7 +56,8 @@ Json parse(const std::string& line) {
 
 }  // namespace
 
-Session::Session(const std::string& path, std::optional<std::chrono::milliseconds> patience) : path_(path) {
+Session::Session(const std::string& path, std::optional<std::chrono::milliseconds> patience)
+    : path_(path), patience_(patience) {
     sockaddr_un address{};
     address.sun_family = AF_UNIX;
     if (path.empty() || path.size() >= sizeof address.sun_path) {
@@ -114,8 +115,13 @@ bool Session::receive(int flags) {
 Json Session::next() {
     for (;;) {
         if (auto message = take_line()) return *std::move(message);
-        if (!receive(0))
-            throw Failure(Status::kUnreachable, fmt::format("{}: yagura does not answer", path_));
+        if (!receive(0)) {
+            throw Failure(
+                Status::kUnreachable,
+                fmt::format("{}: no answer within {} ms: yagura is held up or has much to do, and may do "
+                            "what it was asked for all the same",
+                            path_, patience_.value_or(std::chrono::milliseconds(0)).count()));
+        }
     }
 }
 

@@ -56,6 +56,7 @@ class Session {
     std::optional<Json> take_line();
 
     std::string path_;
+    std::optional<std::chrono::milliseconds> patience_;
     int fd_ = -1;
     std::string buffer_;
 };

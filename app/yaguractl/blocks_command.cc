@@ -26,7 +26,7 @@ struct WantedBlocks {
 
 /// A page at a time, for there may be a million.
 void list_blocks(const Options& options, const WantedBlocks& wanted) {
-    Session session(options.socket);
+    Session session(options.socket, options.patience());
     Json params{{"limit", 1000}};
     if (!wanted.within.empty()) params["within"] = wanted.within;
     if (!wanted.reason.empty()) params["reason"] = wanted.reason;

@@ -22,7 +22,7 @@ void add_call(CLI::App& app, const Options& options) {
         if (!params.is_object()) {
             throw Failure(Status::kUsage, "the parameters are an object in JSON: '{\"limit\": 10}'");
         }
-        Session session(options.socket);
+        Session session(options.socket, options.long_patience());
         const Json answer = session.answer(wanted->method, params);
         print_json(answer.contains("error") ? answer["error"] : answer["result"]);
         if (answer.contains("error")) throw Failure(Status::kRefused, words_of(answer["error"]));

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
+#include <chrono>
+#include <cstdint>
+#include <optional>
 #include <string>
 
 #include "app/yaguractl/session.h"
@@ -14,7 +17,21 @@ namespace yagura::ctl {
 /// What all commands have in common.
 struct Options {
     std::string socket;
-    bool json = false;  ///< print what yagura answers, not what a person reads
+    bool json = false;                   ///< print what yagura answers, not what a person reads
+    std::optional<double> timeout = {};  ///< seconds; 0: none
+
+    /// How long to wait for an answer that is there at once, if yagura is well.
+    std::optional<std::chrono::milliseconds> patience() const { return patience(kPatience); }
+    /// The same where yagura may have much to do before it answers.
+    std::optional<std::chrono::milliseconds> long_patience() const { return patience({}); }
+    static constexpr std::chrono::milliseconds kPatience{10'000};
+
+  private:
+    std::optional<std::chrono::milliseconds> patience(std::optional<std::chrono::milliseconds> usual) const {
+        if (!timeout) return usual;
+        if (*timeout == 0) return std::nullopt;
+        return std::chrono::milliseconds(static_cast<std::int64_t>(*timeout * 1000));
+    }
 };
 
 /// Each adds subcommands that run when they are parsed, and throw Failure; `options` outlives `app`.

@@ -26,7 +26,7 @@ void complete(const CLI::App& app, const Options& options, const std::string& wh
         return;
     }
     alarm(kSeconds);
-    Session session(options.socket);
+    Session session(options.socket, options.patience());
     if (what == "methods") return print_names(session.call("rpc.methods")["methods"]);
     if (what == "tools") return print_names(session.call("tools.list")["tools"]);
     for (const Json& port : all_pages(session, "ports.list", "ports")) {

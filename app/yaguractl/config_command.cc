@@ -10,7 +10,7 @@ namespace yagura::ctl {
 namespace {
 
 void show_config(const Options& options) {
-    Session session(options.socket);
+    Session session(options.socket, options.patience());
     Json params = Json::object();
     std::string text;
     for (;;) {
@@ -25,7 +25,7 @@ void show_config(const Options& options) {
 }
 
 void save_config(const Options& options) {
-    Session session(options.socket);
+    Session session(options.socket, options.long_patience());
     const Json answer = session.call("config.save");
     if (options.json) return print_json(answer);
     fmt::print("version {} is saved in {}\n", answer.value("config_version", std::uint64_t{0}),

@@ -62,7 +62,7 @@ std::string tools_of(const Json& flow) {
 }
 
 void list_flows(const Options& options, const WantedFlows& wanted) {
-    Session session(options.socket);
+    Session session(options.socket, options.patience());
     const Json flows = first_flows(session, wanted);
     if (options.json) return print_json(flows);
     Table table({{"flow"}, {"state"}, {"lcore", Table::Align::kRight}, {"tools"}});
@@ -140,7 +140,7 @@ void print_flow(const Json& flow) {
 }
 
 void explain_flow(const Options& options, const std::string& flow) {
-    Session session(options.socket);
+    Session session(options.socket, options.patience());
     const Json answer = session.call("flows.explain", {{"flow", flow}});
     if (options.json) return print_json(answer);
     for (const Json& one : answer["flows"]) print_flow(one);

@@ -73,7 +73,7 @@ void print_batch(const Json& answer, const ItemTable& shown, bool first) {
 
 Json run(const Options& options, const ItemCall& call, const ItemTable& table) {
     Items items(call.words, std::cin);
-    Session session(options.socket);
+    Session session(options.socket, options.long_patience());
     Tally tally;
     Json answer;
     for (std::uint64_t number = 1;; ++number) {

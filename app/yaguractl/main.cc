@@ -36,6 +36,12 @@ int main(int argc, char** argv) {
         ->envname("YAGURA_SOCKET")
         ->capture_default_str();
     app.add_flag("--json", options.json, "Print what yagura answers as JSON");
+    app.add_option(
+           "--timeout", options.timeout,
+           "How long to wait for an answer; 0: for ever. Default: 10, and for ever where yagura may have "
+           "much to do (rules, tools switch, ports add and remove, verdicts, blocks, config save, call)")
+        ->check(CLI::Range(0.0, 86'400.0))
+        ->type_name("SECONDS");
     app.footer(
         "Exit status: 0 all went well; 1 yagura answered with an error, something was not done, or faults "
         "were "

@@ -14,7 +14,7 @@ namespace yagura::ctl {
 namespace {
 
 void list_ports(const Options& options) {
-    Session session(options.socket);
+    Session session(options.socket, options.patience());
     const Json ports = all_pages(session, "ports.list", "ports");
     if (options.json) return print_json(ports);
     Table table({{"port"}, {"role"}, {"device"}, {"link"}, {"received", Table::Align::kRight}, {"dropped"}});
@@ -53,7 +53,7 @@ void add_port(const Options& options, const NewPort& port) {
     if (!port.inject.empty()) params["inject"] = port.inject;
     if (!port.own_mac.empty()) params["route_own_mac"] = port.own_mac;
     if (!port.next_hop.empty()) params["route_next_hop"] = port.next_hop;
-    Session session(options.socket);
+    Session session(options.socket, options.long_patience());
     const Json answer = session.call("ports.add", params);
     if (options.json) return print_json(answer);
     fmt::print(
@@ -62,7 +62,7 @@ void add_port(const Options& options, const NewPort& port) {
 }
 
 void remove_port(const Options& options, const std::string& name) {
-    Session session(options.socket);
+    Session session(options.socket, options.long_patience());
     const Json answer = session.call("ports.remove", {{"name", name}});
     if (options.json) return print_json(answer);
     const Json ledger = answer.value("ledger", Json::object());

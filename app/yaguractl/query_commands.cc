@@ -108,7 +108,7 @@ void add_query(CLI::App& app, const Options& options, const char* name, const ch
                const std::function<Json(Session&)>& ask, const std::function<std::string(Json)>& show) {
     CLI::App* command = app.add_subcommand(name, help)->fallthrough();
     command->callback([&options, ask, show] {
-        Session session(options.socket);
+        Session session(options.socket, options.patience());
         const Json answer = ask(session);
         if (options.json) return print_json(answer);
         fmt::print("{}", show(answer));

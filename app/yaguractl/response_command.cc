@@ -51,7 +51,7 @@ std::string response_state(const Json& status) {
 
 std::string status_text(const Json& status) {
     std::string text = fmt::format("response       {}\n", response_state(status));
-    text += fmt::format("being cut      {}\n", grouped(number(status.value("running", Json()))));
+    text += fmt::format("being cut      {}\n", grouped(number(status.value("waiting", Json()))));
     text += fmt::format("verdicts by    {}\n", counts(object_in(status, "verdicts")));
     text += fmt::format("outcomes       {}\n", counts(object_in(status, "outcomes")));
     text += fmt::format("frames         {}; {} of our own came back\n", counts(object_in(status, "frames")),
@@ -70,7 +70,7 @@ std::string status_text(const Json& status) {
 }
 
 void print_status(const Options& options, const std::string& method, const Json& params) {
-    Session session(options.socket);
+    Session session(options.socket, options.patience());
     const Json status = session.call(method, params);
     if (options.json) return print_json(status);
     fmt::print("{}", status_text(status));
@@ -100,7 +100,7 @@ void print_event(const Json& event) {
 
 /// Until the user or yagura ends it.
 void watch(const Options& options) {
-    Session session(options.socket);
+    Session session(options.socket);  // an outcome may be long in coming
     session.call("response.subscribe");
     for (;;) {
         const Json message = session.next();

@@ -29,7 +29,7 @@ std::string read_file(const std::string& path) {
 }
 
 void list_rules(const Options& options) {
-    Session session(options.socket);
+    Session session(options.socket, options.patience());
     const Json rules = all_pages(session, "rules.list", "rules");
     if (options.json) return print_json(rules);
     Table table({{"rule", Table::Align::kRight},
@@ -64,7 +64,7 @@ std::string warnings_text(const Json& answer) {
 
 void check_rules(const Options& options, const std::string& path) {
     const std::string text = read_file(path);
-    Session session(options.socket);
+    Session session(options.socket, options.long_patience());
     const Json answer = session.call("rules.check", {{"config", text}});
     if (options.json) return print_json(answer);
     fmt::print("{} can be loaded: {} rules, compiled in {:.1f} ms\n{}", path,
@@ -87,19 +87,19 @@ void print_change(const Options& options, const Json& answer) {
 void load_rules(const Options& options, const std::string& path) {
     Json params = Json::object();
     if (!path.empty()) params["config"] = read_file(path);
-    Session session(options.socket);
+    Session session(options.socket, options.long_patience());
     print_change(options, session.call("rules.load", params));
 }
 
 void cancel_loads(const Options& options) {
-    Session session(options.socket);
+    Session session(options.socket, options.patience());
     const Json answer = session.call("rules.cancel");
     if (options.json) return print_json(answer);
     fmt::print("{} cancelled\n", answer.value("cancelled", std::uint64_t{0}));
 }
 
 void roll_back(const Options& options, std::uint64_t version) {
-    Session session(options.socket);
+    Session session(options.socket, options.long_patience());
     print_change(options, session.call("rules.rollback", {{"version", version}}));
 }
 
@@ -111,7 +111,7 @@ std::string who_brought(const Json& version) {
 }
 
 void list_versions(const Options& options) {
-    Session session(options.socket);
+    Session session(options.socket, options.patience());
     const Json answer = session.call("rules.versions");
     if (options.json) return print_json(answer);
     Table table({{"version", Table::Align::kRight},

@@ -37,7 +37,7 @@ std::string tool_state(const Json& tool) {
 }
 
 void list_tools(const Options& options) {
-    Session session(options.socket);
+    Session session(options.socket, options.patience());
     const Json tools = session.call("tools.list")["tools"];
     if (options.json) return print_json(tools);
     Table table({{"tool"},
@@ -69,7 +69,7 @@ struct Wish {
 void switch_tool(const Options& options, const Wish& wish) {
     Json params{{"from", wish.from}, {"to", wish.to}};
     if (!wish.mirror.empty()) params["mirror"] = wish.mirror;
-    Session session(options.socket);
+    Session session(options.socket, options.long_patience());
     const Json answer = session.call("tools.switch", params);
     if (options.json) return print_json(answer);
     const std::string groups = joined(answer.value("groups", Json::array()));

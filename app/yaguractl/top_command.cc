@@ -27,6 +27,8 @@ constexpr std::uint64_t kRulesOfPage = 1000;
 constexpr std::size_t kMostRules = 10'000;
 constexpr std::uint64_t kMostFlows = 100;
 constexpr milliseconds kRetry{1000};
+/// Before a yagura that should be there counts as gone. Keys wait so long.
+constexpr milliseconds kPatience{2000};
 
 struct TopOptions {
     std::uint64_t interval_ms = 1000;
@@ -67,7 +69,7 @@ class Top {
 };
 
 std::unique_ptr<Session> Top::connected() {
-    auto session = std::make_unique<Session>(options_.socket);
+    auto session = std::make_unique<Session>(options_.socket, kPatience);
     session->call("stats.subscribe", {{"interval_ms", wanted_.interval_ms}});
     screen_.update(session->call("stats.get"));
     rules_asked_ = flows_asked_ = false;

@@ -10,6 +10,7 @@
 #include <algorithm>
 #include <array>
 #include <atomic>
+#include <cerrno>
 #include <cstdio>
 #include <cstdlib>
 #include <string_view>
@@ -32,6 +33,29 @@ std::atomic<bool> stopped{false};
 std::string_view variable(const char* name) {
     const char* const value = std::getenv(name);
     return value == nullptr ? "" : value;
+}
+
+/// How long a terminal may take to read the last words.
+constexpr int kLastWordsMs = 200;
+
+enum class Words { kAny, kLast };
+
+/// Writes to the terminal, past signals and a terminal that does not read for now. Gives up when the end is
+/// wanted, and wants it when the terminal is gone.
+void put(std::string_view text, Words words) {
+    while (!text.empty()) {
+        if (words == Words::kAny && ended.load()) return;
+        pollfd out{STDOUT_FILENO, POLLOUT, 0};
+        const int ready = poll(&out, 1, words == Words::kLast ? kLastWordsMs : -1);
+        if (ready < 0 && errno == EINTR) continue;
+        if (ready <= 0) return;
+        const ssize_t n = write(STDOUT_FILENO, text.data(), text.size());
+        if (n > 0) {
+            text.remove_prefix(static_cast<std::size_t>(n));
+        } else if (errno != EINTR && errno != EAGAIN) {
+            return ended.store(true);
+        }
+    }
 }
 
 winsize size_of_terminal() {
@@ -81,14 +105,12 @@ void TopTerminal::enter() {
         keys.c_lflag &= ~static_cast<tcflag_t>(ICANON | ECHO);
         tcsetattr(STDIN_FILENO, TCSANOW, &keys);
     }
-    fmt::print("{}", kOtherScreen);
-    std::fflush(stdout);
+    put(kOtherScreen, Words::kAny);
 }
 
 void TopTerminal::leave() {
     if (has_keys_) tcsetattr(STDIN_FILENO, TCSANOW, &before_);
-    fmt::print("{}", kUsualScreen);
-    std::fflush(stdout);
+    put(kUsualScreen, Words::kLast);
 }
 
 std::size_t TopTerminal::columns() const {
@@ -121,8 +143,7 @@ void TopTerminal::show(const std::vector<Line>& lines, std::size_t& first, const
     if (rest > room)
         bottom = fmt::format("{}-{} of {}   ", first + 1, std::min(rest, first + room), rest) + keys;
     text += bottom.substr(0, columns() - 1) + kClearRest;
-    fmt::print("{}", text);
-    std::fflush(stdout);
+    put(text, Words::kAny);
 }
 
 /// False at the end of the input.

@@ -13,6 +13,7 @@
 #include <cerrno>
 #include <vector>
 
+#include "drivers/ethdev/open_advice.h"
 #include "port/packet_pool.h"
 
 namespace yagura::ethdev {
@@ -68,6 +69,8 @@ unsigned EthdevPort::memory_mib(const std::string& device, unsigned queues) {
 base::Result<std::unique_ptr<EthdevPort>> EthdevPort::open(const std::string& text, rte_mempool* pool,
                                                            base::PortId id, const Options& options) {
     DeviceString parts(text);
+    if (const std::string refusal = refusal_of(parts, port::kMbufDataSize); !refusal.empty())
+        return base::Error{fmt::format("the device \"{}\": {}", text, refusal)};
     std::optional<PacketSocketRing> ring;
     if (parts.kind() == DeviceKind::kAfPacket) {
         auto completed = complete_packet_socket(parts, options.socket_frames, options.queues);
@@ -81,8 +84,8 @@ base::Result<std::unique_ptr<EthdevPort>> EthdevPort::open(const std::string& te
     const std::vector<int> sockets = packet_sockets();
     if (dpdk_port == kNoPort) {
         if (const int error = rte_dev_probe(device.c_str()); error != 0) {
-            return base::Error{
-                fmt::format("cannot open the device \"{}\": {}", device, rte_strerror(-error))};
+            return base::Error{fmt::format("cannot open the device \"{}\": {}{}", device,
+                                           rte_strerror(-error), open_advice(parts))};
         }
         dpdk_port = find(device);
         ours = true;
@@ -123,8 +126,10 @@ int EthdevPort::make_landing(EthdevQueue& queue, int socket) const {
 
 base::Result<void> EthdevPort::start(const std::string& device) {
     const auto fail = [&](const char* step, int error) {
-        return base::Error{fmt::format("device \"{}\": cannot {}: {}", device, step,
-                                       rte_strerror(error < 0 ? -error : error))};
+        return base::Error{fmt::format("device \"{}\": cannot {}: {}{}", device, step,
+                                       rte_strerror(error < 0 ? -error : error),
+                                       // This one makes its socket when it is started.
+                                       kind_ == DeviceKind::kVhost ? open_advice(DeviceString(device)) : "")};
     };
     const int socket = rte_eth_dev_socket_id(port_);
     const auto queues = static_cast<std::uint16_t>(queues_.size());

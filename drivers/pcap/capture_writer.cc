@@ -3,6 +3,7 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -27,6 +28,11 @@ std::uint32_t load_u32(const std::uint8_t* p) {
     std::uint32_t v;
     std::memcpy(&v, p, sizeof v);
     return v;
+}
+
+bool is_regular(int fd) {
+    struct stat status {};
+    return fstat(fd, &status) == 0 && S_ISREG(status.st_mode);
 }
 
 /// Returns how much was written; less than `size` only with errno set.
@@ -65,7 +71,11 @@ base::Result<std::unique_ptr<CaptureWriter>> CaptureWriter::create(std::string p
     const auto header = file_header(link_type);
     if (write_all(fd, header.data(), header.size(), 0) < header.size()) {
         const int reason = errno;
-        unlink(writer->path_.c_str());
+        // A device or a pipe is not ours to remove.
+        if (is_regular(fd)) unlink(writer->path_.c_str());
+        if (reason == ESPIPE)
+            return base::Error{
+                fmt::format("{}: is a pipe or a socket: a capture needs a file", writer->path_)};
         return base::Error{fmt::format("{}: cannot write: {}", writer->path_, std::strerror(reason))};
     }
     writer->flushed_ = header.size();

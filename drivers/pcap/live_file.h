@@ -42,6 +42,8 @@ class LiveFile final : public port::TxQueue {
     port::ShedReason refusal() const override {
         return failed() ? port::ShedReason::kWriteError : port::ShedReason::kToolFull;
     }
+    /// For good: a file that has failed is not taken up again.
+    bool is_down() const override { return failed(); }
     /// Frees what was written.
     void flush() override;
     /// Writes what was taken, and ends the thread. After an error the file is a valid capture all the same.

@@ -46,7 +46,12 @@ control::AuditEvent own_event(const char* action, std::string object) {
 }  // namespace
 
 ControlPlane::ControlPlane(LiveRun& run, DatabaseMaker& maker)
-    : run_(run), maker_(maker), flows_(run), explainer_(run), busy_flows_(run), responses_(run),
+    : run_(run),
+      maker_(maker),
+      flows_(run),
+      explainer_(run),
+      busy_flows_(run),
+      responses_(run),
       policies_([this] { return run_.pipeline->ready_for_policy(); }) {
     add_system_commands(table_, *this);
     add_stats_commands(table_, *this);
@@ -170,7 +175,7 @@ void ControlPlane::serve(milliseconds wait) {
         announce(fmt::format("{}: {}", end->object, end->outcome), own_event("tools.switch", end->object),
                  end->outcome);
     if (health_.due(now)) {
-        health_.look(run_.stats(), now);
+        health_.look(run_.stats(), run_.config, now);
         audit_.tick();
         if (telemetry_.is_open())
             telemetry_.publish(run_, live_info(*this, run_), live_health(*this, run_), live_stats(run_));

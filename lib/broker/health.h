@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "dataplane/stats.h"
+#include "rules/config.h"
 
 namespace yagura::broker {
 
@@ -19,17 +20,21 @@ class Health {
 
     /// True when it is time to look again.
     bool due(Clock::time_point now) const { return looks_.empty() || now - looks_.back().when >= kPeriod; }
-    void look(const dataplane::Stats& stats, Clock::time_point now);
+    void look(const dataplane::Stats& stats, const rules::Config& config, Clock::time_point now);
 
-    /// Lost in the last kMemory, at least, of what `stats` counts.
-    std::uint64_t lost_lately(const dataplane::Stats& stats) const;
+    /// What was lost in the last kMemory, at least, of what `stats` counts.
+    struct Lately {
+        std::uint64_t lost = 0;  ///< that nobody asked for
+        std::uint64_t shed = 0;  ///< by tools beyond their `rate`, as they are meant to
+    };
+    Lately lately(const dataplane::Stats& stats, const rules::Config& config) const;
     /// Lcores whose loop has not come round between the last two looks.
     const std::vector<unsigned>& stalled() const { return stalled_; }
 
   private:
     struct Look {
         Clock::time_point when;
-        std::uint64_t lost;
+        Lately sums;  ///< since the start
     };
     std::deque<Look> looks_;
     std::vector<std::uint64_t> turns_;  ///< by thread, at the last look

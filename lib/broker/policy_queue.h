@@ -11,9 +11,9 @@
 
 namespace yagura::broker {
 
-/// Changes of the policy, one after the other. Two policies are alive at most: each change waits until nothing
-/// is inspected any more under the policy before the one in effect, and nobody else waits with it. The control
-/// thread's.
+/// Changes of the policy, one after the other. Two policies are alive at most: each change waits until
+/// nothing is inspected any more under the policy before the one in effect, and nobody else waits with it.
+/// The control thread's.
 class PolicyQueue {
   public:
     static constexpr std::size_t kMost = 8;  ///< that wait
@@ -26,7 +26,8 @@ class PolicyQueue {
 
     bool has_room() const { return waiting_.size() < kMost; }
     bool busy() const { return !waiting_.empty(); }
-    /// At once, if nothing stands in the way; otherwise in go_on(). A cancellation gives it up; null: none will.
+    /// At once, if nothing stands in the way; otherwise in go_on(). A cancellation gives it up; null: none
+    /// will.
     void add(Change change, std::shared_ptr<const Cancellation> cancellation = nullptr);
     /// Looks whether the next one can be carried out. Often, while busy.
     void go_on();

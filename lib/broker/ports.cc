@@ -171,6 +171,15 @@ std::uint64_t Ports::down_tools() const {
     return down;
 }
 
+std::vector<std::string> Ports::down_networks() const {
+    std::vector<std::string> names;
+    for (const OpenPort& open : ports_) {
+        if (open.tool == nullptr && open.device != nullptr && open.device->is_down())
+            names.push_back(open.port.name);
+    }
+    return names;
+}
+
 base::Result<void> Ports::close_tools() {
     base::Result<void> result;
     for (const OpenPort& open : ports_) {

@@ -66,6 +66,8 @@ class Ports {
     std::vector<std::string> look();
     /// The tools that were down then: bit per ToolId.
     std::uint64_t down_tools() const;
+    /// The names of the network ports whose link was down then.
+    std::vector<std::string> down_networks() const;
     /// Ends the tools' outputs, when the threads have stopped.
     base::Result<void> close_tools();
 

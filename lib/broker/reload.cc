@@ -213,8 +213,9 @@ void Reloader::bring(std::shared_ptr<const std::string> text, ConfigOrigin origi
             const auto begin = Clock::now();
             queue_.add(
                 [this, prepared, origin, field, begin, done](bool carry_out) {
-                    done(carry_out ? bring_into_effect(run_, *prepared, origin, field, milliseconds_since(begin))
-                                   : cancelled());
+                    done(carry_out
+                             ? bring_into_effect(run_, *prepared, origin, field, milliseconds_since(begin))
+                             : cancelled());
                 },
                 cancellation);
         };

@@ -27,8 +27,8 @@ class Reloader {
     Reloader(LiveRun& run, Worker& worker, PolicyQueue& queue, DatabaseMaker& maker)
         : run_(run), worker_(worker), queue_(queue), maker_(maker) {}
 
-    /// Says whether the text is a configuration, and whether load() would take it. The worker has room, and the
-    /// queue, here and in load().
+    /// Says whether the text is a configuration, and whether load() would take it. The worker has room, and
+    /// the queue, here and in load().
     void check(std::string text, Done done);
     /// Has the rules and tool groups of this text, or of the run's own file, replace those in effect. What
     /// else is in it must be as it is.

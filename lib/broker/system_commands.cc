@@ -52,14 +52,14 @@ Json live_info(const ControlPlane& plane, const LiveRun& run) {
 
 Json live_health(const ControlPlane& plane, LiveRun& run) {
     const dataplane::Stats& stats = run.stats();
-    const std::uint64_t lost_lately = plane.health().lost_lately(stats);
+    const Health::Lately lately = plane.health().lately(stats, run.config);
     const std::vector<unsigned>& stalled = plane.health().stalled();
     Json reasons = Json::array();
     for (const unsigned lcore : stalled)
         reasons.push_back(fmt::format("lcore {} has stopped turning", lcore));
-    if (lost_lately != 0) {
+    if (lately.lost != 0) {
         reasons.push_back(fmt::format("{} packets were lost in the last {} seconds; stats.get says where",
-                                      lost_lately, Health::kMemory.count()));
+                                      lately.lost, Health::kMemory.count()));
     }
     Json down = Json::array();
     for (const rules::Port* tool : run.config.tool_ports()) {
@@ -70,6 +70,9 @@ Json live_health(const ControlPlane& plane, LiveRun& run) {
                                       others.empty() ? "what it would get is shed"
                                                      : "its flows go to " + tool_names(run.config, others)));
     }
+    const std::vector<std::string> silent = run.ports->down_networks();
+    for (const std::string& port : silent)
+        reasons.push_back(fmt::format("network port {} is down: nothing is received by it", port));
     if (run.draining) reasons.push_back("it is ending: nothing is received any more");
     Json audit;
     bool audit_fails = false;
@@ -87,17 +90,19 @@ Json live_health(const ControlPlane& plane, LiveRun& run) {
                  {"heads_unsent", of_log.heads_unsent},
                  {"first_key_here", of_log.first_key_here}};
     }
-    return {{"status", !stalled.empty()   ? "stalled"
-                       : run.draining     ? "ending"
-                       : lost_lately != 0 ? "losing"
-                       : audit_fails      ? "unaudited"
-                       : !down.empty()    ? "degraded"
-                                          : "ok"},
+    return {{"status", !stalled.empty()                   ? "stalled"
+                       : run.draining                     ? "ending"
+                       : lately.lost != 0                 ? "losing"
+                       : audit_fails                      ? "unaudited"
+                       : !down.empty() || !silent.empty() ? "degraded"
+                                                          : "ok"},
             {"reasons", std::move(reasons)},
             {"uptime_ms", run.uptime().count()},
             {"lost", stats.lost()},
-            {"lost_lately", lost_lately},
+            {"lost_lately", lately.lost},
+            {"shed_lately", lately.shed},
             {"down_tools", std::move(down)},
+            {"down_ports", silent},
             {"audit", std::move(audit)}};
 }
 

@@ -25,8 +25,8 @@ std::string sealed_head(const AuditHead& head, const AuditKey& key) {
     std::string body = fmt::format(
         "{}{},\"log\":\"{}\",\"time\":\"{}\",\"oldest\":{},\"seq\":{},\"last\":\"{}\",\"lost\":{},"
         "\"interval_ms\":{}",
-        kHeadBegin, head.number, head.log, head.time, head.oldest, head.sequence, to_hex(head.last), head.lost,
-        head.interval_ms);
+        kHeadBegin, head.number, head.log, head.time, head.oldest, head.sequence, to_hex(head.last),
+        head.lost, head.interval_ms);
     const Mac mac = key.head_mac(body);
     return sealed(std::move(body), mac) + "\n";
 }

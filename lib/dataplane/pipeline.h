@@ -84,11 +84,11 @@ class Pipeline {
     /// their next packet; what payload rules have brought into effect for them stays so under rules with the
     /// same condition. A flow whose payload is being inspected goes on under the old policy, for
     /// SelectStage::kPassingNs at most; but not under the one before that: unless it is ready_for_policy(),
-    /// that is waited for. Returns when every thread goes by the new policy. Counts by rule begin anew. Throws
-    /// std::bad_alloc, and nothing has changed.
+    /// that is waited for. Returns when every thread goes by the new policy. Counts by rule begin anew.
+    /// Throws std::bad_alloc, and nothing has changed.
     void swap_policy(std::shared_ptr<const select::PolicySnapshot> policy);
-    /// Nothing goes on any more under the policy before the current one. False: not yet, and what does is ended
-    /// from now on, some of it each turn: ask again.
+    /// Nothing goes on any more under the policy before the current one. False: not yet, and what does is
+    /// ended from now on, some of it each turn: ask again.
     bool ready_for_policy();
     /// Frees the policy before the current one when nothing goes on under it any more. False: not yet.
     bool retire_policy();

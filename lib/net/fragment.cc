@@ -107,7 +107,8 @@ TransportPart read_transport(std::uint8_t ip_version, std::uint8_t proto, base::
     base::Bytes bytes = ip_payload;
     for (unsigned count = 0; is_extension(ip_version, proto); ++count) {
         const auto h = Cursor(bytes, bytes.size()).header<8>();
-        if (!h || extension_size(proto, h) > bytes.size() || count == kMostExtensions) return {.proto = proto};
+        if (!h || extension_size(proto, h) > bytes.size() || count == kMostExtensions)
+            return {.proto = proto};
         bytes = bytes.subspan(extension_size(proto, h));
         proto = h.u8<0>();
     }

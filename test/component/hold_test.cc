@@ -332,8 +332,8 @@ TEST_CASE("whoever asks whether the next policy may come makes what is left of t
     dataplane::Pipeline& pipeline = run.start();
     while (settled(pipeline.stats()) < swapped) test::sleep_ms(1);
     CHECK(pipeline.ready_for_policy());
-    pipeline.swap_policy(test::policy_of(
-        test::config_with_rules(R"([{"id": 1, "payload": ["needle"], "forward": ["b"]}])")));
+    pipeline.swap_policy(
+        test::policy_of(test::config_with_rules(R"([{"id": 1, "payload": ["needle"], "forward": ["b"]}])")));
     CHECK(pipeline.stats().inspected_before == 40);
     // No packet comes that could end one.
     CHECK_FALSE(pipeline.ready_for_policy());

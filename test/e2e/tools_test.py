@@ -3,6 +3,8 @@
 """Tools that are switched for others, and tools that go down, with a live yagura."""
 
 import json
+import os
+import subprocess
 import sys
 import time
 import unittest
@@ -89,6 +91,34 @@ class Switch(yaguractl_test.YaguractlTest):
             if all("tools" in flow for flow in flows) and len(flows) == 100:
                 return {flow["flow"]: " ".join(flow["tools"]) for flow in flows}
             time.sleep(0.02)
+
+    def test_what_is_shed_as_it_should_be_is_no_loss(self):
+        self.config["ports"]["t0"] = {"role": "tool", "device": "loop:", "rate": "1Mbps", "queue": {"time": "10ms"}}
+        self.start(self.config)
+        client = self.connect()
+        self.wait_for(lambda: client.result("system.health")["shed_lately"] > 0, "a tool that sheds")
+        health = client.result("system.health")
+        self.assertGreaterEqual(health["lost"], health["shed_lately"])
+        self.assertEqual((health["status"], health["lost_lately"], health["reasons"]), ("ok", 0, []))
+        self.process.kill()
+        self.process.wait()
+
+    def test_a_capture_file_that_cannot_be_written_any_more_is_down(self):
+        if os.geteuid() != 0:
+            self.skipTest("only root can mount a small disk")
+        disk = self.folder / "disk"
+        disk.mkdir()
+        subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", disk], check=True)
+        self.addCleanup(subprocess.run, ["umount", "--lazy", disk], check=True)
+        self.config["ports"]["t0"] = {"role": "tool", "device": f"pcap:{disk}/t0.pcap"}
+        self.start(self.config)
+        client = self.connect()
+        self.wait_for(lambda: client.result("system.health")["down_tools"] == ["t0"], "a full disk")
+        tools = {tool["name"]: tool for tool in client.result("tools.list")["tools"]}
+        self.assertEqual((tools["t0"]["up"], tools["t0"]["stand_ins"], tools["t1"]["stands_in_for"]), (False, ["t1"], ["t0"]))
+        self.settle(client, {"t1"})
+        self.process.kill()
+        self.process.wait()
 
     def test_it_is_saved(self):
         self.config["rules"].append({"id": 2, "filter": "tcp", "forward": ["t0"]})
@@ -274,6 +304,21 @@ class Down(namespaces_test.NamespaceTest):
         records = client.result("audit.tail", count=100)["records"]
         self.assertEqual({(record["action"], record["object"]) for record in records if record["action"].startswith("tool.")},
                          {("tool.down", "t0"), ("tool.up", "t0")})
+        self.stop(yagura)
+
+    def test_health_knows_a_network_port_whose_cable_is_pulled(self):
+        self.make()
+        self.cables("t0")
+        yagura, client = self.start_tools({"members": ["t0"], "mode": "balance"}, {"t0": "net_af_packet1,iface=t0"})
+        health = client.result("system.health")
+        self.assertEqual((health["status"], health["down_ports"]), ("ok", []))
+        device = self.NETWORK.partition("iface=")[2].partition(",")[0]
+        self.net.box.ip("link", "set", "dev", device, "down")
+        netns.wait_until(lambda: client.result("system.health")["down_ports"] == ["lan"])
+        health = client.result("system.health")
+        self.assertEqual((health["status"], health["reasons"]), ("degraded", ["network port lan is down: nothing is received by it"]))
+        self.net.box.ip("link", "set", "dev", device, "up")
+        netns.wait_until(lambda: client.result("system.health")["status"] == "ok")
         self.stop(yagura)
 
     def test_a_flow_moves_in_the_midst_and_back_and_nothing_is_doubled(self):

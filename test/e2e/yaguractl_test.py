@@ -340,6 +340,37 @@ class Top(YaguractlTest):
             _, stderr = process.communicate(timeout=60)
         self.assertEqual((process.returncode, "ended the connection" in stderr), (UNREACHABLE, True), stderr)
 
+    def test_it_ends_while_a_yagura_that_does_not_answer_is_asked_again(self):
+        self.start()
+        screen = Screen(self)
+        screen.wait_for_line("in ", "█")
+        self.end_well()
+        with socket.socket(socket.AF_UNIX) as deaf:
+            deaf.bind(str(self.folder / "control.sock"))
+            deaf.listen()
+            connection, _ = deaf.accept()
+            with connection:
+                screen.wait_for(lambda lines: "no answer within" in lines[0], "a yagura that does not answer")
+                self.assertEqual(screen.end(b"q"), OK)
+
+    def test_a_terminal_that_is_resized_and_does_not_read(self):
+        self.start()
+        screen = Screen(self, rows=60, columns=200)
+        screen.wait_for_line("in ", "█")
+        # Nobody reads: what it writes fills the terminal's buffer, and signals come while it waits.
+        os.set_blocking(screen.follower, False)
+        end = time.monotonic() + 60
+        while select.select([], [screen.follower], [], 0)[1] and time.monotonic() < end:
+            time.sleep(0.05)
+        for columns in range(100, 140):
+            screen.resize(50, columns)
+            time.sleep(0.01)
+        self.assertIsNone(screen.process.poll(), "it goes on")
+        os.set_blocking(screen.follower, True)
+        screen.output = b""
+        screen.wait_for(lambda lines: len(lines) == 50, "a picture of the new size")
+        self.assertEqual(screen.end(b"q"), OK)
+
     def test_the_busiest_flow_is_found(self):
         # Half of all packets are of one flow, as both ports have it and one nothing else.
         config = self.configuration()
@@ -486,12 +517,23 @@ class Unreachable(YaguractlTest):
                 self.assertEqual(process.returncode, UNREACHABLE)
 
 
+    def test_who_does_not_answer_is_not_waited_for_without_end(self):
+        path = self.folder / "control.sock"
+        with socket.socket(socket.AF_UNIX) as listener:
+            listener.bind(str(path))
+            listener.listen()
+            for words in (["info"], ["rules", "cancel"], ["call", "rpc.methods"], ["top", "--count", "1"]):
+                process = self.ctl("--timeout", "0.2", *words)
+                self.assertEqual(process.returncode, UNREACHABLE, words)
+                self.assertIn("no answer within", process.stderr, words)
+
+
 class Usage(YaguractlTest):
     def test_wrong_usage(self):
         for arguments, words in [((), "a command is missing"), (("nonsense",), 'no command "nonsense"'), (("info", "--nonsense"), "--nonsense"),
                                  (("rules", "check"), "file is required"), (("rules", "load", "/nonexistent"), "No such file"),
                                  (("call", "x", "["), "an object"), (("call", "x", "[]"), "an object"),
-                                 (("--socket", "x" * 200, "info"), "1 to 107 bytes")]:
+                                 (("--socket", "x" * 200, "info"), "1 to 107 bytes"), (("--timeout", "-1", "info"), "--timeout")]:
             with self.subTest(arguments=arguments):
                 process = ctl(*arguments)
                 self.assertEqual(process.returncode, USAGE, process.stderr)

@@ -15,7 +15,7 @@ from fake_control import Error, FakeControl, HangUp, results
 OK, REFUSED, USAGE, UNREACHABLE = 0, 1, 2, 3
 FLOW = "tcp 10.0.0.1:4000 > 10.0.0.2:80"
 OTHER = "tcp [2001:db8::1]:4000 > [2001:db8::2]:80"
-STATUS = {"enabled": True, "active": True, "why_not": None, "dry_run": False, "running": 3, "outcomes": {"verified": 1234, "not_found": 0},
+STATUS = {"enabled": True, "active": True, "why_not": None, "dry_run": False, "waiting": 3, "outcomes": {"verified": 1234, "not_found": 0},
           "verdicts": {"control": 5, "rules": 0}, "frames": {"made": 40, "sent": 39, "shed": 1}, "own_frames": 7, "blocks": 2,
           "tools": {"ids0": {"received": 9, "verdicts": 2, "ignored": {"garbage": 6, "not_given": 1}}}}
 

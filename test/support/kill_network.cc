@@ -199,7 +199,8 @@ class Run {
                                        .payload = random_.one_in(3) ? random_.below(1000) : 0,
                                        .window = static_cast<std::uint16_t>(random_.word()),
                                        .flags = random_.any_of(flags)};
-            put(verdict - 50 * kMillisecond + random_.below(100 * kMillisecond), What::kAtTap, random_.below(2), segment);
+            put(verdict - 50 * kMillisecond + random_.below(100 * kMillisecond), What::kAtTap,
+                random_.below(2), segment);
         }
     }
 

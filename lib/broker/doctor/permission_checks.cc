@@ -100,8 +100,8 @@ void check_files(const Host& host, const Task& task, Findings& findings) {
     Finding finding{.check = "permissions", .subject = task.config};
     finding.found = fmt::format("mode {:04o}", status.st_mode & 07777u);
     if ((status.st_mode & (S_IWGRP | S_IWOTH)) != 0) {
-        finding.status = Status::kWarning;
-        finding.means = "others than its owner may change what yagura does";
+        finding.status = Status::kError;
+        finding.means = "others than its owner could say what yagura does: yagura run refuses it";
         finding.fix = fmt::format("chmod go-w {}", task.config);
     }
     findings.push_back(std::move(finding));

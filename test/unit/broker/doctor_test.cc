@@ -263,7 +263,7 @@ TEST_CASE("files that ports and the configuration need") {
     CHECK(look_once(check_files, machine, {.config = config}).status == Status::kOk);
     std::filesystem::permissions(config, std::filesystem::perms(0660));
     const Finding open = look_once(check_files, machine, {.config = config});
-    CHECK(open.status == Status::kWarning);
+    CHECK(open.status == Status::kError);
     CHECK(open.fix == "chmod go-w " + config);
 }
 
