@@ -67,8 +67,9 @@ base::Result<void> make_folders_of(const std::string& path) {
     for (std::size_t end = folder.find('/', 1);; end = folder.find('/', end + 1)) {
         const std::string part = folder.substr(0, end);
         if (::mkdir(part.c_str(), 0750) != 0 && errno != EEXIST) {
+            const int error_number = errno;
             // What stands above may be readable to others only.
-            if (::access(part.c_str(), F_OK) != 0) return file_error(part, "cannot be made", errno);
+            if (::access(part.c_str(), F_OK) != 0) return file_error(part, "cannot be made", error_number);
         }
         if (end == std::string::npos) return {};
     }

@@ -394,5 +394,19 @@ TEST_CASE("an audit log that is not wanted is none") {
     CHECK(*log == nullptr);
 }
 
+TEST_CASE("of a folder that cannot be made the reason is told") {
+    AuditRig rig;
+    // A place in which this user may make nothing.
+    const std::string closed = rig.path("closed");
+    REQUIRE(::mkdir(closed.c_str(), 0555) == 0);
+    REQUIRE(::chmod(rig.path("").c_str(), 0755) == 0);
+    const bool is_root = ::geteuid() == 0;
+    if (is_root) REQUIRE(::seteuid(65534) == 0);
+    const auto made = make_folders_of(closed + "/folder/file");
+    if (is_root) REQUIRE(::seteuid(0) == 0);
+    REQUIRE_FALSE(made);
+    CHECK_THAT(made.error().message, Catch::EndsWith("closed/folder: cannot be made: Permission denied"));
+}
+
 }  // namespace
 }  // namespace yagura::control
