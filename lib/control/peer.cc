@@ -31,7 +31,8 @@ std::string program_of(pid_t pid) {
     close(file);
     std::string_view name(text.data(), static_cast<std::size_t>(std::max<ssize_t>(length, 0)));
     if (name.ends_with('\n')) name.remove_suffix(1);
-    return printable(name);
+    // As ps shows what it does not know well: a process takes any name that it likes.
+    return name.empty() ? std::string() : "[" + printable(name) + "]";
 }
 
 std::vector<gid_t> groups_of(int socket) {

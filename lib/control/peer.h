@@ -16,7 +16,7 @@ struct Peer {
     uid_t uid = 0;
     gid_t gid = 0;
     std::vector<gid_t> groups;  ///< supplementary ones
-    std::string program;        ///< its executable, or its name where that cannot be read; for people
+    std::string program;        ///< its executable; "[what it calls itself]" where that cannot be read
 
     bool in_group(gid_t group) const;
     /// "uid 1000 (pid 4711, /usr/bin/socat)". Not the user's name: looking that up may block.

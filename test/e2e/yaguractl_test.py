@@ -152,7 +152,7 @@ class Commands(YaguractlTest):
         with new.open() as file:
             self.assertEqual(json.loads(self.ctl_well("rules", "load", "-", "--json", stdin=file))["new_version"], 4)
         table = self.ctl_well("rules", "versions")
-        self.assertRegex(table, r"4 +\S+Z +1 +rules.load +uid \d+, .*yaguractl \(\d+\) +in effect")
+        self.assertRegex(table, r"4 +\S+Z +1 +rules.load +uid \d+, .*yaguractl\]? \(\d+\) +in effect")
         self.assertRegex(table, r"1 +\S+Z +1 +start")
         self.assertIn("version 5 is in effect instead of 4", self.ctl_well("rules", "rollback", "1"))
         self.assertIn("rules.rollback to 1", self.ctl_well("rules", "versions"))
