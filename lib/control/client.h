@@ -38,6 +38,7 @@ class Client {
     void say(std::string_view line) { out_.append(line); }
 
     LineBuffer& lines() { return lines_; }
+    const LineBuffer& lines() const { return lines_; }
     std::size_t unsent() const { return out_.size() - sent_; }
     /// Of both buffers.
     std::size_t buffered() const { return lines_.size() + out_.size(); }

@@ -61,6 +61,15 @@ std::string outcome_text(const Outcome& outcome) {
                             : "ok";
 }
 
+/// Of a line that does not fit, and what to do instead.
+std::string too_long(const Client& client) {
+    return fmt::format(
+        "the line is longer than {} bytes, the limit of a request: the connection is closed. A configuration "
+        "that does not fit is read from the file that yagura was started with: by SIGHUP, or by rules.load "
+        "without config",
+        client.lines().max_line());
+}
+
 }  // namespace
 
 /// What a handler may do with the connection that called it.
@@ -297,8 +306,7 @@ void ControlServer::serve(Client& client) {
     const auto until = Client::Clock::now() + kLinesFor;
     for (unsigned i = 0; i < kLinesAtOnce && !client.closing && !client.is_slow(); ++i) {
         if (client.lines().too_long()) {
-            client.say(error_line("null", {.code = RpcCode::kTooLarge,
-                                           .message = "the line is too long: the connection is closed"}));
+            client.say(error_line("null", {.code = RpcCode::kTooLarge, .message = too_long(client)}));
             client.closing = true;
             break;
         }

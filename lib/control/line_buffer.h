@@ -25,6 +25,7 @@ class LineBuffer {
     std::optional<std::string_view> next();
     /// What has come of the next line is longer than may be.
     bool too_long();
+    std::size_t max_line() const { return max_line_; }
     std::size_t size() const { return bytes_.size(); }
 
   private:

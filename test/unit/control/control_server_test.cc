@@ -147,6 +147,8 @@ TEST_CASE("a line that is too long ends the connection, and harms no other") {
     client.say(std::string(1001, 'x'));
     CHECK(fixture.closed(client));
     CHECK(client.lines().at(0)["error"]["code"] == -32006);
+    CHECK_THAT(client.lines().at(0)["error"]["message"].get<std::string>(),
+               Catch::Contains("longer than 1000 bytes") && Catch::Contains("SIGHUP"));
     CHECK(fixture.ask(other, request("test.echo")).contains("result"));
 }
 
