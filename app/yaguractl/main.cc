@@ -19,6 +19,15 @@ int status_of(Status status) {
     return static_cast<int>(status);
 }
 
+/// The command, whatever options of ours stand before it; null: there is none.
+const char* first_word(int argc, char** argv) {
+    for (int i = 1; i < argc; ++i) {
+        if (argv[i][0] != '-') return argv[i];
+        if (std::strcmp(argv[i], "--socket") == 0) ++i;
+    }
+    return nullptr;
+}
+
 }  // namespace
 
 void yagura::ctl::print_json(const Json& json) {
@@ -66,9 +75,10 @@ int main(int argc, char** argv) {
     const auto known = [&](const char* word) {
         return !app.get_subcommands([&](const CLI::App* c) { return c->check_name(word); }).empty();
     };
-    if (argc < 2 || (argv[1][0] != '-' && !known(argv[1]))) {
+    const char* const command = first_word(argc, argv);
+    if (argc < 2 || (command != nullptr && !known(command))) {
         fmt::print(stderr, "yaguractl: {}; yaguractl --help lists the commands\n",
-                   argc < 2 ? "a command is missing" : fmt::format("there is no command \"{}\"", argv[1]));
+                   argc < 2 ? "a command is missing" : fmt::format("there is no command \"{}\"", command));
         return status_of(Status::kUsage);
     }
     try {

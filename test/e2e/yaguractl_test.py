@@ -530,7 +530,10 @@ class Unreachable(YaguractlTest):
 
 class Usage(YaguractlTest):
     def test_wrong_usage(self):
-        for arguments, words in [((), "a command is missing"), (("nonsense",), 'no command "nonsense"'), (("info", "--nonsense"), "--nonsense"),
+        for arguments, words in [((), "a command is missing"), (("nonsense",), 'no command "nonsense"'),
+                                 (("--json", "--socket", "info", "nonsense"), 'no command "nonsense"'),
+                                 (("--socket=info", "nonsense"), 'no command "nonsense"'),
+                                 (("info", "--nonsense"), "--nonsense"),
                                  (("rules", "check"), "file is required"), (("rules", "load", "/nonexistent"), "No such file"),
                                  (("call", "x", "["), "an object"), (("call", "x", "[]"), "an object"),
                                  (("--socket", "x" * 200, "info"), "1 to 107 bytes"), (("--timeout", "-1", "info"), "--timeout")]:
