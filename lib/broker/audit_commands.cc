@@ -39,6 +39,7 @@ void add_audit_commands(control::CommandTable& table, ControlPlane& plane) {
     table.add({.name = "audit.tail",
                .help = "The newest records of the audit log, newest first; unverified",
                .right = control::Role::kAdmin,
+               .effect = control::Effect::kReads,
                .parameters = {{.name = "count",
                                .type = control::ParameterType::kNumber,
                                .help = "How many at most (20)",

@@ -18,6 +18,7 @@ namespace {
 using control::Answer;
 using control::Arguments;
 using control::Call;
+using control::Effect;
 using control::Json;
 using control::ParameterType;
 using control::Role;
@@ -99,6 +100,7 @@ void add_config_commands(control::CommandTable& table, ControlPlane& plane) {
         {.name = "config.get",
          .help = "The configuration in effect, in its canonical form; in pieces when it is long",
          .right = Role::kViewer,
+         .effect = Effect::kReads,
          .parameters = {{.name = "cursor",
                          .type = ParameterType::kNumber,
                          .help = "where to go on: `next` of the answer before"},
@@ -114,6 +116,7 @@ void add_config_commands(control::CommandTable& table, ControlPlane& plane) {
                    "Writes the configuration in effect, in its canonical form, to the file that yagura was "
                    "started with. Comments go",
                .right = Role::kAdmin,
+               .effect = Effect::kChanges,
                .parameters = {},
                .handler = [&plane](const Arguments&, Call& call) -> Answer {
                    return plane.later(call, [&plane](const Reloader::Done& done) {

@@ -14,6 +14,7 @@ namespace {
 using control::Answer;
 using control::Arguments;
 using control::Call;
+using control::Effect;
 using control::ParameterType;
 using control::Role;
 using control::RpcCode;
@@ -140,6 +141,7 @@ void add_flows_commands(control::CommandTable& table, ControlPlane& plane) {
     table.add({.name = "flows.list",
                .help = "The flows in the tables, their state, and the tools that get them",
                .right = Role::kViewer,
+               .effect = Effect::kReads,
                .parameters = std::move(parameters),
                .handler = [&plane](const Arguments& arguments, Call& call) -> Answer {
                    return list_flows(plane, arguments, call);
@@ -147,6 +149,7 @@ void add_flows_commands(control::CommandTable& table, ControlPlane& plane) {
     table.add({.name = "flows.top",
                .help = "The busiest flows of the last second, estimated from packets drawn by lot",
                .right = Role::kViewer,
+               .effect = Effect::kReads,
                .parameters = {{.name = "by",
                                .type = ParameterType::kText,
                                .help = "bytes, which it is when left out, or packets",
@@ -162,6 +165,7 @@ void add_flows_commands(control::CommandTable& table, ControlPlane& plane) {
     table.add({.name = "flows.explain",
                .help = "What becomes of a flow, by which rules and tools, and what is open yet",
                .right = Role::kViewer,
+               .effect = Effect::kReads,
                .parameters = {{.name = "flow",
                                .type = ParameterType::kText,
                                .help = "as flows.list prints it, in either direction: tcp A:p > B:p",

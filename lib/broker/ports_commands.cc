@@ -9,6 +9,7 @@ namespace {
 using control::Answer;
 using control::Arguments;
 using control::Call;
+using control::Effect;
 using control::Json;
 using control::ParameterType;
 using control::Role;
@@ -44,6 +45,7 @@ void add_ports_commands(control::CommandTable& table, ControlPlane& plane) {
     table.add({.name = "ports.add",
                .help = "Opens a port and takes it into the configuration in effect, while traffic flows",
                .right = Role::kAdmin,
+               .effect = Effect::kChanges,
                .parameters =
                    {text_parameter("name", "of the port", true, rules::kMaxNameBytes),
                     text_parameter("role", "network or tool", true, 16),
@@ -82,6 +84,7 @@ void add_ports_commands(control::CommandTable& table, ControlPlane& plane) {
              "Closes a port when what it has received, or what waits for it, is through, and takes it out "
              "of the configuration in effect",
          .right = Role::kAdmin,
+         .effect = Effect::kChanges,
          .parameters = {text_parameter("name", "of the port", true, rules::kMaxNameBytes)},
          .handler = [&plane](const Arguments& arguments, Call& call) -> Answer {
              const std::string& name = *arguments.text("name");

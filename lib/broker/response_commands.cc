@@ -17,6 +17,7 @@ namespace {
 using control::Answer;
 using control::Arguments;
 using control::Call;
+using control::Effect;
 using control::Json;
 using control::Parameter;
 using control::ParameterType;
@@ -318,6 +319,7 @@ void add_verdicts(control::CommandTable& table, ControlPlane& plane) {
     table.add({.name = "flows.reset",
                .help = "Cuts connections, and says of each what became of it",
                .right = Role::kResponder,
+               .effect = Effect::kChanges,
                .parameters = {flows_parameter(), reason_parameter(), key_parameter(), dry_run_parameter()},
                .handler = [&plane](const Arguments& arguments, Call& call) -> Answer {
                    return judge(plane, arguments, call, "flows.reset", ResponseAction::kReset, false);
@@ -325,6 +327,7 @@ void add_verdicts(control::CommandTable& table, ControlPlane& plane) {
     table.add({.name = "flows.block",
                .help = "Cuts connections, and blocks them: whoever opens them again is cut at once",
                .right = Role::kResponder,
+               .effect = Effect::kChanges,
                .parameters = {flows_parameter(), ttl_parameter(), reason_parameter(), key_parameter(),
                               dry_run_parameter()},
                .handler = [&plane](const Arguments& arguments, Call& call) -> Answer {
@@ -333,6 +336,7 @@ void add_verdicts(control::CommandTable& table, ControlPlane& plane) {
     table.add({.name = "flows.shunt",
                .help = "A tool gets no more packets of these flows, but their end",
                .right = Role::kResponder,
+               .effect = Effect::kChanges,
                .parameters = {flows_parameter(), tool_parameter(true, "the tool that wants no more of them"),
                               key_parameter()},
                .handler = [&plane](const Arguments& arguments, Call& call) -> Answer {
@@ -342,6 +346,7 @@ void add_verdicts(control::CommandTable& table, ControlPlane& plane) {
         {.name = "flows.release",
          .help = "Ends what flows.shunt began",
          .right = Role::kResponder,
+         .effect = Effect::kMakesSafer,
          .parameters = {flows_parameter(), tool_parameter(false, "the tool; all tools when it is left out"),
                         key_parameter()},
          .handler = [&plane](const Arguments& arguments, Call& call) -> Answer {
@@ -354,6 +359,7 @@ void add_block_methods(control::CommandTable& table, ControlPlane& plane) {
         {.name = "blocks.add",
          .help = "Blocks addresses, prefixes and connections: what there is of them is cut, and what comes",
          .right = Role::kResponder,
+         .effect = Effect::kChanges,
          .parameters = {targets_parameter(), ttl_parameter(), reason_parameter(), key_parameter()},
          .handler = [&plane](const Arguments& arguments, Call& call) -> Answer {
              return add_blocks(plane, arguments, call);
@@ -361,6 +367,7 @@ void add_block_methods(control::CommandTable& table, ControlPlane& plane) {
     table.add({.name = "blocks.remove",
                .help = "Takes addresses, prefixes and connections out of the list",
                .right = Role::kResponder,
+               .effect = Effect::kMakesSafer,
                .parameters = {targets_parameter(), key_parameter()},
                .handler = [&plane](const Arguments& arguments, Call& call) -> Answer {
                    return remove_blocks(plane, arguments, call);
@@ -377,6 +384,7 @@ void add_block_methods(control::CommandTable& table, ControlPlane& plane) {
     table.add({.name = "blocks.list",
                .help = "Who is blocked, since when, until when, and why",
                .right = Role::kViewer,
+               .effect = Effect::kReads,
                .parameters = std::move(parameters),
                .handler = [&plane](const Arguments& arguments, Call&) -> Answer {
                    return list_blocks(plane, arguments);
@@ -392,11 +400,13 @@ void add_response_commands(control::CommandTable& table, ControlPlane& plane) {
         {.name = "response.status",
          .help = "Whether connections are cut, and what became of verdicts",
          .right = Role::kViewer,
+         .effect = Effect::kReads,
          .parameters = {},
          .handler = [&plane](const Arguments&, Call&) -> Answer { return plane.responses().status(); }});
     table.add({.name = "response.disable",
                .help = "The kill switch: from now on nothing is sent, whoever wants it",
                .right = Role::kResponder,
+               .effect = Effect::kMakesSafer,
                .parameters = {reason_parameter()},
                .handler = [&plane](const Arguments& arguments, Call& call) -> Answer {
                    if (!plane.responses().enabled()) return not_enabled();
@@ -409,6 +419,7 @@ void add_response_commands(control::CommandTable& table, ControlPlane& plane) {
     table.add({.name = "response.enable",
                .help = "Undoes response.disable",
                .right = Role::kResponder,
+               .effect = Effect::kChanges,
                .parameters = {},
                .handler = [&plane](const Arguments&, Call&) -> Answer {
                    if (!plane.responses().enabled()) return not_enabled();
@@ -418,6 +429,7 @@ void add_response_commands(control::CommandTable& table, ControlPlane& plane) {
     table.add({.name = "response.subscribe",
                .help = "Sends each outcome as it is known, as notifications of the method response",
                .right = Role::kViewer,
+               .effect = Effect::kReads,
                .parameters = {},
                .handler = [](const Arguments&, Call& call) -> Answer {
                    call.subscribe_events(kTopic);
@@ -426,6 +438,7 @@ void add_response_commands(control::CommandTable& table, ControlPlane& plane) {
     table.add({.name = "response.unsubscribe",
                .help = "Ends these notifications of this connection",
                .right = Role::kViewer,
+               .effect = Effect::kReads,
                .parameters = {},
                .handler = [](const Arguments&, Call& call) -> Answer {
                    return Json{{"was_subscribed", call.unsubscribe_events(kTopic)}};

@@ -17,6 +17,7 @@ namespace {
 using control::Answer;
 using control::Arguments;
 using control::Call;
+using control::Effect;
 using control::ParameterType;
 using control::Role;
 using control::RpcCode;
@@ -117,6 +118,7 @@ void add_rules_commands(control::CommandTable& table, ControlPlane& plane) {
         {.name = "rules.list",
          .help = "The rules in their order, and what each has selected since its configuration is in effect",
          .right = Role::kViewer,
+         .effect = Effect::kReads,
          .parameters = page_parameters(),
          .handler = [&plane](const Arguments& arguments, Call&) -> Answer {
              return rules_page(plane.run(), arguments);
@@ -124,6 +126,7 @@ void add_rules_commands(control::CommandTable& table, ControlPlane& plane) {
     table.add({.name = "rules.check",
                .help = "Says whether a configuration could be loaded; its errors by their places if not",
                .right = Role::kOperator,
+               .effect = Effect::kReads,
                .parameters = {{.name = "config",
                                .type = ParameterType::kText,
                                .help = "the text of a configuration",
@@ -139,6 +142,7 @@ void add_rules_commands(control::CommandTable& table, ControlPlane& plane) {
          .help = "Brings the rules and tool groups of a configuration into effect while traffic flows. What "
                  "else is in it must be as it runs",
          .right = Role::kOperator,
+         .effect = Effect::kChanges,
          .parameters = {{.name = "config",
                          .type = ParameterType::kText,
                          .help = "the text of a configuration; when it is left out, the file that yagura was "
@@ -154,6 +158,7 @@ void add_rules_commands(control::CommandTable& table, ControlPlane& plane) {
     table.add({.name = "rules.cancel",
                .help = "Gives up every rules.check, rules.load and rules.rollback that has not been done yet",
                .right = Role::kOperator,
+               .effect = Effect::kMakesSafer,
                .parameters = {},
                .handler = [&plane](const Arguments&, Call&) -> Answer {
                    return Json{{"cancelled", plane.reloader().cancel()}};
@@ -161,11 +166,13 @@ void add_rules_commands(control::CommandTable& table, ControlPlane& plane) {
     table.add({.name = "rules.versions",
                .help = "The configurations that were in effect last, the newest first, and who brought them",
                .right = Role::kViewer,
+               .effect = Effect::kReads,
                .parameters = {},
                .handler = [&plane](const Arguments&, Call&) -> Answer { return versions(plane.run()); }});
     table.add({.name = "rules.rollback",
                .help = "Brings a version of rules.versions into effect again, as rules.load would its text",
                .right = Role::kOperator,
+               .effect = Effect::kChanges,
                .parameters = {{.name = "version",
                                .type = ParameterType::kNumber,
                                .help = "which one",

@@ -11,6 +11,7 @@ namespace {
 using control::Answer;
 using control::Arguments;
 using control::Call;
+using control::Effect;
 using control::Parameter;
 using control::ParameterType;
 using control::Role;
@@ -67,6 +68,7 @@ void add_stats_commands(control::CommandTable& table, ControlPlane& plane) {
     table.add({.name = "stats.get",
                .help = "All counters but those by rule (rules.list)",
                .right = Role::kViewer,
+               .effect = Effect::kReads,
                .parameters = {},
                .handler = [&plane](const Arguments&, Call&) -> Answer { return live_stats(plane.run()); }});
     table.add(
@@ -75,6 +77,7 @@ void add_stats_commands(control::CommandTable& table, ControlPlane& plane) {
              "Sends what stats.get says at intervals, as notifications of the method stats. Whoever does not "
              "read them in time loses some: `missed` counts them",
          .right = Role::kViewer,
+         .effect = Effect::kReads,
          .parameters = {{.name = "interval_ms",
                          .type = ParameterType::kNumber,
                          .help = "milliseconds between two; 1000 when it is left out",
@@ -88,6 +91,7 @@ void add_stats_commands(control::CommandTable& table, ControlPlane& plane) {
     table.add({.name = "stats.unsubscribe",
                .help = "Ends the notifications of this connection",
                .right = Role::kViewer,
+               .effect = Effect::kReads,
                .parameters = {},
                .handler = [](const Arguments&, Call& call) -> Answer {
                    return Json{{"was_subscribed", call.unsubscribe()}};
@@ -96,6 +100,7 @@ void add_stats_commands(control::CommandTable& table, ControlPlane& plane) {
         {.name = "ports.list",
          .help = "Network and tool ports in the order of the configuration; of network ports their ledger",
          .right = Role::kViewer,
+         .effect = Effect::kReads,
          .parameters = page_parameters(),
          .handler = [&plane](const Arguments& arguments, Call&) -> Answer {
              return ports_page(plane.run(), arguments);

@@ -13,6 +13,7 @@ namespace {
 using control::Answer;
 using control::Arguments;
 using control::Call;
+using control::Effect;
 using control::Json;
 using control::Role;
 
@@ -110,6 +111,7 @@ void add_system_commands(control::CommandTable& table, ControlPlane& plane) {
     table.add({.name = "system.info",
                .help = "What runs: versions, configuration, lcores, the control socket, and who asks",
                .right = Role::kViewer,
+               .effect = Effect::kReads,
                .parameters = {},
                .handler = [&plane](const Arguments&, Call& call) -> Answer {
                    Json json = live_info(plane, plane.run());
@@ -120,11 +122,13 @@ void add_system_commands(control::CommandTable& table, ControlPlane& plane) {
         {.name = "system.health",
          .help = "Whether all is well: ok, degraded, losing, unaudited, stalled or ending, and why",
          .right = Role::kViewer,
+         .effect = Effect::kReads,
          .parameters = {},
          .handler = [&plane](const Arguments&, Call&) -> Answer { return live_health(plane, plane.run()); }});
     table.add({.name = "system.shutdown",
                .help = "Ends the run as SIGTERM does: what is inside reaches its end first",
                .right = Role::kAdmin,
+               .effect = Effect::kMakesSafer,
                .parameters = {},
                .handler = [&plane](const Arguments&, Call&) -> Answer {
                    plane.run().stop_wanted = true;

@@ -18,6 +18,7 @@ namespace {
 using control::Answer;
 using control::Arguments;
 using control::Call;
+using control::Effect;
 using control::ParameterType;
 using control::Role;
 using control::RpcCode;
@@ -131,6 +132,7 @@ void add_tools_commands(control::CommandTable& table, ControlPlane& plane) {
                .help = "Tool ports: whether they are up, the groups they are in, who stands in for whom, and "
                        "their ledger",
                .right = Role::kViewer,
+               .effect = Effect::kReads,
                .parameters = {},
                .handler = [&plane](const Arguments&, Call&) -> Answer {
                    return tools(plane.run(), plane.tool_switch());
@@ -141,6 +143,7 @@ void add_tools_commands(control::CommandTable& table, ControlPlane& plane) {
              "Puts a tool in the place of another, in all groups and rules, while traffic flows: it has the "
              "other's flows, and no other flow moves",
          .right = Role::kOperator,
+         .effect = Effect::kChanges,
          .parameters = {{.name = "from",
                          .type = ParameterType::kText,
                          .help = "the tool port that is taken out",

@@ -24,6 +24,8 @@ std::string_view type_name(ParameterType type) {
     return kNames[static_cast<std::size_t>(type)];
 }
 
+constexpr std::array<std::string_view, 3> kEffects{"changes", "makes_safer", "reads"};
+
 Json describe(const Parameter& parameter) {
     Json json{
         {"name", parameter.name}, {"type", type_name(parameter.type)}, {"required", parameter.required}};
@@ -43,6 +45,7 @@ Json describe(const CommandTable::Entry& entry) {
     return {{"name", entry.command.name},
             {"description", entry.command.help},
             {"right", role_name(entry.command.right)},
+            {"effect", effect_name(entry.command.effect)},
             {"enabled", entry.enabled},
             {"parameters", std::move(parameters)}};
 }
@@ -137,6 +140,10 @@ std::string shown_list(const GivenJson& list) {
 
 }  // namespace
 
+std::string_view effect_name(Effect effect) {
+    return kEffects[static_cast<std::size_t>(effect)];
+}
+
 const std::string* Arguments::text(std::string_view name) const {
     const auto found = params_.find(name);
     return found != params_.end() ? found->get_ptr<const std::string*>() : nullptr;
@@ -165,8 +172,9 @@ std::vector<std::string> Arguments::list(std::string_view name) const {
 
 CommandTable::CommandTable() {
     add({.name = "rpc.methods",
-         .help = "The methods that there are, their parameters and the right that each needs",
+         .help = "The methods that there are, their parameters, the right that each needs, and its effect",
          .right = Role::kViewer,
+         .effect = Effect::kReads,
          .parameters = {},
          .handler = [this](const Arguments&, Call&) -> Answer {
              Json methods = Json::array();

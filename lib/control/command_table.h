@@ -78,11 +78,21 @@ RpcError busy();
 struct Later {};
 using Answer = std::variant<Json, RpcError, Later>;
 
+/// What a method does to the run, whatever becomes of the call.
+enum class Effect : std::uint8_t {
+    kChanges,     ///< anything but what follows; and where nothing is said
+    kMakesSafer,  ///< it ends something that was begun, or undoes it: nobody is to be kept from it
+    kReads,       ///< it changes nothing
+};
+
+std::string_view effect_name(Effect effect);
+
 /// A method of the control socket. Handlers run on the control thread, and soon return.
 struct Command {
     std::string name;  ///< "rules.load"
     std::string help;  ///< one line
     Role right;        ///< who may call it
+    Effect effect;     ///< what may be done unrecorded is known by it
     std::vector<Parameter> parameters;
     std::function<Answer(const Arguments&, Call&)> handler;
 };

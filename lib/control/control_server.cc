@@ -366,11 +366,11 @@ Outcome ControlServer::refuse_or_run(Client& client, const Request& request, Aud
                                                command.name),
                         .field = "method"};
     }
-    if (command.right != Role::kViewer && !audit_.may_act()) {
+    if (command.effect == Effect::kChanges && !audit_.may_act()) {
         return RpcError{.code = RpcCode::kConflict,
                         .message =
-                            "nothing is changed while the audit log cannot be written "
-                            "(audit.on_failure of the configuration); system.health says why",
+                            "while the audit log cannot be written nothing is done but what reads or makes "
+                            "safer (audit.on_failure of the configuration); system.health says why",
                         .field = "method"};
     }
     event.allowed = true;

@@ -229,9 +229,15 @@ class Methods(ControlTest):
         page = (ROOT / "docs/control-protocol.md").read_text().split("\n## Methods\n", 1)[1]
         sections = dict(zip(*[iter(re.split(r"^### (.+)$", page, flags=re.MULTILINE)[1:])] * 2))
         self.assertEqual(sorted(sections), sorted(methods))
+        rights = (ROOT / "docs/control-protocol.md").read_text().split("\n## Rights\n", 1)[1].split("\n## ", 1)[0]
+        effects = {effect: re.findall(r"`(\w+\.\w+)`", row)
+                   for effect, row in re.findall(r"^\| `(\w+)` \|(.*)$", rights, flags=re.MULTILINE)}
+        self.assertEqual(sorted(effects), ["changes", "makes_safer", "reads"])
         for name, text in sections.items():
             with self.subTest(method=name):
                 self.assertEqual(re.search(r"Right: `(\w+)`", text)[1], methods[name]["right"])
+                effect = next((effect for effect, names in effects.items() if name in names), "reads")
+                self.assertEqual(methods[name]["effect"], effect)
                 rows = re.findall(r"^\| `(\w+)` \| (\w+)(, required)? \|", text, flags=re.MULTILINE)
                 self.assertEqual([(row[0], row[1], bool(row[2])) for row in rows],
                                  [(p["name"], p["type"], p["required"]) for p in methods[name]["parameters"]])
@@ -612,6 +618,39 @@ class Start(ControlTest):
         with Connection(self.folder / "control.sock") as one, Connection(self.folder / "other.sock") as two:
             self.assertEqual(one.result("system.info")["pid"], first.pid)
             self.assertEqual(two.result("system.info")["pid"], self.process.pid)
+
+
+class AuditRecords(ControlTest):
+    """What may be done when nothing can be written to it."""
+
+    def test_without_the_log_nothing_is_changed_and_all_else_is_done(self):
+        self.start(self.configuration(response={"enabled": True}))
+        client = self.connect()
+        client.result("blocks.add", targets=["192.0.2.1"])
+        log = self.folder / "audit.jsonl"
+        log.rename(self.folder / "away")
+        log.write_text("somebody else's\n")
+        for method, params in (("response.enable", {}), ("blocks.add", {"targets": ["192.0.2.2"]}), ("rules.load", {}),
+                               ("config.save", {})):
+            with self.subTest(method):
+                error = client.error(method, **params)
+                self.assertEqual(error["code"], CONFLICT)
+                self.assertIn("audit log cannot be written", error["message"])
+        self.assertTrue(client.result("response.disable", reason="all")["why_not"])
+        self.assertEqual(client.result("blocks.remove", targets=["192.0.2.1"])["blocks"], 0)
+        flows = ["tcp 10.9.9.9:1 > 10.9.9.8:80"]
+        self.assertEqual(client.result("flows.release", flows=flows)["results"][0]["outcome"], "not_found")
+        self.assertEqual(client.result("rules.cancel")["cancelled"], 0)
+        self.assertGreater(client.result("rules.check", config=self.config_path.read_text())["rules"], 0)
+        self.assertIn("records", client.result("audit.tail"))
+        self.assertEqual(client.result("system.health")["status"], "unaudited")
+        log.unlink()
+        self.assertIsNone(client.result("response.enable")["why_not"])
+        log.unlink()
+        log.write_text("again\n")
+        self.assertTrue(client.result("system.shutdown")["ending"])
+        self.process.communicate(timeout=DEADLINE_S)
+        self.assertEqual(self.process.returncode, OK)
 
 
 class Diagnostics(ControlTest):

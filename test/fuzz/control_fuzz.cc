@@ -24,6 +24,7 @@ const Command& sample() {
         .name = "x.y",
         .help = "for the fuzzer",
         .right = Role::kViewer,
+        .effect = Effect::kReads,
         .parameters = {{.name = "text", .type = ParameterType::kText, .help = "", .low = 1, .high = 8},
                        {.name = "number", .type = ParameterType::kNumber, .help = "", .low = 1, .high = 1000},
                        {.name = "flag", .type = ParameterType::kFlag, .help = "", .required = true},

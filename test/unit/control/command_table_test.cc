@@ -15,6 +15,7 @@ Command sample() {
     return {.name = "rules.load",
             .help = "Loads rules",
             .right = Role::kOperator,
+            .effect = Effect::kChanges,
             .parameters =
                 {{.name = "config",
                   .type = ParameterType::kText,
@@ -89,6 +90,7 @@ Command sample_of_lists() {
     return {.name = "flows.reset",
             .help = "Cuts flows",
             .right = Role::kResponder,
+            .effect = Effect::kMakesSafer,
             .parameters = {{.name = "flows",
                             .type = ParameterType::kList,
                             .help = "which",
@@ -199,6 +201,9 @@ TEST_CASE("rpc.methods tells the types and bounds of parameters") {
         Json::parse(R"({"name": "config", "type": "string", "required": true, "description": "its text"})"));
     CHECK(methods[1]["parameters"][1]["maximum"] == 9);
     CHECK(methods[2]["right"] == "responder");
+    CHECK(methods[0]["effect"] == "reads");
+    CHECK(methods[1]["effect"] == "changes");
+    CHECK(methods[2]["effect"] == "makes_safer");
     CHECK(methods[2]["parameters"][0] ==
           Json::parse(R"({"name": "flows", "type": "list", "required": true, "minimum": 1, "maximum": 5,
                           "item_maximum": 200, "description": "which"})"));

@@ -18,6 +18,7 @@ struct EventFixture : Fixture {
             table.add({.name = name,
                        .help = "of the test",
                        .right = Role::kViewer,
+                       .effect = Effect::kReads,
                        .parameters = {{.name = "topic", .type = ParameterType::kText, .help = "which"}},
                        .handler = std::move(handler)});
         };

@@ -26,7 +26,9 @@ using std::chrono::milliseconds;
 
 struct Recorder : AuditSink {
     void record(const AuditEvent& event) override { events.push_back(event); }
+    bool may_act() override { return writable; }
     std::vector<AuditEvent> events;
+    bool writable = true;
 };
 
 /// The other end. The server runs on the same thread, between its steps.
@@ -85,35 +87,37 @@ struct Fixture {
 
     Fixture() {
         roles.grant_user(Role::kAdmin, getuid());
-        const auto add = [&](const char* name, Role right,
+        const auto add = [&](const char* name, Role right, Effect effect,
                              std::function<Answer(const Arguments&, Call&)> handler) {
             table.add({.name = name,
                        .help = "of the test",
                        .right = right,
+                       .effect = effect,
                        .parameters = {{.name = "size", .type = ParameterType::kNumber, .help = "bytes"}},
                        .handler = std::move(handler)});
         };
-        add("test.echo", Role::kViewer, [](const Arguments& a, Call&) -> Answer {
+        add("test.echo", Role::kViewer, Effect::kReads, [](const Arguments& a, Call&) -> Answer {
             return Json{{"text", std::string(a.number("size").value_or(1), 'x')}};
         });
-        add("test.change", Role::kOperator, [](const Arguments&, Call&) -> Answer { return Json::object(); });
-        add("test.throw", Role::kViewer,
+        add("test.change", Role::kOperator, Effect::kChanges,
+            [](const Arguments&, Call&) -> Answer { return Json::object(); });
+        add("test.throw", Role::kViewer, Effect::kReads,
             [](const Arguments&, Call&) -> Answer { throw std::runtime_error("broken"); });
-        add("test.later", Role::kViewer, [this](const Arguments&, Call& call) -> Answer {
+        add("test.later", Role::kViewer, Effect::kReads, [this](const Arguments&, Call& call) -> Answer {
             const auto ticket = call.defer();
             if (!ticket) return busy();
             tickets.push_back(*ticket);
             return Later{};
         });
-        add("test.later_not", Role::kViewer, [](const Arguments&, Call& call) -> Answer {
+        add("test.later_not", Role::kViewer, Effect::kReads, [](const Arguments&, Call& call) -> Answer {
             call.defer();
             throw std::runtime_error("broken");
         });
-        add("test.subscribe", Role::kViewer, [](const Arguments&, Call& call) -> Answer {
+        add("test.subscribe", Role::kViewer, Effect::kReads, [](const Arguments&, Call& call) -> Answer {
             call.subscribe(milliseconds(1));
             return Json::object();
         });
-        add("test.unsubscribe", Role::kViewer, [](const Arguments&, Call& call) -> Answer {
+        add("test.unsubscribe", Role::kViewer, Effect::kReads, [](const Arguments&, Call& call) -> Answer {
             return Json{{"was", call.unsubscribe()}};
         });
     }

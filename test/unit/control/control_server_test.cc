@@ -135,6 +135,32 @@ TEST_CASE("a user has so many connections, and one that ends makes room") {
     CHECK(fixture.server->connections() == 3);
 }
 
+TEST_CASE("without an audit log nothing is changed, and all else is done") {
+    Fixture fixture;
+    const auto add = [&](const char* name, Role right, Effect effect) {
+        fixture.table.add({.name = name,
+                           .help = "of the test",
+                           .right = right,
+                           .effect = effect,
+                           .parameters = {},
+                           .handler = [](const Arguments&, Call&) -> Answer { return Json::object(); }});
+    };
+    add("test.tail", Role::kAdmin, Effect::kReads);
+    add("test.stop", Role::kResponder, Effect::kMakesSafer);
+    add("test.begin", Role::kViewer, Effect::kChanges);
+    fixture.open();
+    fixture.audit.writable = false;
+    Connection client(fixture.path);
+    for (const char* done : {"test.tail", "test.stop", "test.echo"})
+        CHECK(fixture.ask(client, request(done)).contains("result"));
+    for (const char* refused : {"test.begin", "test.change"}) {
+        const GivenJson error = fixture.ask(client, request(refused))["error"];
+        CHECK(error["code"] == -32005);
+        CHECK_THAT(error["message"].get<std::string>(), Catch::Contains("the audit log cannot be written"));
+        CHECK_FALSE(fixture.audit.events.back().allowed);
+    }
+}
+
 TEST_CASE("a line that is too long ends the connection, and harms no other") {
     Fixture fixture;
     fixture.limits.line = 1000;
