@@ -60,6 +60,7 @@ class Client {
     bool flushed = false;        ///< likewise: what an event had no room behind was tried to be sent
     std::uint32_t interest = 0;  ///< what epoll was told
     std::size_t counted = 0;     ///< of buffered(), in the server's sum
+    std::uint64_t heard = 0;     ///< when it said something last: the greater, the later
 
     static constexpr std::size_t kReadAtOnce = 64u << 10;
     static constexpr std::size_t kSlow = 256u << 10;

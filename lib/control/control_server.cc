@@ -32,7 +32,7 @@ constexpr unsigned kLinesAtOnce = 8;    ///< of a client
 /// After so long the sockets are looked at again, and others come first.
 constexpr auto kServedFor = milliseconds(4);
 constexpr auto kLinesFor = std::chrono::microseconds(500);  ///< of a client
-/// Connections that are kept for root, so that a crowd cannot lock him out.
+/// Connections in all that are kept for root, so that a crowd cannot lock him out.
 constexpr std::size_t kForRoot = 8;
 constexpr auto kNoDescriptorPause = milliseconds(200);
 constexpr std::size_t kShownMethod = 64;
@@ -228,15 +228,53 @@ std::string ControlServer::refusal(const Peer& peer, const RoleSet& roles) const
             "them{}",
             peer.uid, roles_.root_alone() ? ", and root alone has one" : "");
     }
+    if (!is_full(peer.uid) || (peer.uid == 0 && most_silent_of_root() != nullptr)) return {};
     const auto user = by_user_.find(peer.uid);
     if (user != by_user_.end() && user->second >= limits_.connections_per_user) {
         return fmt::format("uid {} has {} connections, as many as one user may have", peer.uid, user->second);
     }
-    if (clients_.size() >=
-        limits_.connections - (peer.uid == 0 ? 0 : std::min(kForRoot, limits_.connections))) {
-        return fmt::format("there are {} connections, as many as may be", clients_.size());
+    return fmt::format("there are {} connections, as many as may be", clients_.size());
+}
+
+/// There is no room for one more connection of this user.
+bool ControlServer::is_full(uid_t user) const {
+    const std::size_t kept = user == 0 ? 0 : std::min(kForRoot, limits_.connections);
+    const auto found = by_user_.find(user);
+    return clients_.size() >= limits_.connections - kept ||
+           (found != by_user_.end() && found->second >= limits_.connections_per_user);
+}
+
+/// Root's connection that has been silent for longest, of those for which nothing is being done; one that
+/// gets updates or events only if there is no other. Null: there is none.
+Client* ControlServer::most_silent_of_root() const {
+    Client* most = nullptr;
+    const auto rank = [this](const Client& client) {
+        return std::pair(client.subscription || topics_.has(client.id()), client.heard);
+    };
+    for (const auto& [id, client] : clients_) {
+        if (client->peer().uid != 0 || client->waiting != 0 || client->queued) continue;
+        if (most == nullptr || rank(*client) < rank(*most)) most = client.get();
     }
-    return {};
+    return most;
+}
+
+/// Who leaks root's connections must not keep root from the kill switch. What was closed, for the record;
+/// empty: there was room.
+std::string ControlServer::make_room_for_root() {
+    std::string closed;
+    while (is_full(0)) {
+        Client* const client = most_silent_of_root();
+        if (client == nullptr) break;
+        closed += fmt::format("{}the silent connection of pid {} was closed for it",
+                              closed.empty() ? "" : ", ", client->peer().pid);
+        client->say(
+            error_line("null", {.code = RpcCode::kRefused,
+                                .message = "root has as many connections as may be: this one, silent for "
+                                           "longest, is closed for another"}));
+        [[maybe_unused]] const bool sound = client->flush();
+        close(*client);
+    }
+    return closed;
 }
 
 void ControlServer::admit(int fd) {
@@ -251,6 +289,9 @@ void ControlServer::admit(int fd) {
     event.object = path();
     event.allowed = why_not.empty();
     event.outcome = event.allowed ? "ok" : why_not;
+    if (event.allowed && peer->uid == 0) {
+        if (const std::string closed = make_room_for_root(); !closed.empty()) event.outcome += ": " + closed;
+    }
     audit_.record(event);
     if (!event.allowed) {
         ++counters_.refused;
@@ -263,6 +304,7 @@ void ControlServer::admit(int fd) {
     auto client = std::make_unique<Client>(fd, id, std::move(*peer), roles,
                                            is_privileged(roles) ? limits_.line : limits_.viewer_line);
     client->interest = EPOLLIN;
+    client->heard = ++heard_;
     if (!watch(epoll_, EPOLL_CTL_ADD, fd, client->interest, id)) return;
     ++counters_.accepted;
     ++by_user_[client->peer().uid];
@@ -276,6 +318,7 @@ void ControlServer::handle(std::uint64_t id, std::uint32_t events) {
     if ((events & EPOLLERR) != 0) return close(client);
     if ((events & EPOLLIN) != 0) {
         if (!client.read()) return close(client);
+        client.heard = ++heard_;
     } else if ((events & EPOLLHUP) != 0) {
         // It listens no more. What it said before it went is still done.
         if (!client.queued) close(client);

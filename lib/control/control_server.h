@@ -26,7 +26,7 @@ namespace yagura::control {
 /// Bounds of the server. Nobody who connects can make it keep more.
 struct ServerLimits {
     std::size_t connections = 1024;          ///< in all; some of them root alone may have
-    std::size_t connections_per_user = 64;   ///< by uid
+    std::size_t connections_per_user = 64;   ///< by uid; root is never refused for it
     std::size_t viewer_line = 64u << 10;     ///< bytes of a request of those who can only look
     std::size_t line = 8u << 20;             ///< of all others: a configuration fits in it
     std::size_t buffered = 64u << 20;        ///< bytes of all clients: who would need more is sent away
@@ -97,6 +97,9 @@ class ControlServer {
     void accept_some();
     void admit(int fd);
     std::string refusal(const Peer& peer, const RoleSet& roles) const;
+    bool is_full(uid_t user) const;
+    Client* most_silent_of_root() const;
+    std::string make_room_for_root();
     void listen_for_more(bool wanted);
     void handle(std::uint64_t id, std::uint32_t events);
     void serve_queue();
@@ -132,6 +135,7 @@ class ControlServer {
     std::deque<std::uint64_t> queue_;  ///< clients of which lines wait
     std::size_t buffered_ = 0;
     std::uint64_t next_client_;
+    std::uint64_t heard_ = 0;  ///< Client::heard of the one that said something last
     std::unordered_map<std::uint64_t, Deferred> deferred_;  ///< by ticket
     std::uint64_t next_ticket_ = 1;
     std::string topic_;

@@ -766,8 +766,12 @@ class Crowds(ControlTest):
                 connection.request("system.health", number)
             for number, connection in enumerate(crowd):
                 self.assertEqual(connection.line()["id"], number)
+            # Root is not refused: the one that is silent for longest goes.
+            is_root = os.getuid() == 0
             with self.connect() as one_too_many:
-                self.assertEqual(one_too_many.line()["error"]["code"], REFUSED)
+                if is_root:
+                    one_too_many.result("system.health")
+                self.assertEqual((half if is_root else one_too_many).line()["error"]["code"], REFUSED)
         finally:
             flood_end.set()
             flooding.join()
@@ -775,7 +779,7 @@ class Crowds(ControlTest):
         print(f"system.health with {most} clients, one deaf, one flooding: median {statistics.median(times):.1f} ms, "
               f"99 % {times[98]:.1f} ms")
         info = client.result("system.info")["control"]
-        self.assertEqual(info["refused"], 1)
+        self.assertEqual(info["refused"], 0 if is_root else 1)
         self.assertGreater(info["missed_updates"], 0)
         for connection in [*crowd, deaf, half]:
             connection.close()

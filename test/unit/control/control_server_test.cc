@@ -11,9 +11,26 @@
 #include <vector>
 
 #include "control_rig.h"
+#include "support/skip.h"
 
 namespace yagura::control {
 namespace {
+
+/// Root has every role, and is never refused: what holds of other users is seen as another user only.
+class NotRoot {
+  public:
+    NotRoot() {
+        if (getuid() != 0) return;
+        REQUIRE(setegid(65534) == 0);
+        REQUIRE(seteuid(65534) == 0);
+    }
+    NotRoot(const NotRoot&) = delete;
+    NotRoot& operator=(const NotRoot&) = delete;
+    ~NotRoot() {
+        if (getuid() != 0) return;
+        [[maybe_unused]] const bool back = seteuid(0) == 0 && setegid(getgid()) == 0;
+    }
+};
 
 TEST_CASE("requests are answered, and each is in the audit log") {
     Fixture fixture;
@@ -77,11 +94,7 @@ TEST_CASE("a method that is switched off is refused to everybody") {
 }
 
 TEST_CASE("a right that is missing is refused") {
-    // Root has every role, so this is seen as another user only.
-    if (getuid() == 0) {
-        REQUIRE(setegid(65534) == 0);
-        REQUIRE(seteuid(65534) == 0);
-    }
+    const NotRoot user;
     {
         Fixture fixture;
         fixture.roles = Roles();
@@ -110,14 +123,12 @@ TEST_CASE("a right that is missing is refused") {
             CHECK(fixture.server->counters().refused == 1);
         }
     }
-    if (getuid() == 0) {
-        REQUIRE(seteuid(0) == 0);
-        REQUIRE(setegid(getgid()) == 0);
-    }
 }
 
 TEST_CASE("a user has so many connections, and one that ends makes room") {
+    const NotRoot user;
     Fixture fixture;
+    fixture.roles.grant_user(Role::kAdmin, geteuid());
     fixture.limits.connections_per_user = 3;
     fixture.open();
     std::vector<std::unique_ptr<Connection>> clients;
@@ -133,6 +144,55 @@ TEST_CASE("a user has so many connections, and one that ends makes room") {
     Connection fifth(fixture.path);
     CHECK(fixture.ask(fifth, request("test.echo")).contains("result"));
     CHECK(fixture.server->connections() == 3);
+}
+
+TEST_CASE("root always gets a connection, if need be for his own that is silent for longest") {
+    if (getuid() != 0) SKIP_TEST("only root is root");
+    Fixture fixture;
+    // Whichever bound is reached.
+    (GENERATE(false, true) ? fixture.limits.connections : fixture.limits.connections_per_user) = 3;
+    fixture.open();
+    std::vector<std::unique_ptr<Connection>> clients;
+    for (int i = 0; i < 3; ++i) {
+        clients.push_back(std::make_unique<Connection>(fixture.path));
+        fixture.ask(*clients.back(), request("test.echo"));
+    }
+    SECTION("silent for longest") {
+        fixture.ask(*clients[0], request("test.echo"));
+        clients[1]->heard.clear();
+    }
+    SECTION("that is told nothing and waits for nothing") {
+        fixture.ask(*clients[0], request("test.subscribe"));
+        clients[1]->heard.clear();
+        clients[2]->say(request("test.later") + "\n");
+        fixture.turns();
+    }
+    Connection fourth(fixture.path);
+    CHECK(fixture.ask(fourth, request("test.change")).contains("result"));
+    CHECK(fixture.closed(*clients[1]));
+    REQUIRE(clients[1]->lines().size() == 1);
+    CHECK(clients[1]->lines()[0]["error"]["code"] == -32007);
+    CHECK(fixture.server->connections() == 3);
+    CHECK(fixture.server->counters().refused == 0);
+    const AuditEvent& connected = fixture.audit.events[fixture.audit.events.size() - 2];
+    CHECK(connected.action == "connect");
+    CHECK_THAT(connected.outcome, Catch::StartsWith("ok: the silent connection of pid ") &&
+                                      Catch::EndsWith(" was closed for it"));
+}
+
+TEST_CASE("root's connections for which something is being done are not closed for another") {
+    if (getuid() != 0) SKIP_TEST("only root is root");
+    Fixture fixture;
+    fixture.limits.connections_per_user = 1;
+    fixture.open();
+    Connection waiting(fixture.path);
+    waiting.say(request("test.later") + "\n");
+    fixture.turns();
+    Connection other(fixture.path);
+    CHECK(fixture.closed(other));
+    REQUIRE(fixture.tickets.size() == 1);
+    fixture.server->answer(fixture.tickets[0], Json::object());
+    CHECK(fixture.hear(waiting, 1).at(0).contains("result"));
 }
 
 TEST_CASE("without an audit log nothing is changed, and all else is done") {
