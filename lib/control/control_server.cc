@@ -75,8 +75,8 @@ std::string too_long(const Client& client) {
 /// What a handler may do with the connection that called it.
 class ControlServer::CallOf : public Call {
   public:
-    CallOf(ControlServer& server, Client& client, const Request& request, AuditEvent& event)
-        : server_(server), client_(client), request_(request), event_(event) {}
+    CallOf(ControlServer& server, Client& client, const Request& request, AuditEvent& event, Effect effect)
+        : server_(server), client_(client), request_(request), event_(event), effect_(effect) {}
 
     const Peer& peer() const override { return client_.peer(); }
     const RoleSet& roles() const override { return client_.roles(); }
@@ -84,7 +84,7 @@ class ControlServer::CallOf : public Call {
         if (client_.waiting >= server_.limits_.deferred_per_client) return std::nullopt;
         ++client_.waiting;
         const std::uint64_t ticket = server_.next_ticket_++;
-        server_.deferred_.emplace(ticket, Deferred{client_.id(), request_.id, event_});
+        server_.deferred_.emplace(ticket, Deferred{client_.id(), request_.id, event_, effect_});
         return Ticket{ticket};
     }
     void subscribe(milliseconds interval) override {
@@ -103,6 +103,7 @@ class ControlServer::CallOf : public Call {
     Client& client_;
     const Request& request_;
     AuditEvent& event_;
+    Effect effect_;
 };
 
 base::Result<std::unique_ptr<ControlServer>> ControlServer::open(SocketFile socket, const CommandTable& table,
@@ -120,6 +121,7 @@ ControlServer::ControlServer(SocketFile socket, const CommandTable& table, const
       roles_(roles),
       audit_(audit),
       limits_(limits),
+      records_(audit, limits.records),
       next_client_(kFirstClient) {}
 
 base::Result<void> ControlServer::make_epoll() {
@@ -163,6 +165,7 @@ void ControlServer::end(const RpcError& error, milliseconds within) {
         for (auto next = clients_.begin(); next != clients_.end();) settle(*(next++)->second);
         usleep(1000);
     }
+    records_.end();
 }
 
 milliseconds ControlServer::time_to_wait(milliseconds longest) const {
@@ -199,6 +202,7 @@ void ControlServer::turn(milliseconds wait) {
     serve_queue();
     settle_told();
     send_updates();
+    records_.tick(Client::Clock::now());
 }
 
 void ControlServer::listen_for_more(bool wanted) {
@@ -292,7 +296,8 @@ void ControlServer::admit(int fd) {
     if (event.allowed && peer->uid == 0) {
         if (const std::string closed = make_room_for_root(); !closed.empty()) event.outcome += ": " + closed;
     }
-    audit_.record(event);
+    records_.record(event, event.allowed ? RequestRecords::Kind::kAnswered : RequestRecords::Kind::kRefused,
+                    !roles.empty(), Client::Clock::now());
     if (!event.allowed) {
         ++counters_.refused;
         const std::string line = error_line("null", {.code = RpcCode::kRefused, .message = why_not});
@@ -369,8 +374,7 @@ void ControlServer::serve_line(Client& client, std::string_view line) {
     const auto& malformed = std::get<Malformed>(parsed);
     AuditEvent event = event_of(client.peer(), "request");
     event.allowed = false;
-    event.outcome = outcome_text(malformed.error);
-    audit_.record(event);
+    record(event, Effect::kReads, malformed.error);
     reply(client, malformed.id, malformed.error);
 }
 
@@ -379,9 +383,20 @@ void ControlServer::call(Client& client, const Request& request) {
     bool later = false;
     const Outcome outcome = refuse_or_run(client, request, event, later);
     if (later) return;
-    event.outcome = outcome_text(outcome);
-    audit_.record(event);
+    const CommandTable::Entry* const entry = table_.find(request.method);
+    record(event, entry != nullptr ? entry->command.effect : Effect::kReads, outcome);
     reply(client, request.id, outcome);
+}
+
+/// What became of a request of somebody with a role.
+void ControlServer::record(AuditEvent& event, Effect effect, const Outcome& outcome) {
+    using Kind = RequestRecords::Kind;
+    event.outcome = outcome_text(outcome);
+    records_.record(event,
+                    std::holds_alternative<RpcError>(outcome) ? Kind::kRefused
+                    : effect == Effect::kReads                ? Kind::kAnswered
+                                                              : Kind::kDone,
+                    true, Client::Clock::now());
 }
 
 Outcome ControlServer::refuse_or_run(Client& client, const Request& request, AuditEvent& event, bool& later) {
@@ -418,7 +433,7 @@ Outcome ControlServer::refuse_or_run(Client& client, const Request& request, Aud
     }
     event.allowed = true;
     if (auto fault = check_parameters(command, request.params)) return *std::move(fault);
-    CallOf call(*this, client, request, event);
+    CallOf call(*this, client, request, event, command.effect);
     const std::uint64_t first_ticket = next_ticket_;
     try {
         Answer answer = command.handler(Arguments(request.params), call);
@@ -447,8 +462,7 @@ void ControlServer::answer(Ticket ticket, const Outcome& outcome) {
     if (found == deferred_.end()) return;
     Deferred deferred = std::move(found->second);
     deferred_.erase(found);
-    deferred.event.outcome = outcome_text(outcome);
-    audit_.record(deferred.event);
+    record(deferred.event, deferred.effect, outcome);
     const auto client = clients_.find(deferred.client);
     if (client == clients_.end()) return;
     --client->second->waiting;

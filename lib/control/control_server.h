@@ -18,6 +18,7 @@
 #include "control/command_table.h"
 #include "control/event_topics.h"
 #include "control/json_rpc.h"
+#include "control/request_records.h"
 #include "control/roles.h"
 #include "control/socket_file.h"
 
@@ -32,6 +33,7 @@ struct ServerLimits {
     std::size_t buffered = 64u << 20;        ///< bytes of all clients: who would need more is sent away
     unsigned deferred_per_client = 2;        ///< calls that wait for their answer
     std::size_t unsent_events = 128u << 10;  ///< bytes: a client that has not taken so many misses events
+    RecordBudget::Limits records = RequestRecords::kUsual;  ///< of requests in the audit log
 };
 
 /// What has happened to connections and requests.
@@ -88,6 +90,7 @@ class ControlServer {
         std::uint64_t client;
         std::optional<std::string> id;
         AuditEvent event;
+        Effect effect;
     };
 
     ControlServer(SocketFile socket, const CommandTable& table, const Roles& roles, AuditSink& audit,
@@ -107,6 +110,7 @@ class ControlServer {
     void serve_line(Client& client, std::string_view line);
     void call(Client& client, const Request& request);
     Outcome refuse_or_run(Client& client, const Request& request, AuditEvent& event, bool& later);
+    void record(AuditEvent& event, Effect effect, const Outcome& outcome);
     void reply(Client& client, const std::optional<std::string>& id, const Outcome& outcome);
     void send_updates();
     /// Counts what the client keeps among what all keep.
@@ -125,6 +129,7 @@ class ControlServer {
     const Roles& roles_;
     AuditSink& audit_;
     ServerLimits limits_;
+    RequestRecords records_;
     ServerCounters counters_;
     int epoll_ = -1;
     int wake_ = -1;

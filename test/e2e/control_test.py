@@ -621,7 +621,23 @@ class Start(ControlTest):
 
 
 class AuditRecords(ControlTest):
-    """What may be done when nothing can be written to it."""
+    """What stands in the audit log, and what may be done when nothing can be written to it."""
+
+    def records(self, action):
+        lines = (self.folder / "audit.jsonl").read_text().splitlines()
+        return [record for record in map(json.loads, lines) if record["action"] == action]
+
+    def test_what_changes_nothing_is_counted_beyond_some(self):
+        self.start()
+        client = self.connect()
+        for _ in range(500):
+            client.error("no.such_method")
+        self.end_well()
+        one_by_one = len(self.records("no.such_method"))
+        self.assertGreaterEqual(one_by_one, 100)
+        more = [int(re.match(r"(\d+) more were refused or failed", record["outcome"])[1]) for record in self.records("requests")]
+        self.assertGreater(sum(more), 0)
+        self.assertEqual(one_by_one + sum(more), 500)
 
     def test_without_the_log_nothing_is_changed_and_all_else_is_done(self):
         self.start(self.configuration(response={"enabled": True}))

@@ -221,6 +221,40 @@ TEST_CASE("without an audit log nothing is changed, and all else is done") {
     }
 }
 
+TEST_CASE("requests that change nothing cannot fill the audit log, and none that does is missing in it") {
+    Fixture fixture;
+    fixture.limits.records = {.at_once = 20, .per_second = 0, .said_after = std::chrono::hours(1)};
+    fixture.open();
+    Connection client(fixture.path);
+    for (int i = 0; i < 100; ++i) {
+        fixture.ask(client, request("test.change"));
+        fixture.ask(client, "nonsense");
+        fixture.ask(client, request("test.throw"));
+        fixture.ask(client, request("test.echo"));
+    }
+    client.say(request("test.later") + "\n");
+    fixture.turns();
+    REQUIRE(fixture.tickets.size() == 1);
+    fixture.server->answer(fixture.tickets[0], Json::object());
+    fixture.server->end({.code = RpcCode::kConflict, .message = "the end"}, milliseconds(0));
+
+    const std::vector<AuditEvent>& events = fixture.audit.events;
+    const auto recorded = [&](const char* action) {
+        return std::ranges::count(events, action, &AuditEvent::action);
+    };
+    CHECK(recorded("test.change") == 100);
+    CHECK(recorded("request") + recorded("test.throw") == 20);
+    CHECK(recorded("connect") + recorded("test.echo") == 20);
+    REQUIRE(recorded("requests") == 2);
+    const AuditEvent& refused = events[events.size() - 2];
+    CHECK(refused.outcome == "180 more were refused or failed; the last: error -32603: not done: broken");
+    CHECK_THAT(refused.object, Catch::EndsWith("the last: test.throw"));
+    CHECK_FALSE(refused.allowed);
+    CHECK(events.back().outcome == "82 more were answered, and changed nothing");
+    CHECK(events.back().allowed);
+    CHECK(events.back().uid == getuid());
+}
+
 TEST_CASE("a line that is too long ends the connection, and harms no other") {
     Fixture fixture;
     fixture.limits.line = 1000;
