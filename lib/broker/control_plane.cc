@@ -19,6 +19,10 @@ using std::chrono::milliseconds;
 constexpr milliseconds kLastWords{500};
 /// Of disabled_features, besides methods.
 constexpr const char* kTelemetryFeature = "telemetry";
+/// Outcomes of verdicts in the audit log; what many bring about in a second is summed up there, so that the
+/// log is no way to fill a disk.
+constexpr control::RecordBudget::Limits kResponseRecords{
+    .at_once = 200, .per_second = 200, .said_after = std::chrono::seconds(1)};
 /// Descriptors besides those of connections.
 constexpr rlim_t kOtherDescriptors = 512;
 
@@ -52,6 +56,7 @@ ControlPlane::ControlPlane(LiveRun& run, DatabaseMaker& maker)
       explainer_(run),
       busy_flows_(run),
       responses_(run),
+      response_records_(kResponseRecords, control::RecordBudget::Clock::now()),
       policies_([this] { return run_.pipeline->ready_for_policy(); }) {
     add_system_commands(table_, *this);
     add_stats_commands(table_, *this);
@@ -171,6 +176,8 @@ void ControlPlane::serve(milliseconds wait) {
     ports_->go_on();
     responses_.go_on();
     const auto now = Health::Clock::now();
+    response_records_.leave_out(responses_.take_untold(), now);
+    record_unrecorded(response_records_.to_say(now));
     if (const auto end = tool_switch_->tick(now))
         announce(fmt::format("{}: {}", end->object, end->outcome), own_event("tools.switch", end->object),
                  end->outcome);
@@ -188,6 +195,7 @@ void ControlPlane::stop() {
     worker_->deliver();
     policies_.end();
     if (const std::string said = responses_.end(); !said.empty()) base::diagnose("yagura run: {}\n", said);
+    record_unrecorded(response_records_.to_say_at_last() + responses_.take_untold());
     if (!server_) return;
     server_->end({.code = control::RpcCode::kConflict, .message = "yagura is ending"}, kLastWords);
 }
@@ -212,28 +220,17 @@ void ControlPlane::look_at_tools(std::uint64_t seen) {
     }
 }
 
-/// An outcome: to whoever has subscribed, and to the audit log. What many bring about in a second is summed
-/// up there, so that the log is no way to fill a disk.
+/// An outcome: to whoever has subscribed, and to the audit log.
 void ControlPlane::tell_response(const control::Json& event, const control::AuditEvent& record) {
-    constexpr unsigned kRecordsPerSecond = 200;
     if (server_ && event.is_object()) server_->notify("response", event);
-    const auto now = std::chrono::steady_clock::now();
-    if (now >= response_second_ + std::chrono::seconds(1)) {
-        if (unrecorded_ != 0) {
-            control::AuditEvent rest = own_event("response", "");
-            rest.outcome =
-                fmt::format("{} more outcomes in a second; response.status has their sums", unrecorded_);
-            audit_.record(rest);
-        }
-        response_second_ = now;
-        response_records_ = 0;
-        unrecorded_ = 0;
-    }
-    if (++response_records_ <= kRecordsPerSecond) {
-        audit_.record(record);
-    } else {
-        ++unrecorded_;
-    }
+    if (response_records_.take(control::RecordBudget::Clock::now())) audit_.record(record);
+}
+
+void ControlPlane::record_unrecorded(std::uint64_t outcomes) {
+    if (outcomes == 0) return;
+    control::AuditEvent rest = own_event("response", "");
+    rest.outcome = fmt::format("{} more outcomes; response.status has their sums", outcomes);
+    audit_.record(rest);
 }
 
 /// To stderr and to the audit log.

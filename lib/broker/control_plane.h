@@ -25,6 +25,7 @@
 #include "broker/worker.h"
 #include "control/command_table.h"
 #include "control/control_server.h"
+#include "control/record_budget.h"
 #include "control/roles.h"
 
 namespace yagura::broker {
@@ -84,6 +85,7 @@ class ControlPlane {
 
   private:
     void tell_response(const control::Json& event, const control::AuditEvent& record);
+    void record_unrecorded(std::uint64_t outcomes);
     void announce(const std::string& line, control::AuditEvent event, std::string outcome);
     base::Result<void> grant_roles(const rules::Control& control);
     base::Result<void> disable_features();
@@ -96,9 +98,7 @@ class ControlPlane {
     FlowWatcher busy_flows_;
     Responses responses_;
     RememberedAnswers answers_;
-    std::chrono::steady_clock::time_point response_second_{};
-    unsigned response_records_ = 0;  ///< in this second
-    std::uint64_t unrecorded_ = 0;   ///< outcomes beyond
+    control::RecordBudget response_records_;
     ToolWatch tool_watch_;
     Telemetry telemetry_;
     bool wants_telemetry_ = true;

@@ -147,6 +147,8 @@ Answer judge(ControlPlane& plane, const Arguments& arguments, Call& call, const 
     order.ttl = std::get<0>(ttl);
     if (auto error = wrong_reason(arguments)) return *std::move(error);
     if (const std::string* reason = arguments.text("reason")) order.reason = *reason;
+    order.asker = fmt::format("uid {} pid {}", call.peer().uid, call.peer().pid);
+    if (const std::string* key = arguments.text("key")) order.asker += " key " + rules::in_quotes(*key);
     if (const std::string* name = arguments.text("tool")) {
         const rules::Config& config = plane.run().config;
         const auto tools = config.tool_ports();

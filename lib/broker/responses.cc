@@ -137,6 +137,7 @@ bool Responses::has_room(std::size_t items) const {
 
 void Responses::ask(Order order, Done done) {
     auto job = std::make_shared<Job>();
+    job->asker = std::move(order.asker);
     job->done = std::move(done);
     const std::uint64_t now = base::realtime_ns();
     while (stages_.size() < run_.pipeline->select_stages()) stages_.push_back(std::make_unique<Stage>());
@@ -171,12 +172,15 @@ void Responses::ask(Order order, Done done) {
     go_on();
 }
 
-void Responses::finish(std::uint64_t cookie, Json result) {
+/// What somebody waits for. `event`: for those who have subscribed, if it is one for them.
+void Responses::finish(std::uint64_t cookie, Json result, const Json& event) {
     const auto found = items_.find(cookie);
     if (found == items_.end()) return;
     const std::shared_ptr<Job> job = std::move(found->second.job);
     Json& entry = job->results[found->second.place];
     items_.erase(found);
+    listener_gets(event, fmt::format("{} by control {}", entry["flow"].get<std::string>(), job->asker),
+                  result);
     const Json message = entry.value("message", Json());
     for (auto& [key, value] : result.items()) entry[key] = std::move(value);
     if (!message.is_null()) entry["message"] = message;
@@ -248,28 +252,41 @@ void Responses::tell(const ResponseReport& report) {
         if (item == items_.end() || --item->second.asked != 0) return;
         return finish(report.cookie, {{"outcome", reset::outcome_name(reset::Outcome::kNotFound)}});
     }
-    if (report.action == ResponseAction::kReset && listener_ && (report.cookie != 0 || may_tell())) {
-        const Json event = event_of(report);
-        std::string outcome(reset::outcome_name(report.kill.outcome));
-        if (report.kill.seen != reset::Seen::kNothing)
-            outcome += fmt::format(" ({})", reset::seen_name(report.kill.seen));
-        if (const auto message = event.find("message"); message != event.end())
-            outcome += ": " + message->get<std::string>();
-        std::string object =
-            flow_name(report.key) + " by " + std::string(kCauses[static_cast<std::size_t>(report.cause)]);
-        if (report.cause == ResponseCause::kRule) object += fmt::format(" {}", report.source);
-        if (const auto tool = event.find("tool"); tool != event.end())
-            object += " " + tool->get<std::string>();
-        listener_(event, {.pid = getpid(),
-                          .uid = getuid(),
-                          .gid = getgid(),
-                          .program = "yagura",
-                          .action = "response",
-                          .object = std::move(object),
-                          .allowed = report.kill.outcome != reset::Outcome::kRefused,
-                          .outcome = std::move(outcome)});
+    const bool is_reset = report.action == ResponseAction::kReset;
+    if (items_.contains(report.cookie))
+        return finish(report.cookie, result_of(report), is_reset ? event_of(report) : Json());
+    // Nobody waits for it: a rule's, a block's, a tool's; of somebody who has his answer already, a late one,
+    // or another flow of the same name.
+    if (!is_reset) return;
+    if (report.cookie == 0 && !may_tell()) {
+        ++untold_;
+        return;
     }
-    if (report.cookie != 0) finish(report.cookie, result_of(report));
+    const Json event = event_of(report);
+    std::string object =
+        fmt::format("{} by {}", flow_name(report.key), kCauses[static_cast<std::size_t>(report.cause)]);
+    if (report.cause == ResponseCause::kRule) object += fmt::format(" {}", report.source);
+    if (const auto tool = event.find("tool"); tool != event.end()) object += " " + tool->get<std::string>();
+    listener_gets(event, std::move(object), event);
+}
+
+/// `result`: has the members of an outcome.
+void Responses::listener_gets(const Json& event, std::string object, const Json& result) const {
+    if (!listener_) return;
+    const std::string outcome = result.at("outcome").get<std::string>();
+    std::string words = outcome;
+    if (const auto seen = result.find("seen"); seen != result.end())
+        words += fmt::format(" ({})", seen->get<std::string>());
+    if (const auto message = result.find("message"); message != result.end())
+        words += ": " + message->get<std::string>();
+    listener_(event, {.pid = getpid(),
+                      .uid = getuid(),
+                      .gid = getgid(),
+                      .program = "yagura",
+                      .action = "response",
+                      .object = std::move(object),
+                      .allowed = outcome != reset::outcome_name(reset::Outcome::kRefused),
+                      .outcome = std::move(words)});
 }
 
 /// Rules, blocks and tools may bring about any number: beyond some they are counted alone, in the sums of

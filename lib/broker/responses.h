@@ -10,6 +10,7 @@
 #include <optional>
 #include <string>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "base/result.h"
@@ -40,6 +41,9 @@ class Responses {
     /// For dataplane::PipelineOptions; null when it is not enabled. `pool`: of frames of our own.
     const dataplane::ResponseSettings* settings(rte_mempool* pool);
     void listen(Listener listener) { listener_ = std::move(listener); }
+    /// Outcomes of rules, blocks and tools that the listener did not get, because there were too many. Since
+    /// this was last asked.
+    std::uint64_t take_untold() { return std::exchange(untold_, 0); }
 
     /// What is wanted of some flows.
     struct Order {
@@ -50,6 +54,7 @@ class Responses {
         bool blocks = false;  ///< and the connections are blocked
         std::optional<std::chrono::nanoseconds> ttl{};
         std::string reason;
+        std::string asker;  ///< for the audit log: uid 1000 pid 4711 key "a"
     };
     bool has_room(std::size_t items) const;
     /// Answers in go_on(), when the outcome of every flow is known. With room.
@@ -81,6 +86,7 @@ class Responses {
     struct Job {
         control::Json results = control::Json::array();
         std::size_t open = 0;
+        std::string asker;
         Done done;
     };
     struct Item {
@@ -105,7 +111,8 @@ class Responses {
     void block_for_rule(const dataplane::ResponseReport& report);
     control::Json result_of(const dataplane::ResponseReport& report) const;
     control::Json event_of(const dataplane::ResponseReport& report) const;
-    void finish(std::uint64_t cookie, control::Json result);
+    void finish(std::uint64_t cookie, control::Json result, const control::Json& event = {});
+    void listener_gets(const control::Json& event, std::string object, const control::Json& result) const;
     void give_up_late();
 
     LiveRun& run_;
@@ -122,7 +129,8 @@ class Responses {
     bool stop_file_there_ = false;
     Clock::time_point next_look_{};
     Clock::time_point told_second_{};
-    unsigned told_ = 0;  ///< outcomes that nobody waits for, in this second
+    unsigned told_ = 0;         ///< outcomes that nobody waits for, in this second
+    std::uint64_t untold_ = 0;  ///< such beyond
 };
 
 }  // namespace yagura::broker

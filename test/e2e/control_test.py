@@ -627,6 +627,40 @@ class AuditRecords(ControlTest):
         lines = (self.folder / "audit.jsonl").read_text().splitlines()
         return [record for record in map(json.loads, lines) if record["action"] == action]
 
+    def outcomes(self, asker):
+        """How many are recorded one by one, each as not found, and how many more are said to be."""
+        count = more = 0
+        for record in self.records("response"):
+            if found := re.fullmatch(r"(\d+) more outcomes; response.status has their sums", record["outcome"]):
+                more += int(found[1])
+            else:
+                self.assertEqual(record["outcome"], "not_found")
+                self.assertTrue(record["object"].endswith(f" > 10.9.9.8:80 by control {asker}"), record)
+                count += 1
+        return count, more
+
+    def test_outcomes_have_their_asker_and_what_is_beyond_is_counted_without_another(self):
+        self.start(self.configuration(response={"enabled": True}))
+        client = self.connect()
+        flows = [f"tcp 10.9.9.9:{port} > 10.9.9.8:80" for port in range(1, 1001)]
+        asker = f'uid {os.getuid()} pid {os.getpid()} key "a b"'
+        results = client.result("flows.reset", flows=flows, key="a b")["results"]
+        self.assertEqual({result["outcome"] for result in results}, {"not_found"})
+        self.wait_for(lambda: sum(self.outcomes(asker)) == 1000, "all outcomes")
+        one_by_one, more = self.outcomes(asker)
+        self.assertGreaterEqual(one_by_one, 200)
+        self.assertGreater(more, 0)
+        self.end_well()
+        self.assertEqual(self.outcomes(asker), (one_by_one, more))
+
+    def test_outcomes_that_are_not_counted_yet_are_at_the_end(self):
+        self.start(self.configuration(response={"enabled": True}))
+        self.connect().result("flows.shunt", flows=[f"tcp 10.9.9.9:{port} > 10.9.9.8:80" for port in range(1, 1001)], tool="t0")
+        self.end_well()
+        one_by_one, more = self.outcomes(f"uid {os.getuid()} pid {os.getpid()}")
+        self.assertEqual(one_by_one + more, 1000)
+        self.assertGreater(more, 0)
+
     def test_what_changes_nothing_is_counted_beyond_some(self):
         self.start()
         client = self.connect()

@@ -3,6 +3,8 @@
 """Connections over a router that yagura cuts although its tap only listens: its frames leave by another port, with that
 port's own address, for the router, and no switch learns a wrong place for anybody."""
 
+import json
+import os
 import sys
 import unittest
 from pathlib import Path
@@ -13,7 +15,7 @@ from reset_rig import ResetTest
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "support"))
 import netns
-from kill_lab import shares
+from kill_lab import Control, shares
 from routed_lab import RoutedLab
 
 IPV4, FLAGS_RST, FLAGS_ACK = 0x0800, 4, 16
@@ -114,6 +116,24 @@ class Routed(ResetTest):
         self.assertEqual(shares(results), {"unverified still_alive": 2})
         self.check_innocents([group])
         self.stop()
+
+    def test_what_is_not_known_at_the_end_is_recorded_so(self):
+        self.make()
+        self.start(inject=False)
+        group = self.lab.group("talk", 2, checked=True).settle()
+        self.control.wait_until_known(group)
+        asker = Control(self, self.socket)
+        asker.socket.sendall(json.dumps({"jsonrpc": "2.0", "id": 1, "method": "flows.reset",
+                                         "params": {"flows": group.flows, "key": "k"}}).encode() + b"\n")
+        netns.wait_until(lambda: self.control.call("response.status")["waiting"] == 2, what=lambda: "nobody waits")
+        self.stop()
+        results = asker.line()["result"]["results"]
+        self.assertEqual({result["message"] for result in results}, {"yagura is ending"}, results)
+        records = [record for record in map(json.loads, self.audit.read_text().splitlines()) if record["action"] == "response"]
+        self.assertEqual({record["object"] for record in records},
+                         {f'{result["flow"]} by control uid {os.getuid()} pid {os.getpid()} key "k"' for result in results})
+        self.assertEqual({record["outcome"] for record in records}, {"unverified: yagura is ending"})
+        self.check_innocents([group])
 
 
 if __name__ == "__main__":
