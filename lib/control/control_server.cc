@@ -354,7 +354,11 @@ void ControlServer::serve(Client& client) {
     const auto until = Client::Clock::now() + kLinesFor;
     for (unsigned i = 0; i < kLinesAtOnce && !client.closing && !client.is_slow(); ++i) {
         if (client.lines().too_long()) {
-            client.say(error_line("null", {.code = RpcCode::kTooLarge, .message = too_long(client)}));
+            const RpcError error{.code = RpcCode::kTooLarge, .message = too_long(client)};
+            AuditEvent event = event_of(client.peer(), "request");
+            event.allowed = false;
+            record(event, Effect::kReads, error);
+            client.say(error_line("null", error));
             client.closing = true;
             break;
         }

@@ -269,6 +269,8 @@ TEST_CASE("a line that is too long ends the connection, and harms no other") {
     CHECK(client.lines().at(0)["error"]["code"] == -32006);
     CHECK_THAT(client.lines().at(0)["error"]["message"].get<std::string>(),
                Catch::Contains("longer than 1000 bytes") && Catch::Contains("SIGHUP"));
+    CHECK(fixture.audit.events.back().action == "request");
+    CHECK_THAT(fixture.audit.events.back().outcome, Catch::StartsWith("error -32006"));
     CHECK(fixture.ask(other, request("test.echo")).contains("result"));
 }
 
