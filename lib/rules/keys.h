@@ -141,7 +141,7 @@ inline constexpr std::array kResponseKeys{
     KeySpec{"enabled", "true or false", "true"},
     KeySpec{"dry_run", "true or false", "true"},
     KeySpec{"never_cut", "an object", R"({"prefixes": ["10.0.0.0/8"], "ports": [22]})"},
-    KeySpec{"stop_file", "a string", R"("/run/yagura/no-response")"},
+    KeySpec{"stop_file", "a string", R"("/var/lib/yagura/no-response")"},
     KeySpec{"blocks", "an object", R"({"file": "/var/lib/yagura/blocks", "capacity": 1000000})"},
     KeySpec{"kills", "a whole number", "4096"},
     KeySpec{"frames_per_second", "a whole number", "20000"},
