@@ -30,12 +30,15 @@ void SelectStage::copy_flows(FlowPage& page) const noexcept {
         if (!entry.used || !page.filter.matches(entry.key)) continue;
         const FlowShedder::Shed shed = shedder_.shed(index);
         if (page.filter.shed && (shed.all >> page.filter.shed->value() & 1) == 0) continue;
+        const std::uint64_t shunted = responder_ == nullptr ? 0 : responder_->shunted(index);
+        if (page.filter.shunted && (shunted >> page.filter.shunted->value() & 1) == 0) continue;
         const select::Selector& selector = knower_of(entry);
         const bool current = entry.epoch == selector.epoch();
         page.samples[page.count++] = {.key = entry.key,
                                       .tools = current ? tools_of(selector, entry) : 0,
                                       .shed = shed.all,
                                       .cut = shed.cut,
+                                      .shunted = shunted,
                                       .state = static_cast<flow::TcpState>(entry.tcp_state),
                                       .answered = entry.answered != 0,
                                       .decided = current && entry.decided != 0,

@@ -25,17 +25,19 @@ struct FlowFilter {
     std::optional<Host> host;              ///< either end
     std::optional<std::uint16_t> port;     ///< either end
     std::optional<base::ToolId> shed;      ///< this tool has refused it
+    std::optional<base::ToolId> shunted;   ///< this tool wants no more of it
 
-    /// All but `shed`.
+    /// All but these tools.
     bool matches(const net::FlowKey& key) const noexcept;
 };
 
 /// What is told of a flow.
 struct FlowSample {
-    net::FlowKey key;         ///< as in its first packet
-    std::uint64_t tools = 0;  ///< bit per ToolId that gets it as far as is known now
-    std::uint64_t shed = 0;   ///< bit per ToolId that could not take it
-    std::uint64_t cut = 0;    ///< of these: that had got its beginning
+    net::FlowKey key;           ///< as in its first packet
+    std::uint64_t tools = 0;    ///< bit per ToolId that gets it as far as is known now
+    std::uint64_t shed = 0;     ///< bit per ToolId that could not take it
+    std::uint64_t cut = 0;      ///< of these: that had got its beginning
+    std::uint64_t shunted = 0;  ///< bit per ToolId that wants no more of it
     flow::TcpState state = flow::TcpState::kEstablished;
     bool answered = false;  ///< both directions were seen
     bool decided = false;   ///< no rule can change what it gets any more

@@ -24,7 +24,9 @@ FlowFacts SelectStage::facts_of(std::uint32_t index) noexcept {
                     .incomplete = entry.incomplete != 0,
                     .idle_ns = flows_.idle_ns(index),
                     .epoch = 0,
-                    .standing = {}};
+                    .standing = {},
+                    .response = {}};
+    if (responder_ != nullptr) facts.response = responder_->response_of(index);
     select::Selector& selector =
         passing_ != nullptr && passing_->epoch() == entry.epoch ? *passing_ : *selector_;
     if (entry.epoch != selector.epoch()) return facts;

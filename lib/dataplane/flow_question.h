@@ -6,6 +6,7 @@
 #include <cstdint>
 
 #include "dataplane/poll_thread.h"
+#include "dataplane/response.h"
 #include "flow/tcp_state.h"
 #include "net/flow_key.h"
 #include "select/flow_standing.h"
@@ -24,6 +25,7 @@ struct FlowFacts {
     std::uint64_t idle_ns = 0;      ///< since its last packet, by the packets' clock, to 134 ms
     std::uint32_t epoch = 0;        ///< of the policy that it goes by (Pipeline::epoch()); 0: none any more
     select::FlowStanding standing;  ///< when there is one
+    FlowResponse response;
 };
 
 /// Asks one select stage for the flows between two ends, which its thread looks up between two turns.

@@ -20,6 +20,8 @@ constexpr std::uint64_t kSecond = 1'000'000'000;
 constexpr std::uint32_t kFronts = 1u << 16;
 /// Who wait for what others have asked for before them.
 constexpr std::size_t kWaiters = 4096;
+/// Of rules that block, which are in effect together for some flow.
+constexpr RuleSets::Set kRuleSets = 1u << 14;
 /// Reports beside one for each connection that is being cut.
 constexpr std::size_t kSpareReports = 8192;
 /// Flows that are asked anew in a turn.
@@ -72,6 +74,8 @@ Responder::Responder(const Options& options, flow::FlowTable& flows)
                now()),
       errors_(options.settings->kills.frames_per_second, kErrorBurst, now(), options.stages * kErrorShare),
       states_(flows.capacity()),
+      given_(flows.capacity()),
+      rule_sets_(kRuleSets),
       fronts_(kFronts, options.seed ^ options.settings->secret[1]),
       cases_(share_of(*options.settings, options.stages).capacity),
       case_of_kill_(cases_.size()),
@@ -215,22 +219,33 @@ void Responder::unwatch(std::uint32_t index) {
 void Responder::by_rules(std::uint32_t index, std::span<const match::RuleIndex> rules,
                          const select::PolicySnapshot& policy) {
     State& state = states_[index];
+    // What comes while nothing is cut comes again with a later packet.
+    if (mode() != ResponseMode::kOff) tell_blocks(index, rules, policy);
     if ((state.bits & kByRule) != 0 && !may_cut_again(state)) return;
     const auto found = std::ranges::find_if(
         rules, [&policy](match::RuleIndex rule) { return policy.actions[rule].responds(); });
     if (found == rules.end()) return;
     const select::RuleAction& action = policy.actions[*found];
-    const bool first = (state.bits & kByRule) == 0;
     state.bits |= kByRule;
-    for (const match::RuleIndex rule : rules) {
-        const select::RuleAction& each = policy.actions[rule];
-        if (!first || !each.block) continue;
-        push({.key = opened_by(flows_.entry(index)),
-              .cause = ResponseCause::kRule,
-              .source = each.id,
-              .block = each.block});
-    }
     cut(index, {.cause = ResponseCause::kRule, .source = action.id, .at = now()});
+}
+
+/// Each rule's once, whenever it comes into effect.
+void Responder::tell_blocks(std::uint32_t index, std::span<const match::RuleIndex> rules,
+                            const select::PolicySnapshot& policy) {
+    State& state = states_[index];
+    for (const match::RuleIndex rule : rules) {
+        const select::RuleAction& action = policy.actions[rule];
+        if (!action.block || rule_sets_.has(state.told, action.id)) continue;
+        // Without room it is tried again with the next packet.
+        if (!push({.key = opened_by(flows_.entry(index)),
+                   .cause = ResponseCause::kRule,
+                   .source = action.id,
+                   .block = action.block}))
+            return;
+        state.told = rule_sets_.with(state.told, action.id);
+        if (state.told == RuleSets::kAll) counters_.unreported.add(1);
+    }
 }
 
 void Responder::flush() {
@@ -335,16 +350,32 @@ void Responder::cut(std::uint32_t index, const Verdict& verdict) {
     fire(shots);
 }
 
-void Responder::heard(base::ToolId tool, std::uint32_t index, bool given) {
+void Responder::heard(base::ToolId tool, std::uint32_t index, std::uint64_t given) {
     ResponseCounters::Heard& counters = counters_.heard[tool.index()];
     if (index == flow::FlowTable::kNone) {
         counters.not_found.add(1);
-    } else if (!given) {
+    } else if (((given | given_[index]) >> tool.value() & 1) == 0) {
         counters.not_given.add(1);
     } else {
         counters.verdicts.add(1);
         cut(index, {.cause = ResponseCause::kTool, .source = tool.value(), .at = now()});
     }
+}
+
+FlowResponse Responder::response_of(std::uint32_t index) {
+    const State& state = states_[index];
+    FlowResponse response{.shunted = state.shunted};
+    const Case* const going_on = case_of(state);
+    if (going_on != nullptr && !is_over(state)) {
+        response.cut = FlowResponse::Cut::kGoesOn;
+        response.cause = going_on->verdict.cause;
+        response.source = going_on->verdict.source;
+    } else if (is_over(state)) {
+        response.cut = FlowResponse::Cut::kOver;
+    } else if ((state.bits & kRefused) != 0) {
+        response.cut = FlowResponse::Cut::kRefused;
+    }
+    return response;
 }
 
 void Responder::shunt(std::uint32_t index, const ResponseRequest& request) {
@@ -411,14 +442,15 @@ unsigned Responder::search() {
 
 // ---- what became of it
 
-void Responder::push(const ResponseReport& report) {
+bool Responder::push(const ResponseReport& report) {
     // The second half is for those whom somebody waits for.
     const bool may_be_left_out = report.cookie == 0 && !report.block;
     if (report_count_ >= (may_be_left_out ? reports_.size() / 2 : reports_.size())) {
         counters_.unreported.add(1);
-        return;
+        return false;
     }
     reports_[(first_report_ + report_count_++) % reports_.size()] = report;
+    return true;
 }
 
 void Responder::tell(const net::FlowKey& key, const Verdict& verdict, const reset::KillReport& kill,
@@ -472,6 +504,7 @@ void Responder::forget(std::uint32_t index) {
         for (const Way& way : state.ways) fronts_.release(way.front);
     }
     state = {};
+    given_[index] = 0;
 }
 
 // ---- time

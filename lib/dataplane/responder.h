@@ -11,6 +11,7 @@
 #include "base/zeroed_array.h"
 #include "dataplane/flow_round.h"
 #include "dataplane/response.h"
+#include "dataplane/rule_sets.h"
 #include "dataplane/stage.h"
 #include "flow/flow_table.h"
 #include "net/protocol_numbers.h"
@@ -43,6 +44,7 @@ class Responder {
     /// The memory of what is kept of flows, now.
     void take_pages() const noexcept {
         states_.take_pages();
+        given_.take_pages();
         fronts_.take_pages();
     }
 
@@ -70,7 +72,7 @@ class Responder {
     /// Any other packet of a flow; `begins`: its first. True: it is one of ours.
     [[nodiscard]] bool saw(std::uint32_t index, unsigned from, bool begins, const rte_mbuf* packet,
                            const port::PacketMeta& m);
-    /// Rules that are in effect for a packet of the flow cut or block. Null: its flow found no room.
+    /// Rules that are in effect for a packet of the flow cut or block.
     void by_rules(std::uint32_t index, std::span<const match::RuleIndex> rules,
                   const select::PolicySnapshot& policy);
     /// The same, and the flow is in no table.
@@ -80,11 +82,15 @@ class Responder {
 
     // ---- verdicts
 
-    /// A tool wants the flow cut; kNone: there is no such flow. `given`: the tool gets it.
-    void heard(base::ToolId tool, std::uint32_t index, bool given);
+    /// A tool wants the flow cut; kNone: there is no such flow. `given`: bit per ToolId that has got some of
+    /// it under the rules that it goes by.
+    void heard(base::ToolId tool, std::uint32_t index, std::uint64_t given);
+    /// The flow leaves rules behind under which these tools have got some of it.
+    void keep_given(std::uint32_t index, std::uint64_t tools) { given_[index] |= tools; }
     void exchange(ResponseExchange& exchange) noexcept;
-    /// Tools that want no more of a flow that is watched.
+    /// Tools that want no more of a flow.
     std::uint64_t shunted(std::uint32_t index) const { return states_[index].shunted; }
+    FlowResponse response_of(std::uint32_t index);
 
     // ---- time
 
@@ -125,6 +131,7 @@ class Responder {
         std::uint32_t error_due;  ///< seconds since the epoch: before that no ICMP error
         std::uint8_t errors_left;
         std::uint8_t bits;
+        RuleSets::Set told;  ///< rules whose blocks have been reported
     };
     static_assert(sizeof(State) == 64);
     static constexpr std::uint8_t kBlocked = 1;  ///< somebody of it is blocked
@@ -195,7 +202,9 @@ class Responder {
     unsigned search();
     void tell(const net::FlowKey& key, const Verdict& verdict, const reset::KillReport& kill,
               ResponseReport::Why why = ResponseReport::Why::kNone);
-    void push(const ResponseReport& report);
+    bool push(const ResponseReport& report);
+    void tell_blocks(std::uint32_t index, std::span<const match::RuleIndex> rules,
+                     const select::PolicySnapshot& policy);
     void take_reports();
     void unwatch(std::uint32_t index);
     std::uint8_t frames_toward(const std::array<Way, 2>& ways, unsigned toward) const;
@@ -219,7 +228,9 @@ class Responder {
     reset::ResetBuilder builder_;
     reset::KillMachine machine_;
     reset::FrameBudget errors_;
-    base::ZeroedArray<State> states_;  ///< by index of the flow's entry
+    base::ZeroedArray<State> states_;         ///< by index of the flow's entry
+    base::ZeroedArray<std::uint64_t> given_;  ///< likewise: keep_given()
+    RuleSets rule_sets_;
     reset::EncapsulationTable fronts_;
     std::vector<Case> cases_;
     std::vector<std::uint32_t> free_cases_;

@@ -36,6 +36,7 @@ unsigned Responder::forget_some() {
         const std::uint32_t index = to_forget_.next();
         State& state = states_[index];
         for (Way& way : state.ways) forget_removed(way);
+        given_[index] &= ~removed_tools_;
         if ((state.shunted & removed_tools_) == 0) continue;
         state.shunted &= ~removed_tools_;
         unwatch(index);

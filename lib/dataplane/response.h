@@ -91,6 +91,20 @@ struct ResponseReport {
     reset::KillReport kill{};  ///< of a reset
 };
 
+/// What is being done about a flow, for those who ask.
+struct FlowResponse {
+    enum class Cut : std::uint8_t {
+        kNone,
+        kGoesOn,
+        kOver,     ///< it has been cut, or has ended by itself
+        kRefused,  ///< it must not be, or it cannot be, as was told
+    };
+    std::uint64_t shunted = 0;  ///< bit per ToolId that wants no more of it
+    Cut cut = Cut::kNone;
+    ResponseCause cause = ResponseCause::kControl;  ///< of one that goes on
+    std::uint64_t source = 0;                       ///< likewise, as in ResponseReport
+};
+
 /// Brings requests to a select stage and takes reports from it.
 struct ResponseExchange {
     static constexpr unsigned kMost = 256;

@@ -133,8 +133,10 @@ class SelectStage : public Stage {
     bool adopt_policy();
     /// The new policy learns what the old one has found out about the flow, if it is not at it still.
     void pass_on(flow::FlowEntry& flow, std::uint32_t index, std::uint64_t hash) {
-        if (passing_ != nullptr && flow.epoch == passing_->epoch() && !passing_->inspects(flow)) [[unlikely]]
-            selector_->succeed(flow, index, hash, *passing_);
+        if (passing_ == nullptr || flow.epoch != passing_->epoch() || passing_->inspects(flow)) [[likely]]
+            return;
+        if (responder_ != nullptr) responder_->keep_given(index, passing_->offered_tools(flow));
+        selector_->succeed(flow, index, hash, *passing_);
     }
     void pass_entries(std::uint32_t looks);
     bool end_inspections(std::uint32_t most);

@@ -39,7 +39,9 @@ bool SelectStage::adopt_policy() {
     show_passing(before);
     passing_ends_ns_ = now_ns_ + kPassingNs;
     passing_hurries_.store(false, std::memory_order_relaxed);
-    passed_ = next->has_successors() ? finished_flows_ : flows_.indices();
+    // A tool's verdict counts on what it was given before, however long ago.
+    const bool keeps = next->has_successors() || options_.feedback != nullptr;
+    passed_ = keeps ? finished_flows_ : flows_.indices();
     if (next->epoch() <= before->epoch()) {
         // Epochs begin anew: a flow that was idle over all of them must not be taken for one of the new ones,
         // nor for one of the old when they come to its number.

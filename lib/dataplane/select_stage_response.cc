@@ -37,10 +37,10 @@ unsigned SelectStage::hear_tools() {
         const port::PacketMeta& m = port::meta(burst[i]);
         const base::ToolId tool{static_cast<std::uint8_t>(m.port.value())};
         const std::uint32_t index = flows_.look_up(m.parsed.key, m.flow_hash);
-        bool given = false;
+        std::uint64_t given = 0;
         if (index != flow::FlowTable::kNone) {
             const flow::FlowEntry& flow = flows_.entry(index);
-            given = (knower_of(flow).offered_tools(flow) >> tool.value() & 1) != 0;
+            given = knower_of(flow).offered_tools(flow);
         }
         responder_->heard(tool, index, given);
     }

@@ -241,6 +241,61 @@ TEST_CASE("a rule that blocks says so at once, and what") {
     run.end();
 }
 
+namespace {
+
+/// Of rules that block, in the order in which their blocks were reported, until so many were.
+std::vector<std::uint64_t> blocks_of(ResponseRun& run, Connection& c, std::size_t count) {
+    std::vector<std::uint64_t> rules;
+    for (int i = 0; i < 15'000 && rules.size() < count; ++i) {
+        for (const ResponseReport& report : run.take()) {
+            if (report.block) rules.push_back(report.source);
+        }
+        run.answer(c);
+        test::sleep_ms(1);
+    }
+    return rules;
+}
+
+}  // namespace
+
+TEST_CASE("of several rules each has its block carried out when it comes into effect, once") {
+    ResponseRun run(R"([
+        {"id": 5, "filter": "tcp port 80", "block": {"ttl": "10m", "what": "source"}},
+        {"id": 6, "payload": "GET /", "block": {"ttl": "1h", "what": "destination"}},
+        {"id": 7, "payload": "200 OK", "block": {"what": "connection"}},
+        {"id": 8, "payload": "never said", "block": {}},
+        {"id": 9, "forward": ["a"]}])");
+    run.start();
+    Connection c;
+    run.open(c);
+    CHECK(blocks_of(run, c, 3) == std::vector<std::uint64_t>{5, 6, 7});
+    // What they are in effect for later says nothing new.
+    for (int i = 0; i < 5; ++i) run.give(c.frame(0, kAck | kPsh, "more"), 0);
+    for (int i = 0; i < 20; ++i) {
+        for (const ResponseReport& report : run.take()) CHECK_FALSE(report.block);
+        run.answer(c);
+    }
+    run.end();
+}
+
+TEST_CASE("a rule's block waits while nothing is cut, and comes with the flow's next packet after that") {
+    ResponseRun run(R"([{"id": 5, "filter": "tcp port 80", "block": {}, "forward": ["a"]}])");
+    run.mode = ResponseMode::kOff;
+    run.start();
+    Connection c;
+    run.open(c);
+    ResponseReport report = run.outcome(c);
+    CHECK_FALSE(report.block);
+    CHECK(report.kill.outcome == Outcome::kRefused);
+    CHECK(run.take().empty());
+    run.mode = ResponseMode::kOn;
+    run.give(c.frame(0, kAck | kPsh, "more"), 0);
+    report = run.outcome(c);
+    CHECK(report.block);
+    CHECK(report.source == 5);
+    run.end();
+}
+
 TEST_CASE("who is blocked is refused at the first packet; and what is there is cut") {
     ResponseRun run(kAll);
     run.start();
@@ -346,6 +401,63 @@ TEST_CASE("a tool may cut what it gets, and nothing else") {
     CHECK(heard.not_given == 1);
     CHECK(heard.not_found == 1);
     CHECK(heard.verdicts == 1);
+}
+
+TEST_CASE("a tool may cut what it was given, however often the rules have changed since") {
+    ResponseRun run(R"([{"id": 1, "filter": "port 40000", "forward": ["a"]}, {"id": 2, "forward": ["b"]}])");
+    run.start();
+    Connection given;
+    Connection other{.port = 41000};
+    run.open(given);
+    run.open(other);
+    const auto to = [](const char* tool) {
+        return test::policy_of(
+            test::config_with_rules(std::string(R"([{"id": 1, "forward": [")") + tool + R"("]}])"));
+    };
+    // The flows are idle over all of them, or go on under rules by which the tool gets nothing.
+    const bool speaks = GENERATE(false, true);
+    for (const char* tool : {"b", "c", "d"}) {
+        run.pipeline->swap_policy(to(tool));
+        if (speaks) run.give(given.frame(0, kAck | kPsh, "more"), 0);
+        for (int i = 0; i < 30'000 && !run.pipeline->retire_policy(); ++i) test::sleep_ms(1);
+    }
+    run.tool.put(other.frame(1, kRst));  // not its own, then or now
+    run.tool.put(given.frame(1, kRst));
+    const ResponseReport report = run.outcome(given);
+    CHECK(report.key == given.key());
+    CHECK(report.cause == ResponseCause::kTool);
+    CHECK(report.kill.outcome == Outcome::kVerified);
+    const dataplane::Stats stats = run.end();
+    CHECK(stats.response->heard[0].not_given == 1);
+    CHECK(stats.response->heard[0].verdicts == 1);
+}
+
+TEST_CASE("what is being done about a flow is known") {
+    ResponseRun run(kAll);
+    run.start();
+    Connection c;
+    run.open(c);
+    const auto response = [&] {
+        dataplane::FlowQuestion question;
+        question.key = c.key();
+        while (!run.pipeline->ask_flow(0, question)) test::sleep_ms(1);
+        while (!question.done.load(std::memory_order_acquire)) test::sleep_ms(1);
+        REQUIRE(question.count == 1);
+        return question.facts[0].response;
+    };
+    using Cut = dataplane::FlowResponse::Cut;
+    CHECK(response().cut == Cut::kNone);
+    CHECK(response().shunted == 0);
+    run.ask(c.key(), ResponseAction::kShunt, 1);
+    run.outcome(c);
+    CHECK(response().shunted == 1);
+    run.block("10.0.0.1");
+    for (int i = 0; i < 15'000 && response().cut == Cut::kNone; ++i) test::sleep_ms(1);
+    CHECK(response().cut == Cut::kGoesOn);
+    CHECK(response().cause == ResponseCause::kBlock);
+    CHECK(run.outcome(c).kill.outcome == Outcome::kVerified);
+    CHECK(response().cut == Cut::kOver);
+    run.end();
 }
 
 TEST_CASE("more than there is room for is refused, and every verdict gets its report") {

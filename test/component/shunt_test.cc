@@ -1,5 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Tools that want no more of a flow, decided or not.
+#include <algorithm>
+#include <optional>
+#include <vector>
+
 #include "support/response_run.h"
 
 using namespace yagura;
@@ -162,4 +166,32 @@ TEST_CASE("what was kept back from one tool, and held for another, goes to that 
         CHECK(forwarded(stats) == kOpening);
         CHECK(shunted(stats) == 3);
     }
+}
+
+TEST_CASE("flows that a tool wants no more of can be found") {
+    ResponseRun run(R"([{"id": 1, "forward": ["a", "b"]}])");
+    run.start();
+    Connection c;
+    Connection other{.port = 41000};
+    run.open(c);
+    run.open(other);
+    const auto listed = [&](std::optional<base::ToolId> tool) {
+        dataplane::FlowPage page;
+        page.filter.shunted = tool;
+        while (!run.pipeline->ask_flows(0, page)) test::sleep_ms(1);
+        while (!page.done.load(std::memory_order_acquire)) test::sleep_ms(1);
+        std::vector<std::uint64_t> shunted;
+        for (unsigned i = 0; i < page.count; ++i) shunted.push_back(page.samples[i].shunted);
+        std::ranges::sort(shunted);
+        return shunted;
+    };
+    using Shunted = std::vector<std::uint64_t>;
+    CHECK(listed(base::ToolId{0}).empty());
+    shunt(run, c);
+    CHECK(listed(base::ToolId{0}) == Shunted{kToA});
+    CHECK(listed(base::ToolId{1}).empty());
+    CHECK(listed(std::nullopt) == Shunted{0, kToA});
+    release(run, c);
+    CHECK(listed(base::ToolId{0}).empty());
+    run.end();
 }
