@@ -28,8 +28,8 @@ std::string number_in(const Json& object, const char* name, const char* sentence
 }  // namespace
 
 bool is_done(std::string_view outcome) {
-    constexpr std::array<std::string_view, 8> kDone{"verified", "blocked", "shunted", "released",
-                                                    "added",    "changed", "removed", "dry_run"};
+    constexpr std::array<std::string_view, 9> kDone{"verified", "blocked", "shunted", "released", "added",
+                                                    "changed",  "kept",    "removed", "dry_run"};
     return std::ranges::find(kDone, outcome) != kDone.end();
 }
 

@@ -18,6 +18,7 @@ using client::text_in;
 
 struct WantedBlocks {
     std::vector<std::string> targets;
+    std::string covering;
     std::string within;
     std::string reason;
     std::string ttl;
@@ -28,6 +29,7 @@ struct WantedBlocks {
 void list_blocks(const Options& options, const WantedBlocks& wanted) {
     Session session(options.socket, options.patience());
     Json params{{"limit", 1000}};
+    if (!wanted.covering.empty()) params["covering"] = wanted.covering;
     if (!wanted.within.empty()) params["within"] = wanted.within;
     if (!wanted.reason.empty()) params["reason"] = wanted.reason;
     bool first_page = true;
@@ -67,6 +69,8 @@ void change_blocks(const Options& options, const char* method, const WantedBlock
     const Json answer = run(options, call, target_table());
     if (!options.json && answer.contains("blocks"))
         fmt::print("{} are blocked now\n", grouped(answer.value("blocks", std::uint64_t{0})));
+    const std::string why_not = text_in(answer, "why_not");
+    if (!options.json && !why_not.empty()) fmt::print("but nothing is cut: {}\n", printable(why_not));
 }
 
 CLI::App* add_change(CLI::App& blocks, const char* name, const char* help, WantedBlocks& wanted) {
@@ -97,6 +101,16 @@ void add_blocks(CLI::App& app, const Options& options) {
     list->add_option("--reason", wanted->reason, "Only those with this text in their reason")
         ->type_name("TEXT");
     list->fallthrough()->callback([&options, wanted] { list_blocks(options, *wanted); });
+
+    CLI::App* covering =
+        blocks->add_subcommand("covering", "Why something is blocked: all entries that do so");
+    covering
+        ->add_option(
+            "target", wanted->covering,
+            "A host, a prefix, or a connection: 192.0.2.1, 10.0.0.0/8, 'tcp 10.0.0.1:4000 > 192.0.2.2:80'")
+        ->required()
+        ->type_name("TARGET");
+    covering->fallthrough()->callback([&options, wanted] { list_blocks(options, *wanted); });
 
     CLI::App* add = add_change(
         *blocks, "add", "Block hosts, prefixes and connections, and cut what there is of them", *wanted);

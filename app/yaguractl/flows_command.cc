@@ -7,6 +7,7 @@
 #include <optional>
 #include <string>
 
+#include "app/client/outcome.h"
 #include "app/yaguractl/commands.h"
 #include "app/yaguractl/table.h"
 
@@ -19,6 +20,7 @@ struct WantedFlows {
     std::string host;
     std::string protocol;
     std::string shed;
+    std::string shunted;
     std::optional<std::uint64_t> port;
     std::uint64_t limit = 100;
 };
@@ -29,6 +31,7 @@ Json first_flows(Session& session, const WantedFlows& wanted) {
     if (!wanted.host.empty()) params["host"] = wanted.host;
     if (!wanted.protocol.empty()) params["protocol"] = wanted.protocol;
     if (!wanted.shed.empty()) params["shed"] = wanted.shed;
+    if (!wanted.shunted.empty()) params["shunted"] = wanted.shunted;
     if (wanted.port) params["port"] = *wanted.port;
     Json flows = Json::array();
     while (flows.size() < wanted.limit) {
@@ -45,17 +48,19 @@ bool has(const Json& names, const Json& name) {
     return std::ranges::find(names, name) != names.end();
 }
 
-/// "ids0, ids1 (shed), rec0 (cut)"
+/// "ids0 (shunted), ids1 (shed), rec0 (cut)"
 std::string tools_of(const Json& flow) {
     if (!flow.contains("tools")) return "decided anew at its next packet";
     const Json shed = flow.value("shed_tools", Json::array());
     const Json cut = flow.value("cut_tools", Json::array());
+    const Json shunted = flow.value("shunted_tools", Json::array());
     std::string text;
     for (const Json& tool : flow["tools"]) {
         text += fmt::format("{}{}{}", text.empty() ? "" : ", ", printable(tool.get<std::string>()),
-                            has(cut, tool)    ? " (cut)"
-                            : has(shed, tool) ? " (shed)"
-                                              : "");
+                            has(shunted, tool) ? " (shunted)"
+                            : has(cut, tool)   ? " (cut)"
+                            : has(shed, tool)  ? " (shed)"
+                                               : "");
     }
     if (text.empty()) text = "-";
     return flow.value("decided", false) ? text : text + " (undecided)";
@@ -102,6 +107,28 @@ void print_inspection(const Json& inspection) {
                inspection.value("hold_full", false) ? ", which is all that may be" : "");
 }
 
+/// What is done about the flow; nothing where connections are not cut.
+void print_response(const Json& flow) {
+    for (const Json& block : flow.value("blocked_by", Json::array())) {
+        const std::string until = client::text_in(block, "until");
+        const std::string reason = client::text_in(block, "reason");
+        fmt::print("  blocked by: {} {}{}\n", printable(client::text_in(block, "target")),
+                   until.empty() ? "for good" : "until " + printable(until),
+                   reason.empty() ? "" : ": " + printable(reason));
+    }
+    const Json shunted = flow.value("shunted_tools", Json::array());
+    if (!shunted.empty()) fmt::print("  shunted from: {}\n", names_of(shunted));
+    const Json cut = flow.value("cut", Json());
+    if (!cut.is_object()) return;
+    const std::string cause = client::text_in(cut, "cause");
+    const std::string source = cut.contains("rule")   ? " " + cut["rule"].dump()
+                               : cut.contains("tool") ? " " + printable(client::text_in(cut, "tool"))
+                                                      : "";
+    const std::string state = client::text_in(cut, "state");
+    fmt::print("  cut: {}{}\n", state == "going_on" ? "goes on" : printable(state),
+               cause.empty() ? "" : fmt::format(", wanted by {}{}", printable(cause), source));
+}
+
 void print_flow(const Json& flow) {
     std::string state = flow.value("state", "");
     if (!flow.value("answered", true)) state += state.empty() ? "one-sided" : ", one-sided";
@@ -109,6 +136,7 @@ void print_flow(const Json& flow) {
     if (!state.empty()) fmt::print("  state: {}\n", state);
     fmt::print("  last packet: {:.1f} s ago, on lcore {}\n",
                static_cast<double>(flow.value("idle_ms", std::uint64_t{0})) / 1000, flow.value("lcore", 0u));
+    print_response(flow);
     if (!flow.contains("rules")) {
         fmt::print("  rules: it is decided anew at its next packet\n");
         return;
@@ -160,6 +188,8 @@ void add_flows(CLI::App& app, const Options& options) {
         ->type_name("NAME");
     command
         ->add_option("--shed", wanted->shed, "Only those that this tool could not take, or not to their end")
+        ->type_name("TOOL");
+    command->add_option("--shunted", wanted->shunted, "Only those that this tool wants no more of")
         ->type_name("TOOL");
     command->add_option("--limit", wanted->limit, "So many at most")->capture_default_str()->type_name("N");
     command->fallthrough()->require_subcommand(0, 1);

@@ -53,7 +53,7 @@ ControlPlane::ControlPlane(LiveRun& run, DatabaseMaker& maker)
     : run_(run),
       maker_(maker),
       flows_(run),
-      explainer_(run),
+      explainer_(run, responses_),
       busy_flows_(run),
       responses_(run),
       response_records_(kResponseRecords, control::RecordBudget::Clock::now()),

@@ -78,6 +78,7 @@ class ControlPlane {
     FlowExplainer& explainer() { return explainer_; }
     FlowWatcher& busy_flows() { return busy_flows_; }
     Responses& responses() { return responses_; }
+    const Responses& responses() const { return responses_; }
     RememberedAnswers& answers() { return answers_; }
     const AuditTrail& audit() const { return audit_; }
     control::ControlServer* server() { return server_.get(); }  ///< null when there is none

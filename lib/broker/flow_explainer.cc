@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "broker/flow_lister.h"
 #include "broker/flow_name.h"
 #include "net/protocol_numbers.h"
 
@@ -101,13 +102,38 @@ void add_standing(Json& entry, const FlowFacts& facts, const LiveRun& run) {
         {"directions", {direction_json(facts, 0, depth), direction_json(facts, 1, depth)}}};
 }
 
-Json flow_json(const FlowFacts& facts, const LiveRun& run, std::size_t select) {
+/// Whether it is blocked, cut, or not wanted by some tools, and who says so.
+void add_response(Json& entry, const FlowFacts& facts, const LiveRun& run, const Responses& responses) {
+    using Cut = dataplane::FlowResponse::Cut;
+    entry["blocked_by"] = Json::array();
+    for (const reset::Block& block : responses.blocks().covering(facts.key))
+        entry["blocked_by"].push_back(BlockKeeper::to_json(block));
+    entry["shunted_tools"] = tool_names(run.config, facts.response.shunted);
+    entry["cut"] = nullptr;
+    switch (facts.response.cut) {
+        case Cut::kNone:
+            break;
+        case Cut::kGoesOn:
+            entry["cut"] = Json{{"state", "going_on"}};
+            responses.add_cause(entry["cut"], facts.response.cause, facts.response.source);
+            break;
+        case Cut::kOver:
+            entry["cut"] = Json{{"state", "over"}};
+            break;
+        case Cut::kRefused:
+            entry["cut"] = Json{{"state", "refused"}};
+            break;
+    }
+}
+
+Json flow_json(const FlowFacts& facts, const LiveRun& run, const Responses& responses, std::size_t select) {
     Json entry{{"flow", flow_name(facts.key)}, {"lcore", run.plan.select[select]}};
     if (facts.key.proto == net::ip_proto::kTcp) entry["state"] = flow_state_name(facts.state);
     entry["answered"] = facts.answered;
     entry["idle_ms"] = facts.idle_ns / 1'000'000;
     entry["late_drop"] = facts.late_drop;
     entry["incomplete"] = facts.incomplete;
+    if (responses.enabled()) add_response(entry, facts, run, responses);
     if (facts.epoch == 0) {
         entry["config_version"] = nullptr;
     } else {
@@ -143,7 +169,7 @@ void FlowExplainer::go_on() {
 void FlowExplainer::take() {
     asked_ = false;
     for (unsigned i = 0; i < question_.count; ++i)
-        flows_.push_back(flow_json(question_.facts[i], run_, select_));
+        flows_.push_back(flow_json(question_.facts[i], run_, responses_, select_));
     index_ = question_.next;
     if (!question_.at_end) return;
     ++select_;

@@ -6,6 +6,7 @@
 #include <functional>
 
 #include "broker/live_run.h"
+#include "broker/responses.h"
 #include "control/json_rpc.h"
 #include "dataplane/flow_question.h"
 
@@ -19,7 +20,8 @@ class FlowExplainer {
     static constexpr std::size_t kMaxQuestions = 16;  ///< that wait
     static constexpr std::size_t kMaxFlows = 16;      ///< of one answer: the same ends in other VLANs
 
-    explicit FlowExplainer(LiveRun& run) : run_(run) {}
+    /// Of the responses it asks who is blocked.
+    FlowExplainer(LiveRun& run, const Responses& responses) : run_(run), responses_(responses) {}
 
     bool has_room() const { return questions_.size() < kMaxQuestions; }
     /// The flow between these ends, in either direction. Answers in go_on(): an error when there is none.
@@ -37,6 +39,7 @@ class FlowExplainer {
     void finish();
 
     LiveRun& run_;
+    const Responses& responses_;
     std::deque<Question> questions_;  ///< the first is being answered
     dataplane::FlowQuestion question_;
     bool asked_ = false;

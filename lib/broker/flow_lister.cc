@@ -21,6 +21,7 @@ Json flow_entry(const dataplane::FlowSample& flow, const LiveRun& run, std::size
     entry["decided"] = flow.decided;
     if (flow.shed != 0) entry["shed_tools"] = tool_names(run.config, flow.shed);
     if (flow.cut != 0) entry["cut_tools"] = tool_names(run.config, flow.cut);
+    if (flow.shunted != 0) entry["shunted_tools"] = tool_names(run.config, flow.shunted);
     if (!flow.current) return entry;
     entry["tools"] = tool_names(run.config, flow.tools);
     return entry;

@@ -72,6 +72,14 @@ Answer list_flows(ControlPlane& plane, const Arguments& arguments, Call& call) {
                             .field = "params/shed"};
         }
     }
+    if (const std::string* name = arguments.text("shunted")) {
+        question.filter.shunted = tool_of(plane.run().config, *name);
+        if (!question.filter.shunted) {
+            return RpcError{.code = RpcCode::kInvalidParams,
+                            .message = "shunted is the name of a tool port",
+                            .field = "params/shunted"};
+        }
+    }
     if (!plane.flows().has_room()) return control::busy();
     const auto ticket = call.defer();
     if (!ticket) return control::busy();
@@ -137,6 +145,10 @@ void add_flows_commands(control::CommandTable& table, ControlPlane& plane) {
     parameters.push_back({.name = "shed",
                           .type = ParameterType::kText,
                           .help = "only flows that this tool could not take, or not to their end",
+                          .high = kMaxWord});
+    parameters.push_back({.name = "shunted",
+                          .type = ParameterType::kText,
+                          .help = "only flows that this tool wants no more of",
                           .high = kMaxWord});
     table.add({.name = "flows.list",
                .help = "The flows in the tables, their state, and the tools that get them",

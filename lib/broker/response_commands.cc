@@ -9,6 +9,7 @@
 #include "broker/control_plane.h"
 #include "broker/flow_name.h"
 #include "broker/paging.h"
+#include "rules/keys.h"
 #include "rules/report.h"
 
 namespace yagura::broker {
@@ -31,8 +32,6 @@ constexpr std::uint64_t kMostItemBytes = 256;
 constexpr std::uint64_t kMostKey = 64;
 constexpr std::uint64_t kMostName = 64;
 constexpr std::uint64_t kMostDuration = 32;
-constexpr std::chrono::nanoseconds kLeastTtl = std::chrono::seconds(1);
-constexpr std::chrono::nanoseconds kMostTtl = std::chrono::hours(24 * 3650);
 /// Entries of the list that one page looks at, so that a search among a million does not hold up others.
 constexpr std::uint32_t kPlacesOfPage = 1u << 16;
 constexpr const char* kTopic = "response";
@@ -53,7 +52,7 @@ std::variant<std::optional<std::chrono::nanoseconds>, RpcError> ttl_of(const Arg
     const std::string* const text = arguments.text("ttl");
     if (text == nullptr) return std::nullopt;
     const auto ttl = rules::parse_duration(*text);
-    if (!ttl || *ttl < kLeastTtl || *ttl > kMostTtl) {
+    if (!ttl || *ttl < rules::kMinBlockTime || *ttl > rules::kMaxBlockTime) {
         return invalid(
             "params/ttl",
             fmt::format("{} is no time from 1s to 3650d: write \"10m\", \"2h\", or leave it out: for good",
@@ -86,7 +85,10 @@ class OnceOnly {
         for (const char* name : {"flows", "targets"}) {
             for (const std::string& item : arguments.list(name)) all += item + "\n";
         }
-        what_ = std::hash<std::string>()(all + (arguments.flag("dry_run") ? "dry" : ""));
+        for (const char* name : {"dry_run", "extend"}) {
+            if (arguments.flag(name)) all += name;
+        }
+        what_ = std::hash<std::string>()(all);
     }
     /// What was answered before, or that it is not yet; nothing: it is new.
     std::optional<Answer> known() {
@@ -138,7 +140,10 @@ Answer judge(ControlPlane& plane, const Arguments& arguments, Call& call, const 
     if (!responses.enabled()) return not_enabled();
     OnceOnly once(plane, arguments, call, method);
     if (auto known = once.known()) return *std::move(known);
-    Responses::Order order{.action = action, .dry_run = arguments.flag("dry_run"), .blocks = blocks};
+    Responses::Order order{.action = action,
+                           .dry_run = arguments.flag("dry_run"),
+                           .blocks = blocks,
+                           .extends = arguments.flag("extend")};
     auto flows = flows_of(arguments);
     if (auto* error = std::get_if<RpcError>(&flows)) return std::move(*error);
     order.flows = std::get<std::vector<net::FlowKey>>(std::move(flows));
@@ -175,6 +180,8 @@ const char* added_name(BlockKeeper::Added added) {
             return "added";
         case BlockKeeper::Added::kChanged:
             return "changed";
+        case BlockKeeper::Added::kKept:
+            return "kept";
         case BlockKeeper::Added::kFull:
             return "full";
         case BlockKeeper::Added::kNever:
@@ -185,8 +192,35 @@ const char* added_name(BlockKeeper::Added added) {
     return "invalid";
 }
 
-constexpr const char* kNoTarget =
-    "write an address, a prefix, or a connection: 192.0.2.1, 10.0.0.0/8, tcp 10.0.0.1:4000 192.0.2.2:80";
+/// Whether what is blocked is cut, and if not, why.
+void add_effect(Json& answer, const Responses& responses) {
+    const std::string why_not = responses.why_inactive();
+    answer["in_effect"] = why_not.empty();
+    answer["why_not"] = why_not.empty() ? Json(nullptr) : Json(why_not);
+}
+
+/// What becomes of an entry; the result has its outcome and message.
+void add_block(Responses& responses, const BlockKeeper::Entry& entry, Json& result) {
+    BlockKeeper& blocks = responses.blocks();
+    const std::string off = responses.why_not();
+    if (entry.extends && !off.empty()) {
+        result["outcome"] = "refused";
+        result["message"] = "nothing is blocked: " + off;
+        return;
+    }
+    // Who looks at what would be cut must not find it cut when he ends the dry run.
+    const bool dry = responses.is_dry_run();
+    const BlockKeeper::Added added = dry ? blocks.would_add(entry) : blocks.add(entry);
+    result["outcome"] = dry && BlockKeeper::is_blocked(added) ? "dry_run" : added_name(added);
+    if (added == BlockKeeper::Added::kNever)
+        result["message"] = "it has something in common with never_cut of the configuration";
+    if (added == BlockKeeper::Added::kFull)
+        result["message"] =
+            fmt::format("the list has room for {} (response.blocks.capacity)", blocks.list().capacity());
+    if (added == BlockKeeper::Added::kBadReason)
+        result["message"] =
+            fmt::format("a reason has {} bytes of UTF-8 at most", reset::BlockList::kMaxReason);
+}
 
 Answer add_blocks(ControlPlane& plane, const Arguments& arguments, Call& call) {
     if (!plane.responses().enabled()) return not_enabled();
@@ -196,32 +230,27 @@ Answer add_blocks(ControlPlane& plane, const Arguments& arguments, Call& call) {
     if (auto* error = std::get_if<RpcError>(&ttl)) return std::move(*error);
     if (auto error = wrong_reason(arguments)) return *std::move(error);
     const std::string* const reason = arguments.text("reason");
-    BlockKeeper& blocks = plane.responses().blocks();
+    Responses& responses = plane.responses();
     Json results = Json::array();
     for (const std::string& text : arguments.list("targets")) {
         Json& result = results.emplace_back(Json{{"target", text}});
         const auto target = BlockKeeper::target_of(text);
         if (!target) {
             result["outcome"] = "invalid";
-            result["message"] = kNoTarget;
+            result["message"] = target.error().message;
             continue;
         }
         result["target"] = reset::to_string(*target);
-        const BlockKeeper::Added added = blocks.add({.target = *target,
-                                                     .ttl = std::get<0>(ttl),
-                                                     .reason = reason == nullptr ? std::string() : *reason});
-        result["outcome"] = added_name(added);
-        if (added == BlockKeeper::Added::kNever)
-            result["message"] = "it has something in common with never_cut of the configuration";
-        if (added == BlockKeeper::Added::kFull)
-            result["message"] =
-                fmt::format("the list has room for {} (response.blocks.capacity)", blocks.list().capacity());
-        if (added == BlockKeeper::Added::kBadReason)
-            result["message"] =
-                fmt::format("a reason has {} bytes of UTF-8 at most", reset::BlockList::kMaxReason);
+        add_block(responses,
+                  {.target = *target,
+                   .ttl = std::get<0>(ttl),
+                   .reason = reason == nullptr ? std::string() : *reason,
+                   .extends = arguments.flag("extend")},
+                  result);
     }
     once.begin();
-    Json answer{{"results", std::move(results)}, {"blocks", blocks.list().size()}};
+    Json answer{{"results", std::move(results)}, {"blocks", responses.blocks().list().size()}};
+    add_effect(answer, responses);
     once.end(answer);
     return answer;
 }
@@ -237,7 +266,7 @@ Answer remove_blocks(ControlPlane& plane, const Arguments& arguments, Call& call
         const auto target = BlockKeeper::target_of(text);
         if (!target) {
             result["outcome"] = "invalid";
-            result["message"] = kNoTarget;
+            result["message"] = target.error().message;
             continue;
         }
         result["target"] = reset::to_string(*target);
@@ -249,14 +278,39 @@ Answer remove_blocks(ControlPlane& plane, const Arguments& arguments, Call& call
     return answer;
 }
 
+Json block_page(ControlPlane& plane, const std::vector<reset::Block>& blocks, std::uint32_t next) {
+    const BlockKeeper& keeper = plane.responses().blocks();
+    Json entries = Json::array();
+    for (const reset::Block& block : blocks) entries.push_back(BlockKeeper::to_json(block));
+    Json page{{"blocks", std::move(entries)},
+              {"next", next == 0 ? Json(nullptr) : Json(next)},
+              {"total", keeper.list().size()},
+              {"saving", keeper.saving()}};
+    add_effect(page, plane.responses());
+    return page;
+}
+
+/// Why this is blocked: a page for itself, however few were asked for.
+Answer list_covering(ControlPlane& plane, const Arguments& arguments, const std::string& text) {
+    if (arguments.text("within") != nullptr || arguments.text("reason") != nullptr ||
+        arguments.number("cursor"))
+        return invalid("params/covering", "it goes without within, reason and cursor");
+    const auto target = BlockKeeper::target_of(text);
+    if (!target) return invalid("params/covering", target.error().message);
+    return block_page(plane, plane.responses().blocks().covering(*target), 0);
+}
+
 Answer list_blocks(ControlPlane& plane, const Arguments& arguments) {
     if (!plane.responses().enabled()) return not_enabled();
+    if (const std::string* text = arguments.text("covering")) return list_covering(plane, arguments, *text);
     const reset::BlockList& list = plane.responses().blocks().list();
     reset::BlockList::Query query;
     if (const std::string* text = arguments.text("within")) {
-        query.within = BlockKeeper::target_of(*text);
-        if (!query.within || query.within->kind != reset::BlockTarget::Kind::kPrefix)
+        const auto within = BlockKeeper::target_of(*text);
+        if (!within) return invalid("params/within", within.error().message);
+        if (within->kind != reset::BlockTarget::Kind::kPrefix)
             return invalid("params/within", "write a prefix: 10.0.0.0/8, 2001:db8::/32");
+        query.within = *within;
     }
     if (const std::string* text = arguments.text("reason")) query.reason = *text;
     const std::uint64_t cursor = arguments.number("cursor").value_or(0);
@@ -264,11 +318,7 @@ Answer list_blocks(ControlPlane& plane, const Arguments& arguments) {
     const reset::BlockList::Page page =
         list.list(static_cast<std::uint32_t>(cursor), arguments.number("limit").value_or(kUsualPage),
                   base::realtime_ns(), query, kPlacesOfPage);
-    Json entries = Json::array();
-    for (const reset::Block& block : page.blocks) entries.push_back(BlockKeeper::to_json(block));
-    return Json{{"blocks", std::move(entries)},
-                {"next", page.next == 0 ? Json(nullptr) : Json(page.next)},
-                {"total", list.size()}};
+    return block_page(plane, page.blocks, page.next);
 }
 
 Parameter flows_parameter() {
@@ -308,6 +358,13 @@ Parameter reason_parameter() {
             .help = "for those who come later",
             .high = reset::BlockList::kMaxReason};
 }
+Parameter extend_parameter() {
+    return {.name = "extend",
+            .type = ParameterType::kFlag,
+            .help =
+                "for programs: an entry that is there keeps its reason and at most ends later, and none is "
+                "made while nothing is cut"};
+}
 Parameter dry_run_parameter() {
     return {
         .name = "dry_run", .type = ParameterType::kFlag, .help = "say what would be done, and do nothing"};
@@ -330,8 +387,8 @@ void add_verdicts(control::CommandTable& table, ControlPlane& plane) {
                .help = "Cuts connections, and blocks them: whoever opens them again is cut at once",
                .right = Role::kResponder,
                .effect = Effect::kChanges,
-               .parameters = {flows_parameter(), ttl_parameter(), reason_parameter(), key_parameter(),
-                              dry_run_parameter()},
+               .parameters = {flows_parameter(), ttl_parameter(), reason_parameter(), extend_parameter(),
+                              key_parameter(), dry_run_parameter()},
                .handler = [&plane](const Arguments& arguments, Call& call) -> Answer {
                    return judge(plane, arguments, call, "flows.block", ResponseAction::kReset, true);
                }});
@@ -362,7 +419,8 @@ void add_block_methods(control::CommandTable& table, ControlPlane& plane) {
          .help = "Blocks addresses, prefixes and connections: what there is of them is cut, and what comes",
          .right = Role::kResponder,
          .effect = Effect::kChanges,
-         .parameters = {targets_parameter(), ttl_parameter(), reason_parameter(), key_parameter()},
+         .parameters = {targets_parameter(), ttl_parameter(), reason_parameter(), extend_parameter(),
+                        key_parameter()},
          .handler = [&plane](const Arguments& arguments, Call& call) -> Answer {
              return add_blocks(plane, arguments, call);
          }});
@@ -375,6 +433,10 @@ void add_block_methods(control::CommandTable& table, ControlPlane& plane) {
                    return remove_blocks(plane, arguments, call);
                }});
     std::vector<Parameter> parameters = page_parameters();
+    parameters.push_back({.name = "covering",
+                          .type = ParameterType::kText,
+                          .help = "only entries that block this address, prefix or connection: all at once",
+                          .high = kMostItemBytes});
     parameters.push_back({.name = "within",
                           .type = ParameterType::kText,
                           .help = "only entries inside this prefix",

@@ -67,6 +67,7 @@ base::Result<void> Responses::open(const rules::Response& settings) {
     auto keeper = BlockKeeper::open(settings, settings_.never);
     if (!keeper) return keeper.error();
     blocks_ = std::move(*keeper);
+    if (!settings.blocks_file.empty()) switch_.open(settings.blocks_file + ".disabled");
     settings_.kills.capacity = settings.kills;
     settings_.kills.frames_per_second = settings.frames_per_second;
     settings_.kills.frame_burst = std::max(settings.frames_per_second / 10, 64u);
@@ -86,9 +87,28 @@ const dataplane::ResponseSettings* Responses::settings(rte_mempool* pool) {
 // ---- whether anything is sent
 
 std::string Responses::why_not() const {
-    if (!disabled_.empty()) return disabled_;
+    if (std::string disabled = switch_.why(); !disabled.empty()) return disabled;
     if (stop_file_there_) return fmt::format("the stop file {} is there", response_.stop_file);
     return {};
+}
+
+std::string Responses::why_inactive() const {
+    std::string off = why_not();
+    if (off.empty() && response_.dry_run) off = "/response/dry_run of the configuration is true";
+    return off;
+}
+
+Json Responses::health(Json& reasons) const {
+    if (!enabled()) return nullptr;
+    const std::string off = why_not();
+    if (!off.empty()) reasons.push_back("connections are not cut: " + off);
+    if (!switch_.trouble().empty()) reasons.push_back(switch_.trouble());
+    if (!blocks_->unsaved().empty())
+        reasons.push_back("the list of what is blocked is not on the disk: " + blocks_->unsaved());
+    const std::string inactive = why_inactive();
+    return {{"active", inactive.empty()},
+            {"why_not", inactive.empty() ? Json(nullptr) : Json(inactive)},
+            {"saving", blocks_->saving()}};
 }
 
 void Responses::set_mode() {
@@ -103,12 +123,12 @@ void Responses::set_mode() {
 }
 
 void Responses::disable(const std::string& who, const std::string& reason) {
-    disabled_ = "response.disable by " + who + (reason.empty() ? "" : ": " + reason);
+    switch_.disable(who, reason);
     set_mode();
 }
 
 void Responses::enable() {
-    disabled_.clear();
+    switch_.enable();
     set_mode();
     // Who is blocked, and began meanwhile, is cut now.
     blocks_->ask_again();
@@ -140,20 +160,33 @@ void Responses::ask(Order order, Done done) {
     job->asker = std::move(order.asker);
     job->done = std::move(done);
     const std::uint64_t now = base::realtime_ns();
+    const bool is_off = !why_not().empty();
     while (stages_.size() < run_.pipeline->select_stages()) stages_.push_back(std::make_unique<Stage>());
     for (const net::FlowKey& flow : order.flows) {
         Item item{.job = job, .place = job->results.size(), .deadline = Clock::now() + kPatience};
         job->results.push_back(Json{{"flow", flow_name(flow)}});
-        if (order.blocks && !order.dry_run) {
-            const auto added = blocks_->add(
-                {.target = reset::BlockTarget::connection(flow), .ttl = order.ttl, .reason = order.reason},
-                false);
-            item.blocked = added == BlockKeeper::Added::kNew || added == BlockKeeper::Added::kChanged;
-            job->results.back()["blocked"] = item.blocked;
-            if (added == BlockKeeper::Added::kFull)
-                job->results.back()["message"] = "the list of blocks is full";
-        }
+        Json& result = job->results.back();
         const std::uint64_t cookie = next_cookie_++;
+        if (order.blocks) {
+            const BlockKeeper::Entry entry{.target = reset::BlockTarget::connection(flow),
+                                           .ttl = order.ttl,
+                                           .reason = order.reason,
+                                           .extends = order.extends};
+            result["blocked"] = false;
+            if (is_off) {
+                refused_.push_back({.key = flow,
+                                    .cookie = cookie,
+                                    .why = ResponseReport::Why::kOff,
+                                    .kill = {.outcome = reset::Outcome::kRefused}});
+                ++job->open;
+                items_.emplace(cookie, std::move(item));
+                continue;
+            }
+            const bool dry = order.dry_run || response_.dry_run;
+            const auto added = dry ? blocks_->would_add(entry) : blocks_->add(entry, false);
+            result[dry ? "would_block" : "blocked"] = BlockKeeper::is_blocked(added);
+            if (added == BlockKeeper::Added::kFull) result["message"] = "the list of blocks is full";
+        }
         const dataplane::ResponseRequest request{.key = flow,
                                                  .action = order.action,
                                                  .tools = order.tools,
@@ -168,8 +201,6 @@ void Responses::ask(Order order, Done done) {
         ++job->open;
         items_.emplace(cookie, std::move(item));
     }
-    if (job->open == 0) return job->done(Json{{"results", std::move(job->results)}});
-    go_on();
 }
 
 /// What somebody waits for. `event`: for those who have subscribed, if it is one for them.
@@ -214,6 +245,7 @@ void Responses::forget_removed_tools() {
 
 void Responses::go_on() {
     if (!enabled() || run_.pipeline == nullptr) return;
+    for (const ResponseReport& report : std::exchange(refused_, {})) tell(report);
     forget_removed_tools();
     while (stages_.size() < run_.pipeline->select_stages()) stages_.push_back(std::make_unique<Stage>());
     for (std::size_t i = 0; i < stages_.size(); ++i) {
@@ -301,10 +333,20 @@ bool Responses::may_tell() {
     return ++told_ <= kToldPerSecond;
 }
 
+/// What became of it, for the audit log.
+std::string Responses::block_unless_dry(const BlockKeeper::Entry& entry, bool cuts) {
+    if (const std::string off = why_not(); !off.empty()) return "refused: nothing is blocked: " + off;
+    const auto added = response_.dry_run ? blocks_->would_add(entry) : blocks_->add(entry, cuts);
+    if (BlockKeeper::is_blocked(added)) return response_.dry_run ? "dry_run" : "blocked";
+    return added == BlockKeeper::Added::kNever ? "refused: it is in never_cut" : "the list of blocks is full";
+}
+
 /// A rule wants the flow that it matched to be blocked, or one of its ends.
 void Responses::block_for_rule(const ResponseReport& report) {
-    BlockKeeper::Entry entry{
-        .target = {}, .ttl = report.block->ttl, .reason = fmt::format("rule {}", report.source)};
+    BlockKeeper::Entry entry{.target = {},
+                             .ttl = report.block->ttl,
+                             .reason = fmt::format("rule {}", report.source),
+                             .extends = true};
     switch (report.block->what) {
         case rules::BlockWhat::kConnection:
             entry.target = reset::BlockTarget::connection(report.key);
@@ -316,22 +358,18 @@ void Responses::block_for_rule(const ResponseReport& report) {
             entry.target = reset::BlockTarget::host(report.key.dst, report.key.ip_version);
             break;
     }
-    if (response_.dry_run || !why_not().empty()) return;
     // The stage has cut the flow itself.
-    const auto added = blocks_->add(entry, report.block->what != rules::BlockWhat::kConnection);
+    std::string outcome = block_unless_dry(entry, report.block->what != rules::BlockWhat::kConnection);
     if (!listener_) return;
-    const bool blocked = added == BlockKeeper::Added::kNew || added == BlockKeeper::Added::kChanged;
-    const char* const outcome = blocked                               ? "blocked"
-                                : added == BlockKeeper::Added::kNever ? "refused: it is in never_cut"
-                                                                      : "the list of blocks is full";
+    const bool allowed = !outcome.starts_with("refused");
     listener_({}, {.pid = getpid(),
                    .uid = getuid(),
                    .gid = getgid(),
                    .program = "yagura",
                    .action = "block",
                    .object = fmt::format("{} by rule {}", reset::to_string(entry.target), report.source),
-                   .allowed = added != BlockKeeper::Added::kNever,
-                   .outcome = outcome});
+                   .allowed = allowed,
+                   .outcome = std::move(outcome)});
 }
 
 Json Responses::result_of(const ResponseReport& report) const {
@@ -350,14 +388,16 @@ Json Responses::result_of(const ResponseReport& report) const {
 Json Responses::event_of(const ResponseReport& report) const {
     Json json{{"flow", flow_name(report.key)}};
     json.update(result_of(report));
-    json["cause"] = kCauses[static_cast<std::size_t>(report.cause)];
-    if (report.cause == ResponseCause::kRule) json["rule"] = report.source;
-    if (report.cause == ResponseCause::kTool && report.source != ResponseReport::kRemovedTool) {
-        const rules::Port* const tool =
-            run_.config.tool(base::ToolId{static_cast<std::uint8_t>(report.source)});
-        if (tool != nullptr) json["tool"] = tool->name;
-    }
+    add_cause(json, report.cause, report.source);
     return json;
+}
+
+void Responses::add_cause(Json& json, ResponseCause cause, std::uint64_t source) const {
+    json["cause"] = kCauses[static_cast<std::size_t>(cause)];
+    if (cause == ResponseCause::kRule) json["rule"] = source;
+    if (cause != ResponseCause::kTool || source == ResponseReport::kRemovedTool) return;
+    const rules::Port* const tool = run_.config.tool(base::ToolId{static_cast<std::uint8_t>(source)});
+    if (tool != nullptr) json["tool"] = tool->name;
 }
 
 std::string Responses::end() {
@@ -379,12 +419,13 @@ Json Responses::status() {
         json["why_not"] = "/response/enabled of the configuration is not true";
         return json;
     }
-    const std::string off = why_not();
-    json["active"] = off.empty() && !response_.dry_run;
-    json["why_not"] = !off.empty()        ? Json(off)
-                      : response_.dry_run ? Json("/response/dry_run of the configuration is true")
-                                          : Json(nullptr);
+    const std::string inactive = why_inactive();
+    json["active"] = inactive.empty();
+    json["why_not"] = inactive.empty() ? Json(nullptr) : Json(inactive);
     json["dry_run"] = response_.dry_run;
+    json["disabled"] = switch_.to_json();
+    json["trouble"] = switch_.trouble().empty() ? Json(nullptr) : Json(switch_.trouble());
+    json["saving"] = blocks_->saving();
     json["waiting"] = items_.size();
     json["blocks"] = blocks_->list().size();
     if (run_.pipeline != nullptr) json.update(response_json(run_.stats(), run_.config));

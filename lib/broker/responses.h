@@ -15,6 +15,7 @@
 
 #include "base/result.h"
 #include "broker/block_keeper.h"
+#include "broker/kill_switch.h"
 #include "broker/live_run.h"
 #include "control/audit.h"
 #include "control/json_rpc.h"
@@ -51,10 +52,11 @@ class Responses {
         std::vector<net::FlowKey> flows;
         std::uint64_t tools = 0;  ///< of a shunt or release
         bool dry_run = false;
-        bool blocks = false;  ///< and the connections are blocked
+        bool blocks = false;  ///< and the connections are blocked; then all is refused while nothing is cut
         std::optional<std::chrono::nanoseconds> ttl{};
         std::string reason;
         std::string asker;  ///< for the audit log: uid 1000 pid 4711 key "a"
+        bool extends = false;  ///< BlockKeeper::Entry
     };
     bool has_room(std::size_t items) const;
     /// Answers in go_on(), when the outcome of every flow is known. With room.
@@ -73,8 +75,17 @@ class Responses {
     /// The kill switch. `who`: for those who ask why.
     void disable(const std::string& who, const std::string& reason);
     void enable();
-    /// Why nothing is sent; empty: verdicts are carried out.
+    /// Why verdicts are refused; empty: they are not.
     std::string why_not() const;
+    /// The configuration says so: verdicts are told, nothing is sent, and nobody is blocked who was not.
+    bool is_dry_run() const { return response_.dry_run; }
+    /// Why nothing is sent, dry run or not; empty: verdicts are carried out.
+    std::string why_inactive() const;
+    /// For system.health. What somebody should look at is added to `reasons`.
+    control::Json health(control::Json& reasons) const;
+
+    /// Who wanted a flow cut: "cause", with "rule" or "tool" where it is one.
+    void add_cause(control::Json& json, dataplane::ResponseCause cause, std::uint64_t source) const;
 
     BlockKeeper& blocks() { return *blocks_; }
     const BlockKeeper& blocks() const { return *blocks_; }
@@ -109,6 +120,7 @@ class Responses {
     void tell(const dataplane::ResponseReport& report);
     bool may_tell();
     void block_for_rule(const dataplane::ResponseReport& report);
+    std::string block_unless_dry(const BlockKeeper::Entry& entry, bool cuts);
     control::Json result_of(const dataplane::ResponseReport& report) const;
     control::Json event_of(const dataplane::ResponseReport& report) const;
     void finish(std::uint64_t cookie, control::Json result, const control::Json& event = {});
@@ -125,7 +137,8 @@ class Responses {
     std::uint64_t known_version_ = 0;  ///< of the configuration: what waits names no tool that it has not
     std::unordered_map<std::uint64_t, Item> items_;  ///< by cookie
     std::uint64_t next_cookie_ = 1;
-    std::string disabled_;  ///< by whom and why; empty: by nobody
+    std::vector<dataplane::ResponseReport> refused_;  ///< without asking a stage; not told yet
+    KillSwitch switch_;
     bool stop_file_there_ = false;
     Clock::time_point next_look_{};
     Clock::time_point told_second_{};

@@ -74,6 +74,9 @@ Json live_health(const ControlPlane& plane, LiveRun& run) {
     const std::vector<std::string> silent = run.ports->down_networks();
     for (const std::string& port : silent)
         reasons.push_back(fmt::format("network port {} is down: nothing is received by it", port));
+    const std::size_t before_responses = reasons.size();
+    Json response = plane.responses().health(reasons);
+    const bool does_not_respond = reasons.size() != before_responses;
     if (run.draining) reasons.push_back("it is ending: nothing is received any more");
     Json audit;
     bool audit_fails = false;
@@ -91,12 +94,13 @@ Json live_health(const ControlPlane& plane, LiveRun& run) {
                  {"heads_unsent", of_log.heads_unsent},
                  {"first_key_here", of_log.first_key_here}};
     }
-    return {{"status", !stalled.empty()                   ? "stalled"
-                       : run.draining                     ? "ending"
-                       : lately.lost != 0                 ? "losing"
-                       : audit_fails                      ? "unaudited"
-                       : !down.empty() || !silent.empty() ? "degraded"
-                                                          : "ok"},
+    const bool degraded = !down.empty() || !silent.empty() || does_not_respond;
+    return {{"status", !stalled.empty()   ? "stalled"
+                       : run.draining     ? "ending"
+                       : lately.lost != 0 ? "losing"
+                       : audit_fails      ? "unaudited"
+                       : degraded         ? "degraded"
+                                          : "ok"},
             {"reasons", std::move(reasons)},
             {"uptime_ms", run.uptime().count()},
             {"lost", stats.lost()},
@@ -104,6 +108,7 @@ Json live_health(const ControlPlane& plane, LiveRun& run) {
             {"shed_lately", lately.shed},
             {"down_tools", std::move(down)},
             {"down_ports", silent},
+            {"response", std::move(response)},
             {"audit", std::move(audit)}};
 }
 

@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "net/checksum.h"
+#include "reset/state_file.h"
 
 namespace yagura::reset {
 namespace {
@@ -36,12 +37,6 @@ base::Error system_fault(const std::string& path, std::string_view doing) {
     return {fmt::format("{}: {}: {}", path, doing, std::strerror(errno))};
 }
 
-std::string folder_of(const std::string& path) {
-    const std::size_t slash = path.rfind('/');
-    if (slash == std::string::npos) return ".";
-    return slash == 0 ? "/" : path.substr(0, slash);
-}
-
 class File {
   public:
     explicit File(int descriptor) : descriptor_(descriptor) {}
@@ -60,7 +55,7 @@ class File {
 /// Whole buffers to a file, and their CRC.
 class Writer {
   public:
-    explicit Writer(int file) : file_(file) { buffer_.reserve(kBuffer); }
+    explicit Writer(Draft& file) : file_(file) { buffer_.reserve(kBuffer); }
 
     void line(std::string_view text) {
         buffer_.append(text).push_back('\n');
@@ -72,18 +67,13 @@ class Writer {
     }
     bool flush() {
         crc_.add(bytes_of(buffer_));
-        for (std::string_view rest = buffer_; !rest.empty() && ok_;) {
-            const ssize_t written = write(file_, rest.data(), rest.size());
-            if (written < 0 && errno == EINTR) continue;
-            ok_ = written > 0;
-            if (ok_) rest.remove_prefix(static_cast<std::size_t>(written));
-        }
+        ok_ = ok_ && file_.write(buffer_);
         buffer_.clear();
         return ok_;
     }
 
   private:
-    int file_;
+    Draft& file_;
     std::string buffer_;
     net::Crc32c crc_;
     bool ok_ = true;
@@ -221,6 +211,7 @@ base::Result<SavedBlocks> read_all(const std::string& path, int file, BlockList&
                 ++blocks.entries;
                 break;
             case BlockList::Added::kChanged:
+            case BlockList::Added::kKept:
                 return damaged(fmt::format("{} stands there twice", to_string(block->target)));
             case BlockList::Added::kBadReason:
                 return damaged("a reason that is too long or no text");
@@ -235,42 +226,27 @@ base::Result<SavedBlocks> read_all(const std::string& path, int file, BlockList&
 }  // namespace
 
 base::Result<SavedBlocks> save_blocks(const std::string& path, const BlockList& list, std::uint64_t now) {
-    const std::string draft = path + ".new";
-    // Of a run that ended while it wrote.
-    if (unlink(draft.c_str()) != 0 && errno != ENOENT) return system_fault(draft, "cannot be removed");
+    auto draft = Draft::make(path);
+    if (!draft) return draft.error();
     SavedBlocks blocks;
-    {
-        const File file(open(draft.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600));
-        if (!file.ok()) return system_fault(draft, "cannot be made");
-        Writer writer(file.get());
-        writer.line(kFirstLine);
-        constexpr std::size_t kPage = 1024;
-        std::uint32_t from = 0;
-        do {
-            const BlockList::Page page = list.list(from, kPage, now, {});
-            for (const Block& block : page.blocks) {
-                const std::string expires =
-                    block.expires == Block::kForever ? std::string(kNever) : std::to_string(block.expires);
-                writer.line(fmt::format("{}\t{}\t{}\t{}", to_string(block.target), block.created, expires,
-                                        block.reason));
-                ++blocks.entries;
-            }
-            from = page.next;
-        } while (from != 0);
-        writer.line(fmt::format("end {} {:08x}", blocks.entries, writer.crc()));
-        if (!writer.flush() || fsync(file.get()) != 0) {
-            const base::Error error = system_fault(draft, "cannot be written");
-            unlink(draft.c_str());
-            return error;
+    Writer writer(*draft);
+    writer.line(kFirstLine);
+    constexpr std::size_t kPage = 1024;
+    std::uint32_t from = 0;
+    do {
+        const BlockList::Page page = list.list(from, kPage, now, {});
+        for (const Block& block : page.blocks) {
+            const std::string expires =
+                block.expires == Block::kForever ? std::string(kNever) : std::to_string(block.expires);
+            writer.line(
+                fmt::format("{}\t{}\t{}\t{}", to_string(block.target), block.created, expires, block.reason));
+            ++blocks.entries;
         }
-    }
-    if (rename(draft.c_str(), path.c_str()) != 0) {
-        const base::Error error = system_fault(path, "cannot be replaced");
-        unlink(draft.c_str());
-        return error;
-    }
-    const File folder(open(folder_of(path).c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-    if (!folder.ok() || fsync(folder.get()) != 0) return system_fault(folder_of(path), "cannot be written");
+        from = page.next;
+    } while (from != 0);
+    writer.line(fmt::format("end {} {:08x}", blocks.entries, writer.crc()));
+    if (!writer.flush()) return system_fault(path, "cannot be written");
+    if (auto replaced = draft->replace(); !replaced) return replaced.error();
     return blocks;
 }
 

@@ -211,6 +211,16 @@ BlockList::Added BlockList::add(const Block& block, std::uint64_t now) {
     return Added::kNew;
 }
 
+BlockList::Added BlockList::extend(const Block& block, std::uint64_t now) {
+    const std::uint32_t index = find(name_of(block.target), hash_(block.target)).entry;
+    if (index == kNone) return add(block, now);
+    const std::uint64_t expires = slots_[index].expires.load(std::memory_order_relaxed);
+    if (expires <= now) return add(block, now);
+    if (expires >= block.expires) return Added::kKept;
+    slots_[index].expires.store(block.expires, std::memory_order_relaxed);
+    return Added::kChanged;
+}
+
 bool BlockList::remove(const BlockTarget& target) {
     const std::uint32_t index = find(name_of(target), hash_(target)).entry;
     if (index == kNone) return false;

@@ -61,11 +61,14 @@ class BlockList {
 
     // The writer
 
-    enum class Added : std::uint8_t { kNew, kChanged, kFull, kBadReason };
+    enum class Added : std::uint8_t { kNew, kChanged, kKept, kFull, kBadReason };
     /// A target that is there already gets the new times and reason. When the list is full, entries that have
     /// expired make room, of the next 65,536 places; else kFull. kBadReason: too long, no UTF-8, or with
     /// control characters.
     [[nodiscard]] Added add(const Block& block, std::uint64_t now);
+    /// The same, but an entry that blocks already stays what it is, since when and why, and at most ends
+    /// later: kChanged; or kKept, when it does not end before.
+    [[nodiscard]] Added extend(const Block& block, std::uint64_t now);
     bool remove(const BlockTarget& target);
     void clear();
     /// Takes out what has expired, of the next `most` places; to be called now and then. How many there were.

@@ -132,9 +132,19 @@ std::optional<BlockTarget> parse_block_target(std::string_view text) {
     const std::size_t slash = text.find('/');
     const auto address = net::parse_address(text.substr(0, slash));
     if (!address) return {};
-    const unsigned full = address->ip_version == 4 ? 32 : 128;
     if (slash == std::string_view::npos) return BlockTarget::host(address->address, address->ip_version);
-    const auto length = number<std::uint8_t>(text.substr(slash + 1), full);
+    const auto network = parse_network(text);
+    // What a person meant by bits behind the length, nobody knows: a host, or all of the network.
+    if (!network || network->a != address->address) return {};
+    return network;
+}
+
+std::optional<BlockTarget> parse_network(std::string_view text) {
+    const std::size_t slash = text.find('/');
+    if (slash == std::string_view::npos) return {};
+    const auto address = net::parse_address(text.substr(0, slash));
+    if (!address) return {};
+    const auto length = number<std::uint8_t>(text.substr(slash + 1), address->ip_version == 4 ? 32 : 128);
     if (!length) return {};
     return BlockTarget::prefix(address->address, address->ip_version, *length);
 }

@@ -41,8 +41,10 @@ static_assert(sizeof(BlockTarget) == 40 && std::has_unique_object_representation
 
 /// "10.0.0.0/8", "192.0.2.1", "2001:db8::/32", "tcp 10.0.0.1:4000 192.0.2.2:80", "udp [2001:db8::1]:53 ...".
 std::string to_string(const BlockTarget& target);
-/// What to_string gives, and prefixes with host bits set; nothing for any other text. Protocols besides tcp,
-/// udp and sctp by number.
+/// What to_string gives; nothing for any other text, such as a prefix with bits behind its length. Protocols
+/// besides tcp, udp and sctp by number.
 std::optional<BlockTarget> parse_block_target(std::string_view text);
+/// Of a prefix, with or without such bits: "10.1.2.3/8" is in 10.0.0.0/8. Nothing for any other text.
+std::optional<BlockTarget> parse_network(std::string_view text);
 
 }  // namespace yagura::reset

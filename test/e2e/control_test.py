@@ -146,7 +146,7 @@ class Methods(ControlTest):
     GOOD = {"ports.add": [{"name": "x", "role": "tool", "device": "loop:"}], "ports.remove": [{"name": "x"}],
             "stats.subscribe": [{"interval_ms": 100}, {"interval_ms": 3_600_000}],
             "ports.list": [{"limit": 1}, {"cursor": 1, "limit": 1000}, {"cursor": 1 << 63}],
-            "flows.list": [{"limit": 1}, {"host": "2001:db8::1"}, {"host": "10.0.0.1", "port": 80, "protocol": "tcp"},
+            "flows.list": [{"limit": 1}, {"shunted": "t0", "shed": "t0"}, {"host": "2001:db8::1"}, {"host": "10.0.0.1", "port": 80, "protocol": "tcp"},
                            {"cursor": (1 << 64) - 1}, {"protocol": "47", "cursor": 1000}],
             "flows.top": [{"limit": 1}, {"by": "bytes"}, {"by": "packets", "limit": 100}],
             "rules.list": [{"limit": 1}, {"cursor": 1}], "config.get": [{"cursor": 10}],
@@ -159,7 +159,7 @@ class Methods(ControlTest):
             "flows.shunt": [{"flows": ["FLOW"], "tool": "t0"}], "flows.release": [{"flows": ["FLOW"]}],
             "blocks.add": [{"targets": ["203.0.113.0/24", "2001:db8::1", "nonsense"], "ttl": "1h", "reason": "a test"}],
             "blocks.remove": [{"targets": ["203.0.113.0/24", "10.9.9.9"]}],
-            "blocks.list": [{"within": "2001:db8::/32", "limit": 1}, {"cursor": 1, "reason": "test"}],
+            "blocks.list": [{"within": "2001:db8::/32", "limit": 1}, {"cursor": 1, "reason": "test"}, {"covering": "FLOW"}],
             "response.disable": [{"reason": "a test"}]}
     LEFT_OUT = {"system.shutdown"}
 

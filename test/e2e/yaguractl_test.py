@@ -431,7 +431,7 @@ class Completion(YaguractlTest):
             "yaguractl flows sh": ["shunt"],
             "yaguractl flows block x --t": ["--ttl"],
             "yaguractl flows block --dry-run --rea": ["--reason"],
-            "yaguractl blocks ": ["add", "list", "remove"],
+            "yaguractl blocks ": ["add", "covering", "list", "remove"],
             "yaguractl response w": ["watch"],
             "yaguractl nonsense ": [],
         }.items():

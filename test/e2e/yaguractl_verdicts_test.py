@@ -150,6 +150,31 @@ class Blocks(VerdictsTest):
         self.assertEqual((process.returncode, process.stderr), (REFUSED, "yaguractl: 1 of 2 was not done\n"))
         self.assertRegex(process.stdout, r"(?m)^x +invalid$")
 
+    def test_what_is_blocked_but_not_cut_is_told(self):
+        self.serve(blocks__add=lambda params: {**results("added")(params), "blocks": 1, "in_effect": False, "why_not": "an incident"})
+        self.assertEqual(self.ctl_well("blocks", "add", "192.0.2.1").splitlines()[-2:], ["1 are blocked now", "but nothing is cut: an incident"])
+
+    def test_why_something_is_blocked(self):
+        block = {"target": "10.0.0.0/8", "since": "2026-11-28T19:00:00.000Z", "until": None, "reason": "scanner"}
+        control = self.serve(blocks__list=lambda _: {"blocks": [block], "next": None, "total": 7})
+        output = self.ctl_well("blocks", "covering", "10.1.2.3").splitlines()
+        self.assertRegex(output[1], r"^10\.0\.0\.0/8 +2026-11-28T19:00:00\.000Z +for good +scanner$")
+        self.assertEqual([params["covering"] for _, params in control.calls], ["10.1.2.3"])
+        self.assertEqual(self.ctl("blocks", "covering").returncode, USAGE)
+
+    def test_what_is_done_about_a_flow_is_explained(self):
+        explained = {"flow": FLOW, "idle_ms": 5, "lcore": 0, "config_version": None, "shunted_tools": ["ids0"],
+                     "blocked_by": [{"target": "10.0.0.0/8", "since": "2026-11-28T19:00:00.000Z", "until": None, "reason": "scanner"}],
+                     "cut": {"state": "going_on", "cause": "rule", "rule": 7}}
+        control = self.serve(flows__explain=lambda _: {"flows": [explained]},
+                             flows__list=lambda _: {"flows": [{"flow": FLOW, "lcore": 0, "decided": True, "tools": ["ids0", "rec0"],
+                                                               "shunted_tools": ["ids0"]}], "next": None})
+        output = self.ctl_well("flows", "explain", FLOW)
+        for line in ("blocked by: 10.0.0.0/8 for good: scanner", "shunted from: ids0", "cut: goes on, wanted by rule 7"):
+            self.assertIn(f"  {line}\n", output)
+        self.assertIn("ids0 (shunted), rec0", self.ctl_well("flows", "--shunted", "ids0"))
+        self.assertEqual(control.calls[-1], ("flows.list", {"shunted": "ids0", "limit": 100}))
+
     def test_the_list_comes_whole(self):
         blocks = [{"target": f"192.0.2.{number}", "since": "2026-11-28T19:00:00.000Z", "until": "2026-11-28T20:00:00.000Z" if number else None,
                    "reason": "a, \"b\""} for number in range(5)]

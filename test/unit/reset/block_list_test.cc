@@ -228,6 +228,31 @@ TEST_CASE("reasons are short text") {
     CHECK(add(std::string(55, 'x')) == Added::kBadReason);
 }
 
+TEST_CASE("an entry that is extended never ends before, and stays what it was") {
+    BlockList list(10, 1);
+    const BlockTarget target = BlockTarget::host(address4(1), 4);
+    const auto entry = [&](std::uint64_t expires, const char* reason, std::uint64_t created) {
+        return Block{.target = target, .created = created, .expires = expires, .reason = reason};
+    };
+    CHECK(list.extend(entry(100, "first", 1), 1) == Added::kNew);
+    CHECK(list.extend(entry(50, "shorter", 2), 2) == Added::kKept);
+    CHECK(list.find(target) == entry(100, "first", 1));
+    CHECK(list.extend(entry(200, "longer", 3), 3) == Added::kChanged);
+    CHECK(list.find(target) == entry(200, "first", 1));
+    CHECK(list.expire(150, 10) == 0);
+    CHECK(list.lookup({.src = address4(1), .dst = address4(2), .proto = 6, .ip_version = 4}, 150));
+    // A person's word counts, whatever it is.
+    CHECK(list.add(entry(Block::kForever, "for good", 4), 4) == Added::kChanged);
+    CHECK(list.extend(entry(300, "a rule's", 5), 5) == Added::kKept);
+    CHECK(list.find(target) == entry(Block::kForever, "for good", 4));
+    CHECK(list.add(entry(10, "shorter by hand", 6), 6) == Added::kChanged);
+    CHECK(list.find(target) == entry(10, "shorter by hand", 6));
+    // One that blocks no more is nothing that could be extended.
+    CHECK(list.extend(entry(20, "anew", 10), 10) == Added::kChanged);
+    CHECK(list.find(target) == entry(20, "anew", 10));
+    CHECK(list.expire(20, 10) == 1);
+}
+
 TEST_CASE("search by address and reason") {
     BlockList list(100, 1);
     const auto add = [&](const char* text, const char* reason) {

@@ -2,6 +2,7 @@
 #include "reset/block_target.h"
 
 #include <catch2/catch.hpp>
+#include <utility>
 
 #include "net/packet_builder.h"
 #include "reset/never_cut.h"
@@ -42,10 +43,22 @@ TEST_CASE("targets are written as they are read") {
         INFO(text);
         CHECK(target(to_string(target(text)).c_str()) == target(text));
     }
-    CHECK(to_string(target("10.1.2.3/8")) == "10.0.0.0/8");
     CHECK(to_string(target("10.1.2.3/32")) == "10.1.2.3");
-    CHECK(to_string(target("2001:db8::5/127")) == "2001:db8::4/127");
-    CHECK(to_string(target("10.255.0.0/13")) == "10.248.0.0/13");
+}
+
+TEST_CASE("a prefix with bits behind its length is no target, and its network is known") {
+    for (const auto& [text, network] :
+         {std::pair{"10.1.2.3/8", "10.0.0.0/8"}, std::pair{"2001:db8::5/127", "2001:db8::4/127"},
+          std::pair{"10.255.0.0/13", "10.248.0.0/13"}, std::pair{"192.0.2.1/0", "0.0.0.0/0"},
+          std::pair{"2001:db8::1/64", "2001:db8::/64"}}) {
+        INFO(text);
+        CHECK_FALSE(reset::parse_block_target(text));
+        REQUIRE(reset::parse_network(text));
+        CHECK(to_string(*reset::parse_network(text)) == network);
+    }
+    CHECK(reset::parse_network("10.0.0.0/8") == target("10.0.0.0/8"));
+    for (const char* text : {"10.0.0.1", "10.0.0.1/33", "::1/129", "x/8", "10.0.0.1/"})
+        CHECK_FALSE(reset::parse_network(text));
 }
 
 TEST_CASE("what is no target is none") {
