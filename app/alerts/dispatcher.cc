@@ -28,6 +28,8 @@ Json params_of(const Batch& batch) {
     for (const Verdict& verdict : batch.verdicts) items.push_back(verdict.item);
     Json params{{list_name(first.method), std::move(items)}, {"reason", first.reason}, {"key", batch.key}};
     if (!first.ttl.empty()) params["ttl"] = first.ttl;
+    // What a person has blocked for longer, or for another reason, stays so.
+    if (first.method != Method::kReset) params["extend"] = true;
     return params;
 }
 

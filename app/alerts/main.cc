@@ -136,12 +136,13 @@ std::optional<std::vector<alerts::Source>> open_sources(const Options& options) 
     return sources;
 }
 
-/// A descriptor that can be read when the program is asked to end.
-int signals_to_end() {
+/// A descriptor that can be read when the program is asked for something: to end, or to read its map anew.
+int signals_for_us() {
     sigset_t set;
     sigemptyset(&set);
     sigaddset(&set, SIGINT);
     sigaddset(&set, SIGTERM);
+    sigaddset(&set, SIGHUP);
     sigprocmask(SIG_BLOCK, &set, nullptr);
     return signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
 }
@@ -155,12 +156,13 @@ int run(Options& options) {
     }
     if (!read_quantities(options)) return status_of(Exit::kUsage);
     options.source.once = options.program.once;
+    const int signals = signals_for_us();
     auto map = read_map(options.map);
     if (!map) return status_of(Exit::kUsage);
-    const int signals = signals_to_end();
     auto sources = open_sources(options);
     if (!sources) return status_of(Exit::kUsage);
-    alerts::Program program(*std::move(map), *std::move(sources), options.program,
+    alerts::Program program(*std::move(map), [&options] { return read_map(options.map); },
+                            *std::move(sources), options.program,
                             {.verdict =
                                  [](const std::string& line) {
                                      std::fputs((line + '\n').c_str(), stdout);

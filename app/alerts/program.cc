@@ -3,6 +3,9 @@
 
 #include <fmt/format.h>
 #include <poll.h>
+#include <signal.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <numeric>
@@ -36,8 +39,10 @@ std::string one_line(std::string text) {
 
 }  // namespace
 
-Program::Program(VerdictMap map, std::vector<Source> sources, const ProgramOptions& options, Output output)
+Program::Program(VerdictMap map, ReadMap read_map, std::vector<Source> sources, const ProgramOptions& options,
+                 Output output)
     : map_(std::move(map)),
+      read_map_(std::move(read_map)),
       sources_(std::move(sources)),
       open_(sources_.size()),
       options_(options),
@@ -113,7 +118,21 @@ void Program::wait(int signals, bool at_once) {
     if (const auto next = dispatcher_.next_turn())
         pause = std::clamp(std::chrono::ceil<milliseconds>(*next - Clock::now()), milliseconds(0), pause);
     poll(polled.data(), polled.size(), static_cast<int>(pause.count()));
-    if (polled.front().revents != 0) ending_ = true;
+    if (polled.front().revents != 0) take_signals(signals);
+}
+
+void Program::take_signals(int signals) {
+    signalfd_siginfo signal{};
+    while (read(signals, &signal, sizeof signal) == sizeof signal) {
+        if (signal.ssi_signo != SIGHUP) {
+            ending_ = true;
+            continue;
+        }
+        auto map = read_map_();
+        if (map) map_ = *std::move(map);
+        output_.trouble(map ? fmt::format("the map was read anew: {} entries", map_.size())
+                            : std::string("the map stays as it was"));
+    }
 }
 
 Exit Program::run(int signals) {

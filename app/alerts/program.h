@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <functional>
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -35,10 +36,14 @@ class Program {
         std::function<void(const std::string&)> trouble;
     };
 
-    Program(VerdictMap map, std::vector<Source> sources, const ProgramOptions& options, Output output);
+    /// The map anew; nothing, when it cannot be used, as has been said: then the one before stays.
+    using ReadMap = std::function<std::optional<VerdictMap>()>;
 
-    /// `signals`: a descriptor that can be read when the program shall end; what yagura was asked for already
-    /// is waited for, two seconds at most.
+    Program(VerdictMap map, ReadMap read_map, std::vector<Source> sources, const ProgramOptions& options,
+            Output output);
+
+    /// `signals`: a signalfd(2). SIGHUP has the map read anew, any other ends the program; what yagura was
+    /// asked for already is waited for then, two seconds at most.
     Exit run(int signals);
     /// "120 lines, 3 alerts, 2 verdicts: 1 verified, 1 not_found"
     std::string summary() const;
@@ -49,6 +54,7 @@ class Program {
     /// True when lines may be left that were not read for want of time.
     bool read_sources();
     void take(const Alert& alert);
+    void take_signals(int signals);
     void tell(const Dispatcher::Result& result);
     bool sources_ended() const { return open_.empty(); }
     /// Until a descriptor has something, or it is time for something.
@@ -58,6 +64,7 @@ class Program {
     Exit status() const;
 
     VerdictMap map_;
+    ReadMap read_map_;
     std::vector<Source> sources_;
     std::vector<std::size_t> open_;  ///< of sources_: those that have not ended
     ProgramOptions options_;

@@ -9,6 +9,8 @@
 
 #include "rules/fields.h"
 #include "rules/json_document.h"
+#include "rules/keys.h"
+#include "rules/quantity_reader.h"
 #include "rules/report.h"
 
 namespace yagura::alerts {
@@ -122,12 +124,9 @@ void read_note(const Fields& fields, MapEntry& entry, ErrorList& errors) {
 void read_decision(const Fields& fields, Decision& decision, ErrorList& errors) {
     decision.action = fields.choice("verdict", kActions).value_or(Action::kNone);
     decision.what = fields.choice("what", kWhats).value_or(What::kConnection);
-    const auto ttl = fields.string("ttl");
-    decision.ttl = ttl.value_or("");
+    if (rules::read_duration(fields, "ttl", rules::kMinBlockTime, rules::kMaxBlockTime, errors))
+        decision.ttl = fields.string("ttl").value_or("");
     decision.reason = fields.string("reason").value_or("");
-    if (ttl && !rules::parse_duration(decision.ttl))
-        errors.add(fields.place("ttl"), fmt::format("{} is no duration", rules::in_quotes(decision.ttl)),
-                   "write for instance \"10m\", \"1h\" or \"7d\"");
     rules::check_no_control(decision.reason, fields.place("reason"), errors);
     if (decision.reason.size() > kMaxReason)
         errors.add(fields.place("reason"), fmt::format("{} bytes", decision.reason.size()),

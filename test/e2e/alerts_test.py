@@ -126,9 +126,9 @@ class Once(AlertsTest):
                                 "--zeek", "-", lines='{"note":"A::B","id.orig_h":"2001:db8::1","id.orig_p":1,"id.resp_h":"2001:db8::2","id.resp_p":2,'
                                                      '"proto":"tcp","msg":"m"}')
         asked = sorted(((method, {name: value for name, value in params.items() if name != "key"}) for method, params in control.calls), key=str)
-        self.assertEqual(asked, [("blocks.add", {"targets": ["10.0.0.2"], "reason": "a reason"}),
-                                 ("blocks.add", {"targets": ["192.0.2.1"], "reason": "zeek Scan::Port_Scan", "ttl": "10m"}),
-                                 ("flows.block", {"flows": [flow(1)], "reason": "suricata 1:2003068", "ttl": "1h"}),
+        self.assertEqual(asked, [("blocks.add", {"targets": ["10.0.0.2"], "reason": "a reason", "extend": True}),
+                                 ("blocks.add", {"targets": ["192.0.2.1"], "reason": "zeek Scan::Port_Scan", "ttl": "10m", "extend": True}),
+                                 ("flows.block", {"flows": [flow(1)], "reason": "suricata 1:2003068", "ttl": "1h", "extend": True}),
                                  ("flows.reset", {"flows": ["tcp [2001:db8::1]:1 > [2001:db8::2]:2"], "reason": "zeek A::B"})])
         for _, params in control.calls:
             self.assertRegex(params["key"], "^alerts-[0-9a-f]{32}$")
@@ -256,7 +256,9 @@ class Usage(AlertsTest):
     def test_wrong_maps_name_the_place(self):
         for entries, said in ((["x"], "/0: "), ([{"verdict": "reset"}, {"verdict": "rest"}], '/1/verdict: unknown verdict "rest"'),
                               ([{"verdict": "reset", "sigature": 1}], '/0/sigature: unknown key "sigature" (did you mean "signature"?'),
-                              ([{"verdict": "block", "ttl": "soon"}], "/0/ttl: "), ("[{", "map.json: "), ("", "map.json: ")):
+                              ([{"verdict": "block", "ttl": "soon"}], "/0/ttl: "),
+                              ([{"verdict": "block", "ttl": "999ms"}], "/0/ttl: \"999ms\" is out of range"),
+                              ([{"verdict": "block", "ttl": "9999d"}], "from \"1s\" to \"3650d\""), ("[{", "map.json: "), ("", "map.json: ")):
             with self.subTest(entries=entries):
                 self.write_map(entries)
                 process = self.once("--suricata", "-")
@@ -334,6 +336,27 @@ class Following(AlertsTest):
         live.wait_for("stdout", "verified", 2)
         self.assertEqual(control.items("flows.reset"), [flow(1), flow(2)])
         self.assertEqual(live.end(), OK)
+
+    def test_a_hangup_reads_the_map_anew_and_ends_nothing(self):
+        control = self.serve()
+        live = self.live("--suricata", self.log, "--from-start")
+        self.append(eve(1) + "\n")
+        live.wait_for("stdout", re.escape(flow(1)) + ": verified")
+        self.write_map([{"verdict": "block", "what": "source", "ttl": "1h"}])
+        live.process.send_signal(signal.SIGHUP)
+        live.wait_for("stderr", "the map was read anew: 1 entries")
+        self.append(eve(2) + "\n")
+        live.wait_for("stdout", r"block 10\.0\.0\.1 for 1h: added")
+        # One that is wrong changes nothing.
+        self.write_map([{"verdict": "block", "ttl": "soon"}])
+        live.process.send_signal(signal.SIGHUP)
+        live.wait_for("stderr", "/0/ttl: ")
+        live.wait_for("stderr", "the map stays as it was")
+        self.append(eve(3) + "\n")
+        live.wait_for("stdout", r"block 10\.0\.0\.1 for 1h: added", 2)
+        self.assertEqual(live.end(), OK, live.lines)
+        self.assertIn("3 verdicts", "".join(live.lines["stderr"]))
+        self.assertEqual(control.items("flows.reset"), [flow(1)])
 
     def test_standard_input_is_read_as_it_comes(self):
         self.serve()
