@@ -40,7 +40,10 @@ unsigned SelectStage::hear_tools() {
         std::uint64_t given = 0;
         if (index != flow::FlowTable::kNone) {
             const flow::FlowEntry& flow = flows_.entry(index);
-            given = knower_of(flow).offered_tools(flow);
+            const select::Selector& knower = knower_of(flow);
+            given = knower.offered_tools(flow);
+            // And who gets it in the place of one that is down.
+            if (flow.epoch == knower.epoch()) given |= tools_of(knower, flow);
         }
         responder_->heard(tool, index, given);
     }

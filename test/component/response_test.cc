@@ -432,6 +432,28 @@ TEST_CASE("a tool may cut what it was given, however often the rules have change
     CHECK(stats.response->heard[0].verdicts == 1);
 }
 
+TEST_CASE("a tool that stands in for one that is down may cut what it gets") {
+    ResponseRun run(R"([{"id": 1, "forward": ["any"]}])");
+    run.start();
+    Connection c;
+    const auto pick = [&](std::uint64_t down) {
+        return run.pipeline->policy().balance_groups[0].pick(c.key().symmetric_hash(run.options.hash_seed),
+                                                             down);
+    };
+    while (pick(0) == 1 || pick(pick(0)) != 1) ++c.port;
+    run.open(c);
+    run.tool.put(c.frame(1, kRst));  // too early
+    for (int i = 0; i < 15'000 && run.pipeline->stats().response->heard[0].not_given == 0; ++i)
+        test::sleep_ms(1);
+    run.pipeline->set_down_tools(pick(0));
+    run.give(c.frame(0, kAck | kPsh, "more"), 0);
+    run.tool.put(c.frame(1, kRst));
+    CHECK(run.outcome(c).cause == ResponseCause::kTool);
+    const dataplane::Stats stats = run.end();
+    CHECK(stats.response->heard[0].not_given == 1);
+    CHECK(stats.response->heard[0].verdicts == 1);
+}
+
 TEST_CASE("what is being done about a flow is known") {
     ResponseRun run(kAll);
     run.start();
