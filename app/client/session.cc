@@ -116,11 +116,13 @@ Json Session::next() {
     for (;;) {
         if (auto message = take_line()) return *std::move(message);
         if (!receive(0)) {
+            const double seconds =
+                static_cast<double>(patience_.value_or(std::chrono::milliseconds(0)).count()) / 1000;
             throw Failure(
                 Status::kUnreachable,
-                fmt::format("{}: no answer within {} ms: yagura is held up or has much to do, and may do "
+                fmt::format("{}: no answer within {:g} s: yagura is held up or has much to do, and may do "
                             "what it was asked for all the same",
-                            path_, patience_.value_or(std::chrono::milliseconds(0)).count()));
+                            path_, seconds));
         }
     }
 }

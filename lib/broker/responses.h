@@ -55,7 +55,7 @@ class Responses {
         bool blocks = false;  ///< and the connections are blocked; then all is refused while nothing is cut
         std::optional<std::chrono::nanoseconds> ttl{};
         std::string reason;
-        std::string asker;  ///< for the audit log: uid 1000 pid 4711 key "a"
+        std::string asker;     ///< for the audit log: uid 1000 pid 4711 key "a"
         bool extends = false;  ///< BlockKeeper::Entry
     };
     bool has_room(std::size_t items) const;

@@ -342,7 +342,7 @@ class Top(YaguractlTest):
 
     def test_it_ends_while_a_yagura_that_does_not_answer_is_asked_again(self):
         self.start()
-        screen = Screen(self)
+        screen = Screen(self, columns=300)
         screen.wait_for_line("in ", "█")
         self.end_well()
         with socket.socket(socket.AF_UNIX) as deaf:
@@ -358,14 +358,15 @@ class Top(YaguractlTest):
         screen = Screen(self, rows=60, columns=200)
         screen.wait_for_line("in ", "█")
         # Nobody reads: what it writes fills the terminal's buffer, and signals come while it waits.
-        os.set_blocking(screen.follower, False)
-        end = time.monotonic() + 60
-        while select.select([], [screen.follower], [], 0)[1] and time.monotonic() < end:
-            time.sleep(0.05)
-        for columns in range(100, 140):
-            screen.resize(50, columns)
-            time.sleep(0.01)
-        self.assertIsNone(screen.process.poll(), "it goes on")
+        for blocking in (True, False):
+            os.set_blocking(screen.follower, blocking)
+            end = time.monotonic() + 60
+            while select.select([], [screen.follower], [], 0)[1] and time.monotonic() < end:
+                time.sleep(0.05)
+            for columns in range(100, 140):
+                screen.resize(50, columns)
+                time.sleep(0.01)
+            self.assertIsNone(screen.process.poll(), "it goes on")
         os.set_blocking(screen.follower, True)
         screen.output = b""
         screen.wait_for(lambda lines: len(lines) == 50, "a picture of the new size")
