@@ -20,10 +20,11 @@ int status_of(Status status) {
 }
 
 /// The command, whatever options of ours stand before it; null: there is none.
-const char* first_word(int argc, char** argv) {
+const char* first_word(const CLI::App& app, int argc, char** argv) {
     for (int i = 1; i < argc; ++i) {
         if (argv[i][0] != '-') return argv[i];
-        if (std::strcmp(argv[i], "--socket") == 0) ++i;
+        const CLI::Option* const option = app.get_option_no_throw(argv[i]);
+        if (option != nullptr && option->get_expected_min() > 0) ++i;  // its value
     }
     return nullptr;
 }
@@ -75,7 +76,7 @@ int main(int argc, char** argv) {
     const auto known = [&](const char* word) {
         return !app.get_subcommands([&](const CLI::App* c) { return c->check_name(word); }).empty();
     };
-    const char* const command = first_word(argc, argv);
+    const char* const command = first_word(app, argc, argv);
     if (argc < 2 || (command != nullptr && !known(command))) {
         fmt::print(stderr, "yaguractl: {}; yaguractl --help lists the commands\n",
                    argc < 2 ? "a command is missing" : fmt::format("there is no command \"{}\"", command));

@@ -23,7 +23,7 @@ OUTCOMES = os.environ.get('YAGURA_OUTCOMES', '')
 
 def make_test(command):
     entry = {'name': 'example', 'cmd': command, 'env': {}, 'workdir': None, 'timeout': 0, 'suite': ['yagura'],
-             'is_parallel': True}
+             'is_parallel': True, 'depends': []}
     return run_tests.Test(entry, os.getcwd())
 
 

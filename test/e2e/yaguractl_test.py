@@ -369,7 +369,8 @@ class Top(YaguractlTest):
             self.assertIsNone(screen.process.poll(), "it goes on")
         os.set_blocking(screen.follower, True)
         screen.output = b""
-        screen.wait_for(lambda lines: len(lines) == 50, "a picture of the new size")
+        screen.wait_for(lambda lines: any(line.startswith("in ") for line in lines) and max(map(len, lines)) <= 139,
+                        "a picture of the new size")
         self.assertEqual(screen.end(b"q"), OK)
 
     def test_the_busiest_flow_is_found(self):
@@ -430,7 +431,7 @@ class Completion(YaguractlTest):
             "yaguractl audit verify one ne": ["new rules.jsonc"],
             "yaguractl info x": [],
             "yaguractl flows sh": ["shunt"],
-            "yaguractl flows block x --t": ["--ttl"],
+            "yaguractl flows block x --t": ["--timeout", "--ttl"],
             "yaguractl flows block --dry-run --rea": ["--reason"],
             "yaguractl blocks ": ["add", "covering", "list", "remove"],
             "yaguractl response w": ["watch"],
