@@ -36,7 +36,8 @@ Read read(const FlowScript& script, std::uint64_t n, std::uint32_t k) {
     read.bytes.resize(FlowScript::kLargest);
     read.bytes.resize(script.write(read.bytes.data(), n, k));
     read.parsed = net::parse(read.bytes, read.bytes.size(), net::LinkType::kEthernet);
-    if (read.parsed.key.proto == net::ip_proto::kTcp)
+    // A fragment but the first has none.
+    if (read.parsed.key.proto == net::ip_proto::kTcp && read.parsed.transport != net::kNoOffset)
         read.seq = base::load_be32(read.bytes.data() + read.parsed.transport + 4);
     return read;
 }
