@@ -7,10 +7,10 @@
 #include <array>
 #include <cstdint>
 
+#include "app/client/session.h"
+
 namespace yagura::client {
 namespace {
-
-using Json = nlohmann::ordered_json;
 
 void add(std::string& list, const std::string& part) {
     if (part.empty()) return;
